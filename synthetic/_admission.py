@@ -1,0 +1,185 @@
+"""Admission: real, simulated, refused or later. Every entry point asks here (PROTOCOL, "Admission")."""
+
+from __future__ import annotations
+
+import logging
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from synthetic import ledger
+from synthetic._baggage import Found, entry_of, find, forward
+from synthetic._config import Configuration, OnMissing, OnUnverified, active, is_configured
+from synthetic._marker import Marker
+from synthetic._reason import Reason
+from synthetic._token import ENTRY_LIMIT, Claims, authenticate, names_us
+from synthetic._verdict import REAL, Real, Received
+from synthetic.errors import ConfigurationError
+
+__all__ = ["ADMITTED_AS_REAL", "Admission", "Entrance", "admit", "check_entrances"]
+
+_log = logging.getLogger("synthetic")
+
+
+@dataclass(frozen=True)
+class Admission:
+    """The decision on one carrier.
+
+    ``verdict`` is None where the work must not be done; then ``reason`` says why. ``forward`` is the list of
+    ``baggage`` header values to hand to the application in place of those that came, or None to leave them.
+    """
+
+    verdict: Real | Received | None
+    reason: Reason | None = None
+    forward: Sequence[str] | None = None
+
+
+ADMITTED_AS_REAL: Final = Admission(REAL)
+
+
+class Entrance:
+    """One way in: the settings of one application, each else the configuration's."""
+
+    def __init__(
+        self,
+        *,
+        edge: bool | None = None,
+        on_unverified: OnUnverified | None = None,
+        on_missing: OnMissing | None = None,
+    ) -> None:
+        _check_choice("on_unverified", on_unverified, ("refuse", "strip"))
+        _check_choice("on_missing", on_missing, ("real", "refuse"))
+        self.edge = edge
+        self.on_unverified = on_unverified
+        self.on_missing = on_missing
+        _entrances.add(self)
+        if is_configured():
+            self.check(active())
+
+    def check(self, config: Configuration) -> None:
+        """Raise ConfigurationError where this entrance cannot work with ``config``."""
+        _check_stripping(self.strips(config), config)
+
+    def strips(self, config: Configuration) -> bool:
+        """Whether what is not even a token of ours is removed, and the request real."""
+        return (self.on_unverified or config.on_unverified) == "strip"
+
+    def must_be_marked(self, config: Configuration) -> bool:
+        """Whether work without a marker is refused."""
+        return (self.on_missing or config.on_missing) == "refuse"
+
+    def retention(self, config: Configuration) -> float:
+        """For how many seconds after its expiry a token is good here."""
+        return 0 if (config.edge if self.edge is None else self.edge) else config.retention
+
+
+_entrances: weakref.WeakSet[Entrance] = weakref.WeakSet()
+
+
+def check_entrances(config: Configuration) -> None:
+    """Raise ConfigurationError where an entrance that exists already cannot work with ``config``."""
+    _check_stripping(config.on_unverified == "strip", config)
+    for entrance in list(_entrances):
+        entrance.check(config)
+
+
+def _check_stripping(strips: bool, config: Configuration) -> None:
+    if strips and config.keys.current() is None:
+        raise ConfigurationError(
+            "on_unverified='strip' needs keys: without them a good marker cannot be told from a bad one. Set keys "
+            "(or SYNTHETIC_KEYS), or on_unverified='refuse'.",
+            setting="on_unverified",
+        )
+
+
+def admit(headers: Sequence[str], entrance: Entrance, config: Configuration) -> Admission:
+    """Decide on a carrier whose ``baggage`` headers have these values (text in latin-1, one character a byte)."""
+    found = find(headers, config.key)
+    if found.is_empty:
+        return _refuse(Reason.MISSING, None, config) if entrance.must_be_marked(config) else ADMITTED_AS_REAL
+    claims = _claims_of(found, config)
+    if isinstance(claims, Claims):
+        return _admit_marked(found, claims, entrance, config)
+    if not (entrance.strips(config) and _is_strangers(found, config)):
+        return _refuse(claims, None, config)
+    if entrance.must_be_marked(config):
+        return _refuse(Reason.MISSING, None, config)
+    return Admission(REAL, None, found.foreign)
+
+
+def _claims_of(found: Found, config: Configuration) -> Claims | Reason:
+    """What our one entry authentically says, at whatever time and place; else why it says nothing."""
+    if found.odd or not found.clean:
+        return Reason.MALFORMED
+    if len(found.values) > 1:
+        return Reason.AMBIGUOUS
+    if len(entry_of(config.key, found.values[0])) > ENTRY_LIMIT:
+        return Reason.TOO_LONG
+    keys = config.keys.current()
+    return Reason.NO_KEYS if keys is None else authenticate(keys, found.values[0])
+
+
+def _is_strangers(found: Found, config: Configuration) -> bool:
+    """Whether nothing of what was found names us, and all of it can be taken out."""
+    return found.clean and not any(names_us(value, config.issuer) for value in (*found.values, *found.odd))
+
+
+def _admit_marked(found: Found, claims: Claims, entrance: Entrance, config: Configuration) -> Admission:
+    refusal = claims.refusal(config.issuer, config.environment, config.clock(), entrance.retention(config))
+    if refusal is None and config.is_halted(claims.marker.run):
+        refusal = Reason.HALTED
+    refusal = refusal or _later(config)
+    if refusal is not None:
+        return _refuse(refusal, claims.marker, config)
+    token = found.values[0]
+    return Admission(Received(claims.marker, token), None, forward(found.foreign, entry_of(config.key, token)))
+
+
+def _later(config: Configuration) -> Reason | None:
+    if config.ready is not None and not _asked(config.ready, default=False):
+        return Reason.NOT_READY
+    if config.shed is not None and _asked(config.shed, default=True):
+        return Reason.SHED
+    return None
+
+
+def _asked(question: Callable[[], bool], *, default: bool) -> bool:
+    try:
+        return bool(question())
+    except Exception as error:  # the user's own code: nothing of it may reach the request
+        _log.error("%r failed; simulated requests are sent away for later: %r", question, error)
+        return default
+
+
+def _refuse(reason: Reason, marker: Marker | None, config: Configuration) -> Admission:
+    ledger.record_refusal(reason, marker, config.service)
+    _refusals.log(reason)
+    return Admission(None, reason)
+
+
+def _check_choice(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
+    if value is not None and value not in allowed:
+        raise ConfigurationError(f"{name}={value!r} is not one of: {', '.join(allowed)}", setting=name)
+
+
+class _RefusalLog:
+    """Logs refusals, at most one a second and reason, with the number of those held back."""
+
+    def __init__(self) -> None:
+        self._held: dict[Reason, int] = {}
+        self._next: dict[Reason, float] = {}
+
+    def log(self, reason: Reason) -> None:
+        now = time.monotonic()
+        if now < self._next.get(reason, 0):
+            self._held[reason] = self._held.get(reason, 0) + 1
+            return
+        self._next[reason] = now + 1
+        held = self._held.pop(reason, 0)
+        more = f" ({held} more since the last such line)" if held else ""
+        _log.warning("refused: %s%s", reason.value, more)
+
+
+_refusals = _RefusalLog()

@@ -1,0 +1,168 @@
+"""Our entry in a raw ``baggage`` header: found, removed, put first. Every foreign byte stays as it came.
+
+Headers are handled as text in latin-1, one character a byte. What is *ours* is decided by what any supported
+OpenTelemetry release would make of the bytes, in whichever of its readers: that is wider than what we accept. Every
+step is linear in the length of the header.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import unquote_plus
+
+__all__ = ["NOTHING", "Found", "entry_of", "find", "forward", "merge"]
+
+HEADER_LIMIT = 8192
+"""Bytes of a header above which OpenTelemetry reads none of it (W3C Baggage asks for at least that much)."""
+
+_ODD = re.compile(r"[%+\\\x00-\x08\x0a-\x1f\x7f-\xff]")
+_ESCAPE = re.compile(r"\\(?:[\\'\"abfnrtv\n]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{1,3}|N\{[^{}]*\})")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the ``baggage`` headers of one carrier hold.
+
+    ``values`` are the distinct values of our entries, in order; ``odd`` are the values of those that only an odd
+    spelling or decoding makes ours. ``foreign`` is the headers without any entry of ours.
+    """
+
+    values: tuple[str, ...] = ()
+    odd: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
+    clean: bool = field(default=True, compare=False)
+    """False where an entry of ours would still be found in ``foreign``, so that only refusing is safe."""
+
+    @property
+    def is_empty(self) -> bool:
+        """True where nothing of ours was found."""
+        return not (self.values or self.odd)
+
+
+NOTHING = Found()
+
+
+def entry_of(key: str, token: str) -> str:
+    """Return the baggage entry that carries ``token``."""
+    return f"{key}={token}"
+
+
+def find(headers: Sequence[str], key: str) -> Found:
+    """Return what ``headers`` (the values of every ``baggage`` header, latin-1) hold under ``key``."""
+    odd_bytes = any(map(_ODD.search, headers))
+    if not odd_bytes and not any(key in header for header in headers):
+        return NOTHING
+    values: dict[str, None] = {}
+    foreign: list[str] = []
+    plain = 0
+    for header in headers:
+        members = header.split(",")
+        kept = [member for member in members if not _is_plain(member, key)]
+        plain += len(members) - len(kept)
+        values.update((_value_of(member), None) for member in members if _is_plain(member, key))
+        foreign.extend(_rejoined(header, members, kept))
+    if not odd_bytes:
+        return Found(tuple(values), (), tuple(foreign))
+    odd = _hidden(headers, key, plain)
+    if odd:
+        foreign = [text for header in foreign for text in _without_odd(header, key)]
+    clean = not _hidden(foreign, key, 0)
+    if not clean and not odd:
+        odd = _hidden(foreign, key, 0)
+    return Found(tuple(values), odd, tuple(foreign), clean) if values or odd else NOTHING
+
+
+def forward(foreign: Sequence[str], entry: str) -> list[str]:
+    """Return the header values to send on: ``entry`` first, then ``foreign`` as it is.
+
+    The entry joins the first foreign header, for OpenTelemetry's ASGI getter reads only one; where that header would
+    grow over the limit above which nothing of it is read, the entry gets a header of its own.
+    """
+    if not foreign:
+        return [entry]
+    if len(entry) + 1 + len(foreign[0]) > HEADER_LIMIT:
+        return [entry, *foreign]
+    return [f"{entry},{foreign[0]}", *foreign[1:]]
+
+
+def merge(header: str, key: str, entry: str | None) -> str | None:
+    """Return one header value: ``header`` without our entries and with ``entry`` first; None where nothing is left."""
+    found = find((header,), key)
+    rest = header if found.is_empty else ",".join(found.foreign)
+    if entry is None:
+        return rest or None
+    return f"{entry},{rest}" if rest.strip(" \t") else entry
+
+
+def _is_plain(member: str, key: str) -> bool:
+    """Whether a member is ours as we write it, white space around key and ``=`` included."""
+    if key not in member:
+        return False
+    name = member.partition("=")[0].partition(";")[0]
+    return name.strip(" \t") == key
+
+
+def _value_of(member: str) -> str:
+    return member.partition("=")[2].partition(";")[0].strip(" \t")
+
+
+def _rejoined(header: str, members: list[str], kept: list[str]) -> Iterator[str]:
+    if len(kept) == len(members):
+        yield header
+    elif any(member.strip(" \t") for member in kept):
+        yield ",".join(kept)
+
+
+def _hidden(headers: Sequence[str], key: str, plain: int) -> tuple[str, ...]:
+    """Return the values of our entries that some reader finds beyond the ``plain`` ones, in any decoding."""
+    for text in _readings(headers):
+        ours = [member for member in text.split(",") if _decoded_name(member) == key]
+        if len(ours) > plain:
+            return tuple(_value_of(unquote_plus(member)) for member in ours if not _is_plain(member, key)) or ("",)
+    return ()
+
+
+def _decoded_name(member: str) -> str:
+    return unquote_plus(member.partition("=")[0].partition(";")[0]).strip()
+
+
+def _readings(headers: Sequence[str]) -> Iterator[str]:
+    """Every text that a supported reader could make of the headers, joined and one by one."""
+    joined = ",".join(headers)
+    yield joined
+    yield from _decodings(joined)
+    if len(headers) > 1:
+        # Joined again: a stray byte in one header makes another reader decode only that one differently.
+        yield ",".join(next(_decodings(header), header) for header in headers)
+
+
+def _decodings(text: str) -> Iterator[str]:
+    """What OpenTelemetry's ASGI getter makes of the bytes, if it differs: UTF-8, else ``unicode_escape``."""
+    if text.isascii():
+        return
+    try:
+        yield text.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        if "\\" in text:
+            yield _ESCAPE.sub(_unescape, text)
+
+
+def _unescape(match: re.Match[str]) -> str:
+    # One escape at a time: the codec as a whole warns about unknown escapes and fails on a cut one.
+    try:
+        return match[0].encode("ascii").decode("unicode_escape")
+    except UnicodeError:
+        return match[0]
+
+
+def _without_odd(header: str, key: str) -> Iterator[str]:
+    members = header.split(",")
+    kept = [member for member in members if not _has_odd(member, key)]
+    yield from _rejoined(header, members, kept)
+
+
+def _has_odd(member: str, key: str) -> bool:
+    readings: Iterable[str] = (member, *_decodings(member), _ESCAPE.sub(_unescape, member))
+    return any(_decoded_name(part) == key for text in readings for part in text.split(","))

@@ -1,0 +1,70 @@
+"""What the policy says of one effect, at the moment of the call, for simulated work (PROTOCOL, the table in section 7)."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from synthetic import ledger
+from synthetic._config import active
+from synthetic._marker import Marker
+from synthetic._policy import Action
+from synthetic._verdict import current
+from synthetic.errors import EffectRefused
+
+__all__ = ["allows", "decide", "refuse"]
+
+
+def decide(effect: str, marker: Marker, target: str, *, has_instead: bool, has_returns: bool) -> Action:
+    """Return what to do: ALLOW, SKIP or SUBSTITUTE. It goes on the ledger; EffectRefused is raised for the rest."""
+    config = active()
+    wanted = config.policy.get(effect)
+    action = _carried_out(wanted, has_instead=has_instead)
+    ledger.record(ledger.Outcome(effect, action, marker, target, None, config.service))
+    if action is Action.REFUSE:
+        refuse(effect, marker, target, _why(effect, wanted, config.environment, has_returns=has_returns))
+    return action
+
+
+def _carried_out(wanted: Action | None, *, has_instead: bool) -> Action:
+    if wanted is None:
+        return Action.SUBSTITUTE if has_instead else Action.SKIP
+    if wanted is Action.SUBSTITUTE and not has_instead:
+        return Action.REFUSE
+    # There are no diversions yet: what should be diverted must not reach the real thing.
+    return Action.REFUSE if wanted is Action.DIVERT else wanted
+
+
+def _why(effect: str, wanted: Action | None, environment: str, *, has_returns: bool) -> str:
+    if wanted is Action.SUBSTITUTE:
+        having = "returns=, which is not a substitute" if has_returns else "no instead="
+        return f"the policy for {environment!r} says substitute, and the guard has {having}; give it instead="
+    if wanted is Action.DIVERT:
+        return f"the policy for {environment!r} says divert, and no diversion is ready for {effect!r}"
+    return f"the policy for {environment!r} says refuse"
+
+
+def refuse(effect: str, marker: Marker, target: str, why: str) -> NoReturn:
+    """Raise EffectRefused."""
+    raise EffectRefused(
+        f"{target} was not executed: it has the effect {effect!r} and this work is simulated "
+        f"(run {marker.run!r}); {why}",
+        effect=effect,
+        marker=marker,
+        target=target,
+    )
+
+
+def allows(effect: str) -> bool:
+    """Return whether an effect may happen now: True for real work, and where the policy says ``allow``.
+
+    The same decision as a guard's, as an expression; it is recorded on the ledger for simulated work. Raises
+    UnverifiedMarker where the work carries a marker that does not verify.
+    """
+    marker = current()
+    if marker is None:
+        return True
+    config = active()
+    wanted = config.policy.get(effect) or Action.SKIP
+    action = Action.REFUSE if wanted is Action.DIVERT else wanted
+    ledger.record(ledger.Outcome(effect, action, marker, None, None, config.service))
+    return action is Action.ALLOW

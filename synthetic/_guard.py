@@ -1,0 +1,290 @@
+"""``guard``: a callable with a side effect that is skipped, substituted or refused for simulated work.
+
+Two shapes. A plain function becomes a closure: it binds as a method and pickles without help, and its check is cheaper
+than the ``if`` one would write. A coroutine function, generator or asynchronous generator becomes a wrapt proxy, for
+``inspect`` must still see its kind, and yet the decision must be made at the call and not at the first step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import logging
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import _AsyncGeneratorContextManager, _GeneratorContextManager
+from enum import Enum
+from typing import Any, Final, Literal, ParamSpec, Protocol, TypeVar, cast, overload
+
+import wrapt
+
+from synthetic._decision import decide
+from synthetic._marker import Marker
+from synthetic._policy import Action
+from synthetic._verdict import REAL, VERDICT, current, is_synthetic
+
+__all__ = ["Guard", "GuardKeeping", "UNSET", "Unset", "guard", "make_guard"]
+
+_log = logging.getLogger("synthetic")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+A = TypeVar("A")
+S = TypeVar("S")
+Yields = TypeVar(
+    "Yields",
+    bound="Iterator[Any] | AsyncIterator[Any] | _GeneratorContextManager[Any] | _AsyncGeneratorContextManager[Any]",
+)
+
+_get_verdict = VERDICT.get
+
+
+class Unset(Enum):
+    """The type of what was not given, where None could be."""
+
+    UNSET = "unset"
+
+
+UNSET: Final = Unset.UNSET
+
+
+class Guard(Protocol):
+    """The decorator for a guard that may skip: the result may be None."""
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[A, S, R]], /) -> Callable[P, Coroutine[A, S, R | None]]: ...
+    @overload
+    def __call__(self, function: Callable[P, Yields], /) -> Callable[P, Yields]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Callable[P, R | None]: ...
+
+
+class GuardKeeping(Protocol):
+    """The decorator for a guard with ``instead`` or ``returns``: the type stays as it is."""
+
+    def __call__(self, function: Callable[P, R], /) -> Callable[P, R]: ...
+
+
+@overload
+def guard(effect: str) -> Guard: ...
+@overload
+def guard(effect: str, *, instead: Callable[..., Any]) -> GuardKeeping: ...
+@overload
+def guard(effect: str, *, returns: Any) -> GuardKeeping: ...
+def guard(effect: str, *, instead: Callable[..., Any] | None = None, returns: Any = UNSET) -> Any:
+    """Decorate a callable that has the side effect ``effect``.
+
+    For real work it does nothing. For simulated work it does, at each call, what the policy of the environment says of
+    the effect; where the policy does not name it, ``instead`` is called with the same arguments, or ``returns`` is
+    returned, or None. A skipped coroutine function gives an awaitable of the value, a skipped generator yields nothing,
+    a skipped context manager yields the value once.
+
+    Raises TypeError when decorating, for both ``instead`` and ``returns``, or for what is not a function. Calls raise
+    EffectRefused where the policy says so, and UnverifiedMarker for work whose marker does not verify.
+    """
+    return make_guard(effect, instead, returns)
+
+
+def make_guard(effect: str, instead: Callable[..., Any] | None, returns: Any) -> Callable[[Any], Any]:
+    """Return the decorator; ``returns`` is UNSET where it was not given."""
+    if not isinstance(effect, str) or not effect:
+        raise TypeError(f"guard({effect!r}): the effect is a name, as in @guard('payment')")
+    if instead is not None and returns is not UNSET:
+        raise TypeError(f"guard({effect!r}): instead= and returns= exclude each other; give one")
+    if instead is not None and not callable(instead):
+        raise TypeError(f"guard({effect!r}): instead={instead!r} is not callable")
+
+    def decorate(function: Any) -> Any:
+        return _decorated(function, effect, instead, returns)
+
+    return decorate
+
+
+def _decorated(function: Any, effect: str, instead: Callable[..., Any] | None, returns: Any) -> Any:
+    if isinstance(function, (staticmethod, classmethod)):
+        method = cast("staticmethod[..., Any]", function)
+        return type(method)(_decorated(method.__func__, effect, instead, returns))
+    if inspect.isclass(function) or not callable(function):
+        what = f"the class {function.__name__}" if inspect.isclass(function) else repr(function)
+        raise TypeError(f"guard({effect!r}) is for functions and methods; {what} is neither. Guard its methods.")
+    site = _Site(function, effect, instead, returns)
+    return _Proxy(function, site.decided, is_synthetic) if site.kind in _VISIBLE_KINDS else _closure(function, site)
+
+
+def _closure(function: Callable[..., Any], site: _Site) -> Callable[..., Any]:
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        if _get_verdict() is REAL or not is_synthetic():
+            return function(*args, **kwargs)
+        return site.decided(function, None, args, kwargs)
+
+    functools.update_wrapper(guarded, function)
+    return guarded
+
+
+class _BoundProxy(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg, misc]
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return getattr, (self.__self__, self.__name__)
+
+
+class _Proxy(wrapt.FunctionWrapper):  # type: ignore[type-arg, misc]
+    """A guard that ``inspect`` sees through. wrapt asks ``enabled`` in C, and calls the function itself for real work."""
+
+    __bound_function_wrapper__ = _BoundProxy
+
+    def __init__(self, function: Any, decided: Any, enabled: Any) -> None:
+        super().__init__(function, decided, enabled=enabled)
+
+    # Pickled and copied by name, as a function is.
+    def __reduce__(self) -> Any:
+        return self.__wrapped__.__qualname__
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.__wrapped__.__qualname__
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
+
+
+Kind = Literal["function", "coroutine", "generator", "async generator", "context manager", "async context manager"]
+_VISIBLE_KINDS: Final = ("coroutine", "generator", "async generator")
+
+
+class _Site:
+    """One guarded callable: what it is, what its effect is, and what stands in for it."""
+
+    __slots__ = ("_has_warned", "effect", "instead", "kind", "returns", "target")
+
+    def __init__(self, function: Any, effect: str, instead: Callable[..., Any] | None, returns: Any) -> None:
+        self.effect = effect
+        self.instead = instead
+        self.returns = returns
+        self.kind = _kind_of(function)
+        self.target = _name_of(function)
+        self._has_warned = False
+
+    def decided(self, function: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Do for simulated work what the policy says. wrapt's calling convention."""
+        action = decide(
+            self.effect,
+            cast("Marker", current()),
+            self.target,
+            has_instead=self.instead is not None,
+            has_returns=self.returns is not UNSET,
+        )
+        if action is Action.ALLOW:
+            return function(*args, **kwargs)
+        if action is Action.SUBSTITUTE and self.instead is not None:
+            return self._substituted(self.instead, _instance, args, kwargs)
+        return self._skipped(function)
+
+    def _substituted(self, instead: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        # A bound method's instance comes apart from its arguments; the substitute takes the same ones.
+        result = instead(*args, **kwargs) if instance is None else instead(instance, *args, **kwargs)
+        return _awaitable(result) if self.kind == "coroutine" and not inspect.isawaitable(result) else result
+
+    def _skipped(self, function: Any) -> Any:
+        value = None if self.returns is UNSET else self.returns
+        if self.kind == "function":
+            self._warn_once(function)
+            return value
+        if self.kind == "coroutine":
+            self._warn_once(function)
+            return _awaitable(value)
+        if self.kind == "context manager":
+            return contextlib.contextmanager(_once)(value)
+        if self.kind == "async context manager":
+            return contextlib.asynccontextmanager(_async_once)(value)
+        if self.kind == "generator":
+            return _once(value) if _is_for_context_manager() else _nothing()
+        return _async_once(value) if _is_for_context_manager() else _async_nothing()
+
+    def _warn_once(self, function: Any) -> None:
+        if self._has_warned or self.returns is not UNSET:
+            return
+        self._has_warned = True
+        if _excludes_none(function):
+            _log.warning(
+                "%s was skipped for simulated work and returned None, which its annotation excludes; "
+                "give the guard returns= or instead=",
+                self.target,
+            )
+
+
+def _name_of(function: Any) -> str:
+    module = getattr(function, "__module__", None) or "builtins"
+    name = getattr(function, "__qualname__", None) or type(function).__qualname__
+    return f"{module}:{name}"
+
+
+# contextlib makes every context manager of one function from one piece of code, and enters them from another.
+_CONTEXT_MANAGER: Final = cast("Any", contextlib.contextmanager(lambda: iter(()))).__code__
+_ASYNC_CONTEXT_MANAGER: Final = cast("Any", contextlib.asynccontextmanager(cast("Any", lambda: None))).__code__
+_MADE_INTO_MANAGER: Final = cast("Any", _GeneratorContextManager).__init__.__code__
+_MADE_INTO_ASYNC_MANAGER: Final = cast("Any", _AsyncGeneratorContextManager).__init__.__code__
+
+
+def _kind_of(function: Any) -> Kind:
+    code = getattr(function, "__code__", None)
+    if code is _CONTEXT_MANAGER:
+        return "context manager"
+    if code is _ASYNC_CONTEXT_MANAGER:
+        return "async context manager"
+    for candidate in (function, getattr(function, "__call__", None)):
+        if inspect.iscoroutinefunction(candidate):
+            return "coroutine"
+        if inspect.isasyncgenfunction(candidate):
+            return "async generator"
+        if inspect.isgeneratorfunction(candidate):
+            return "generator"
+    return "function"
+
+
+def _is_for_context_manager() -> bool:
+    """Whether the call that is being decided comes from ``contextlib``, which wants exactly one value.
+
+    The frames between are this function, ``_skipped``, ``decided``, and wrapt's where it has no C extension.
+    """
+    frame = sys._getframe(3)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("wrapt"):
+        frame = frame.f_back
+    return frame.f_code in (_MADE_INTO_MANAGER, _MADE_INTO_ASYNC_MANAGER)
+
+
+async def _awaitable(value: Any) -> Any:
+    return value
+
+
+def _nothing() -> Iterator[Any]:
+    return
+    yield
+
+
+async def _async_nothing() -> Any:
+    return
+    yield
+
+
+def _once(value: Any) -> Iterator[Any]:
+    yield value
+
+
+async def _async_once(value: Any) -> Any:
+    yield value
+
+
+def _excludes_none(function: Any) -> bool:
+    """Whether the annotation of the result is there and leaves no room for None."""
+    import types
+    import typing
+
+    try:
+        annotated = typing.get_type_hints(function).get("return", Any)
+    except Exception:  # an annotation that cannot be evaluated says nothing
+        return False
+    if typing.get_origin(annotated) in (typing.Union, types.UnionType):
+        return type(None) not in typing.get_args(annotated)
+    return annotated not in (Any, None, type(None), object) and not isinstance(annotated, TypeVar)

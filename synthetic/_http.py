@@ -1,0 +1,78 @@
+"""What a request that is not admitted gets, and what a simulated response must say to caches."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+from synthetic._reason import Reason
+
+__all__ = ["PROBLEM_JSON", "SIMULATED_CACHE_CONTROL", "Problem", "governs_caching", "problem", "refusal_of"]
+
+PROBLEM_JSON = "application/problem+json"
+SIMULATED_CACHE_CONTROL = "private, no-store"
+"""No shared cache may hand a response to a simulated request to a real user."""
+
+_RETRY_AFTER = 5
+"""Seconds after which a simulated request that was sent away may come again."""
+
+_TITLES = {403: "Forbidden", 429: "Too Many Requests"}
+
+_DETAILS = {
+    Reason.MISSING: "Every request here must carry a marker, and this one has none: something on the way dropped it.",
+    Reason.NO_KEYS: "The request carries a simulation marker and this service has no keys to verify it with.",
+    Reason.WRONG_ENVIRONMENT: "The simulation marker of this request is signed for another environment.",
+    Reason.EXPIRED: "The simulation marker of this request has expired.",
+    Reason.HALTED: "The simulation that this request belongs to is halted.",
+    Reason.SHED: "This service has no room for simulated requests now.",
+    Reason.NOT_READY: "This service is not ready for simulated requests yet.",
+}
+_UNVERIFIED = "The simulation marker of this request cannot be verified, so it is neither executed nor simulated."
+
+
+class Problem(NamedTuple):
+    """A response in the form of RFC 9457."""
+
+    status: int
+    title: str
+    reason: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+def refusal_of(reason: Reason | None) -> Problem:
+    """Return the response for a request that was not admitted: 403, or 429 where it may come again."""
+    reason = reason or Reason.MALFORMED
+    detail = _DETAILS.get(reason, _UNVERIFIED)
+    if reason.is_later:
+        return problem(429, detail, reason.value, ("retry-after", str(_RETRY_AFTER)))
+    return problem(403, detail, reason.value)
+
+
+def problem(status: int, detail: str, reason: str, *headers: tuple[str, str], **members: str) -> Problem:
+    """Return a problem response with extra ``headers`` and ``members``. It is never to be stored."""
+    title = _TITLES[status]
+    document = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "reason": reason,
+        **members,
+    }
+    body = json.dumps(document).encode()
+    standard = (
+        ("content-type", PROBLEM_JSON),
+        ("content-length", str(len(body))),
+        ("cache-control", "no-store"),
+    )
+    return Problem(status, title, reason, standard + headers, body)
+
+
+def governs_caching(header: str) -> bool:
+    """Whether a response header tells shared caches what to keep: ``Cache-Control`` and what overrides it (RFC 9213)."""
+    name = header.lower()
+    return name.endswith("cache-control") or name in _OTHER_CACHE_HEADERS
+
+
+_OTHER_CACHE_HEADERS = frozenset({"expires", "surrogate-control", "x-accel-expires"})

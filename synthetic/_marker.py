@@ -1,0 +1,47 @@
+"""The marker: who simulates what."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
+
+__all__ = ["KINDS", "Kind", "Marker"]
+
+Kind = Literal["simulation", "load", "monitor", "replay", "test"]
+"""What sort of simulated work a marker stands for."""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_NAME = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Marker:
+    """Who simulates what: the content of a token, without its signature and its times.
+
+    ``run`` names the simulation as a whole, ``kind`` its sort, ``actor`` the simulated user and ``scenario`` what that
+    user is doing; the last two are None where the token does not name them. Names are 1 to 64 characters of
+    ``[A-Za-z0-9._:-]`` and hold no personal data. A value that does not fit raises ValueError.
+    """
+
+    run: str
+    kind: Kind = "simulation"
+    actor: str | None = None
+    scenario: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_name("run", self.run)
+        if self.kind not in KINDS:
+            raise ValueError(f"kind={self.kind!r} is not one of {', '.join(KINDS)}")
+        for field in ("actor", "scenario"):
+            value = cast("str | None", getattr(self, field))
+            if value is not None:
+                _check_name(field, value)
+
+
+def _check_name(field: str, value: object) -> None:
+    if not isinstance(value, str) or _NAME.fullmatch(value) is None:
+        raise ValueError(
+            f"{field}={value!r} is not 1 to 64 characters of A-Z a-z 0-9 . _ : -, as in {field}='rush-hour'"
+        )

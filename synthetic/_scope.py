@@ -1,0 +1,160 @@
+"""``simulated()`` and ``real()``: verdicts that the code itself declares, for a block or a function."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
+
+from synthetic._baggage import entry_of
+from synthetic._config import Configuration, active
+from synthetic._keys import Keys
+from synthetic._marker import Kind, Marker
+from synthetic._token import VERIFIED, sign
+from synthetic._verdict import REAL, Entered, Real, Simulated, current_verdict, enter, leave
+from synthetic.errors import ConfigurationError
+
+__all__ = ["Issued", "Scope", "headers", "real", "simulated"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+M = TypeVar("M", bound="Marker | None", covariant=True)
+
+
+class Scope(Generic[M]):
+    """A verdict to put in force: in a ``with`` block, or for each call of a function that it decorates."""
+
+    def __init__(self, marker: M, verdict: Callable[[], Real | Simulated]) -> None:
+        self._marker = marker
+        self._verdict = verdict
+        self._entered: list[Entered] = []
+
+    def __enter__(self) -> M:
+        self._entered.append(enter(self._verdict()))
+        return self._marker
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        leave(self._entered.pop())
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Decorate a function or a coroutine function."""
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(
+                f"{function.__qualname__} is a generator: a verdict held across a yield would reach its consumer. "
+                "Use a with block around each step of its work."
+            )
+        if inspect.iscoroutinefunction(function):
+            coroutine_function = cast("Callable[P, Awaitable[Any]]", function)
+
+            @functools.wraps(function)
+            async def asynchronous(*args: P.args, **kwargs: P.kwargs) -> Any:
+                with Scope(self._marker, self._verdict):
+                    return await coroutine_function(*args, **kwargs)
+
+            return cast("Callable[P, R]", asynchronous)
+
+        @functools.wraps(function)
+        def synchronous(*args: P.args, **kwargs: P.kwargs) -> R:
+            with Scope(self._marker, self._verdict):
+                return function(*args, **kwargs)
+
+        return synchronous
+
+
+def simulated(
+    *, run: str, kind: Kind = "simulation", actor: str | None = None, scenario: str | None = None
+) -> Scope[Marker]:
+    """Declare that the work in a ``with`` block, or in the decorated function, is simulated.
+
+    A token is signed with the last key that can sign, at most once per (run, kind, actor, scenario) and half its
+    lifetime, and goes along with every call to a host that takes part. ``with simulated(...) as marker`` gives the
+    marker. Names are 1 to 64 characters of ``[A-Za-z0-9._:-]``, without personal data; ValueError otherwise. On
+    entering, ConfigurationError where no key can sign.
+    """
+    marker = Marker(run, kind, actor, scenario)
+    return Scope(marker, lambda: Issued(marker))
+
+
+def real() -> Scope[None]:
+    """Declare that the work in a ``with`` block, or in the decorated function, is real.
+
+    For what only happens to run here: a heartbeat, a pool refresh, the refresh of an access token.
+    """
+    return Scope(None, lambda: REAL)
+
+
+def headers() -> dict[str, str]:
+    """Return the headers that carry the current marker, ``{"baggage": ...}``; ``{}`` for real work.
+
+    For any client that no integration covers; send them only to services that take part. Raises UnverifiedMarker where
+    the work carries a marker that does not verify.
+    """
+    verdict = current_verdict() or REAL
+    if verdict.marker is None:
+        return {}
+    return {"baggage": entry_of(active().key, cast("Simulated", verdict).token())}
+
+
+class _Signed(NamedTuple):
+    keys: Keys
+    token: str
+    renew_at: float
+
+
+class Issued(Simulated):
+    """Simulated work that began here: its token is signed anew at half its lifetime, by the process that began it."""
+
+    __slots__ = ("_process",)
+
+    def __init__(self, marker: Marker) -> None:
+        super().__init__(marker)
+        self._process = os.getpid()
+        self.token()
+
+    def token(self) -> str:
+        """Return the process's token for this marker, after signing a new one where that is due."""
+        config = active()
+        keys = _signing_keys(config)
+        slot = (self.marker, config.issuer, config.environment, config.lifetime)
+        now = config.clock()
+        signed = _signed.get(slot)
+        if signed is not None and signed.keys is keys and now < signed.renew_at:
+            return signed.token
+        if signed is not None and os.getpid() != self._process:
+            return signed.token
+        token, expires_at = sign(
+            keys,
+            self.marker,
+            issuer=config.issuer,
+            environment=config.environment,
+            now=now,
+            lifetime=config.lifetime,
+        )
+        with _lock:
+            _signed[slot] = _Signed(keys, token, (now + expires_at) / 2)
+            while len(_signed) > VERIFIED:
+                _signed.popitem(last=False)
+        return token
+
+
+_lock = threading.Lock()
+_signed: OrderedDict[tuple[Marker, str, str, float], _Signed] = OrderedDict()
+
+
+def _signing_keys(config: Configuration) -> Keys:
+    keys = config.keys.current()
+    if keys is None or keys.signer is None:
+        have = "no keys are configured" if keys is None else "the JWKS holds only public keys"
+        raise ConfigurationError(
+            f"cannot sign a marker: {have}. Simulated work starts where a private or shared key is: make one with "
+            "'synthetic-traffic keygen' and pass it as keys=, SYNTHETIC_KEYS or keys in synthetic.toml.",
+            setting="keys",
+        )
+    return keys

@@ -1,0 +1,239 @@
+"""The token: a marker signed, as it travels (PROTOCOL, "The token" and "Verification").
+
+A JWS in compact form, checked with PyJWT. Nothing here raises for what comes from outside: a token that is not good
+gives the Reason why.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from base64 import urlsafe_b64decode
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from synthetic._marker import Marker
+from synthetic._reason import Reason
+
+if TYPE_CHECKING:
+    from synthetic._keys import Keys
+
+__all__ = [
+    "ENTRY_LIMIT",
+    "FORGED",
+    "LEEWAY",
+    "LONGEST_LIFETIME",
+    "TYPE",
+    "VERIFIED",
+    "Claims",
+    "Memory",
+    "authenticate",
+    "names_us",
+    "sign",
+    "unverified_parts",
+]
+
+TYPE = "synthetic+jwt"
+"""The ``typ`` of a token: another JWT under the same key is never a marker (RFC 8725, section 3.11)."""
+
+ENTRY_LIMIT = 1024
+"""Bytes of our entry, key included."""
+
+LEEWAY = 30
+"""Seconds by which clocks may differ."""
+
+LONGEST_LIFETIME = 24 * 3600
+"""Seconds between ``iat`` and ``exp``, enforced when a token is verified too."""
+
+VERIFIED = 16_384
+"""How many authentic tokens a generation of keys remembers."""
+
+FORGED = 1_024
+"""How many refused signatures it remembers, as 16-byte digests."""
+
+_FAR = 1e11
+"""Seconds; a time beyond the year 5000 is not a time, and would overflow arithmetic on the way."""
+
+# Canonical base64url: the unused bits of the last character are zero, so that one signature has one spelling.
+_SEGMENT = r"(?:[\w-]{4})*(?:[\w-][AQgw]|[\w-]{2}[AEIMQUYcgkosw048])?"
+_TOKEN = re.compile(rf"(?=[\w-]+\.[\w-]+\.[\w-])({_SEGMENT})\.({_SEGMENT})\.{_SEGMENT}", re.ASCII)
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Memory(Generic[K, V]):
+    """A bounded mapping that forgets what was remembered first. Reading takes no lock."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._items: OrderedDict[K, V] = OrderedDict()
+        self._lock = threading.Lock()
+        self.get = self._items.get
+
+    def remember(self, key: K, value: V) -> None:
+        """Remember ``value``, and forget the oldest where there is no more room."""
+        with self._lock:
+            self._items[key] = value
+            while len(self._items) > self.limit:
+                self._items.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What an authentic token says. Times are seconds since the epoch."""
+
+    marker: Marker
+    issuer: str
+    environment: str
+    issued_at: float
+    expires_at: float
+
+    def refusal(self, issuer: str, environment: str, now: float, retention: float = 0) -> Reason | None:
+        """Return why the claims are not good here and now, or None.
+
+        ``retention`` is for how many seconds after its expiry a token stays good for work that was admitted in time.
+        """
+        if self.issuer != issuer:
+            return Reason.WRONG_ISSUER
+        if self.environment != environment:
+            return Reason.WRONG_ENVIRONMENT
+        if self.issued_at > now + LEEWAY:
+            return Reason.NOT_YET_VALID
+        if self.expires_at + LEEWAY + retention <= now:
+            return Reason.EXPIRED
+        return None
+
+
+def sign(
+    keys: Keys, marker: Marker, *, issuer: str, environment: str, now: float, lifetime: float
+) -> tuple[str, float]:
+    """Return a token for ``marker`` and the time at which it expires. The last key that can sign signs.
+
+    Raises LookupError where no key can sign.
+    """
+    from jwt.api_jws import encode
+
+    key = keys.signer
+    if key is None:
+        raise LookupError("no key of the JWKS can sign")
+    issued_at = int(now)
+    expires_at = issued_at + int(lifetime)
+    claims = {
+        "iss": issuer,
+        "aud": environment,
+        "iat": issued_at,
+        "exp": expires_at,
+        "run": marker.run,
+        "kind": marker.kind,
+        "sub": marker.actor,
+        "scenario": marker.scenario,
+    }
+    payload = {name: value for name, value in claims.items() if value is not None}
+    text = json.dumps(payload, separators=(",", ":")).encode()
+    headers = {"typ": TYPE, "kid": key.key_id}
+    return encode(text, key.jwk.key, algorithm=key.algorithm, headers=headers), expires_at
+
+
+def authenticate(keys: Keys, token: str) -> Claims | Reason:
+    """Return the claims of a token that one of ``keys`` signed, or why it is not one. Times are not looked at."""
+    known = keys.verified.get(token)
+    if known is not None:
+        return known
+    segments = _TOKEN.fullmatch(token) if len(token) <= ENTRY_LIMIT else None
+    header = _json_object(segments[1]) if segments else None
+    if header is None:
+        return Reason.MALFORMED
+    key_id = header.get("kid")
+    key = keys.by_id.get(key_id) if isinstance(key_id, str) else None
+    if key is None:
+        return Reason.UNKNOWN_KEY
+    if header.get("alg") != key.algorithm or "crit" in header:
+        return Reason.WRONG_TYPE
+    digest = _digest(token)
+    if keys.forged.get(digest):
+        return Reason.BAD_SIGNATURE
+    payload = _verified_payload(token, key.jwk, key.algorithm)
+    if payload is None:
+        keys.forged.remember(digest, True)
+        return Reason.BAD_SIGNATURE
+    if header.get("typ") != TYPE:
+        return Reason.WRONG_TYPE
+    claims = _claims_of(payload)
+    if claims is None:
+        return Reason.INVALID_CLAIMS
+    keys.verified.remember(token, claims)
+    return claims
+
+
+def names_us(token: str, issuer: str) -> bool:
+    """Whether a value is a token that says it is a marker of ``issuer``. Believed only in order to refuse it."""
+    header, claims = unverified_parts(token)
+    return header is not None and claims is not None and header.get("typ") == TYPE and claims.get("iss") == issuer
+
+
+def unverified_parts(token: str) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Return the header and the claims that a value has in the form of a token; None for what it has not."""
+    segments = token.split(".")
+    if len(segments) != 3:
+        return None, None
+    return _json_object(segments[0]), _json_object(segments[1])
+
+
+def _verified_payload(token: str, jwk: Any, algorithm: str) -> bytes | None:
+    from jwt.api_jws import decode_complete
+    from jwt.exceptions import PyJWTError
+
+    try:
+        return cast("bytes", decode_complete(token, jwk.key, algorithms=[algorithm])["payload"])
+    except (PyJWTError, ValueError, TypeError):
+        return None
+
+
+def _claims_of(payload: bytes) -> Claims | None:
+    claims = _parsed(payload)
+    if claims is None:
+        return None
+    issuer, environment = claims.get("iss"), claims.get("aud")
+    issued_at, expires_at = claims.get("iat"), claims.get("exp")
+    if not (isinstance(issuer, str) and isinstance(environment, str)):
+        return None
+    if not (_is_time(issued_at) and _is_time(expires_at) and 0 < expires_at - issued_at <= LONGEST_LIFETIME):
+        return None
+    if claims.get("sub", "") is None or claims.get("scenario", "") is None:
+        return None
+    try:
+        marker = Marker(claims["run"], claims["kind"], claims.get("sub"), claims.get("scenario"))
+    except (KeyError, ValueError):
+        return None
+    return Claims(marker, issuer, environment, issued_at, expires_at)
+
+
+def _is_time(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < _FAR
+
+
+def _json_object(segment: str) -> dict[str, Any] | None:
+    try:
+        return _parsed(urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+    except ValueError:
+        return None
+
+
+def _parsed(text: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def _digest(token: str) -> bytes:
+    from hashlib import blake2b
+
+    return blake2b(token.encode("ascii"), digest_size=16).digest()

@@ -1,0 +1,88 @@
+"""Everything that synthetic raises on purpose.
+
+SyntheticTrafficError
+├── ConfigurationError     a setting is wrong; raised at start-up (also a ValueError)
+├── UnverifiedMarker       the work carries a marker that cannot be verified: neither answer would be safe
+└── EffectRefused          a guard refused an effect for simulated work
+    └── ExternalCallRefused    a call of simulated work to a host that does not take part
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from synthetic._marker import Marker
+    from synthetic._reason import Reason
+
+__all__ = [
+    "ConfigurationError",
+    "EffectRefused",
+    "ExternalCallRefused",
+    "SyntheticTrafficError",
+    "UnverifiedMarker",
+]
+
+
+class SyntheticTrafficError(Exception):
+    """The base of every error below."""
+
+
+class ConfigurationError(SyntheticTrafficError, ValueError):
+    """A setting has a value that cannot work.
+
+    ``setting`` names it, ``source`` says where the value came from (an argument, a variable, a file), or is None where
+    the error concerns no single setting.
+    """
+
+    def __init__(self, message: str, *, setting: str | None = None, source: str | None = None) -> None:
+        super().__init__(message)
+        self.setting = setting
+        self.source = source
+
+
+class UnverifiedMarker(SyntheticTrafficError):
+    """This work carries a marker that does not verify, so it is known neither as simulated nor as real.
+
+    ``reason`` is the code of what is wrong with it.
+    """
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(
+            f"this work carries a marker that cannot be verified ({reason.value}): it is neither executed as real nor "
+            "believed. Admit requests with SyntheticTrafficMiddleware, or wrap work that is real in synthetic.real()."
+        )
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[UnverifiedMarker], tuple[Reason]]:
+        return type(self), (self.reason,)
+
+
+class EffectRefused(SyntheticTrafficError):
+    """A guard refused ``effect`` for the simulated work described by ``marker``; ``target`` is what was not called."""
+
+    def __init__(self, message: str, *, effect: str, marker: Marker, target: str) -> None:
+        super().__init__(message)
+        self.effect = effect
+        self.marker = marker
+        self.target = target
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # The facts are keyword-only, so that pickling (a process pool hands errors back that way) restores them apart.
+        return _restore, (type(self), self.args, dict(self.__dict__))
+
+
+class ExternalCallRefused(EffectRefused):
+    """Simulated work called ``host`` (the ``target``), which does not take part and which no policy lets it call."""
+
+    @property
+    def host(self) -> str:
+        """The host name that was not called."""
+        return self.target
+
+
+def _restore(kind: type[EffectRefused], args: tuple[object, ...], facts: dict[str, object]) -> EffectRefused:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(facts)
+    return error

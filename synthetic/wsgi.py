@@ -1,0 +1,107 @@
+"""The marker at the door of a WSGI application: Flask, Django, Pyramid, Bottle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import Context, copy_context
+from typing import TYPE_CHECKING, Any, cast
+
+from synthetic._admission import Entrance, admit
+from synthetic._config import OnMissing, OnUnverified, active
+from synthetic._http import SIMULATED_CACHE_CONTROL, Problem, governs_caching, refusal_of
+from synthetic._verdict import REAL, Received, enter
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+__all__ = ["SyntheticTrafficMiddleware"]
+
+_HEADER = "HTTP_BAGGAGE"
+
+
+class SyntheticTrafficMiddleware:
+    """Admits each request as real or simulated, or answers it itself: 403 refused, 429 later.
+
+    The call, each step of the response and its ``close()`` run in one ``contextvars`` context of the request, on
+    whatever threads the server chooses, so that nothing is left behind on them. Put it outermost, or anywhere inside
+    OpenTelemetry's middleware. The arguments are those of ``synthetic.asgi.SyntheticTrafficMiddleware``.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        *,
+        edge: bool | None = None,
+        on_unverified: OnUnverified | None = None,
+        on_missing: OnMissing | None = None,
+    ) -> None:
+        self.app = app
+        self._entrance = Entrance(edge=edge, on_unverified=on_unverified, on_missing=on_missing)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Handle one request."""
+        header: str | None = environ.get(_HEADER)
+        admission = admit(() if header is None else (header,), self._entrance, active())
+        if admission.verdict is None:
+            return _answer(refusal_of(admission.reason), start_response)
+        if admission.forward is not None:
+            environ = _with_baggage(environ, admission.forward)
+        if isinstance(admission.verdict, Received):
+            start_response = _uncached(start_response)
+        context = copy_context()
+        context.run(enter, admission.verdict)
+        body = context.run(self.app, environ, start_response)
+        if type(body) in _FINISHED or (admission.verdict is REAL and _is_file(body, environ)):
+            return body
+        return _Steps(context, body)
+
+
+_FINISHED = (list, tuple)
+"""What runs no code of the application when iterated; servers also look at its length."""
+
+
+def _is_file(body: Iterable[bytes], environ: WSGIEnvironment) -> bool:
+    """Whether the server can send the body by itself, with ``sendfile``; it tells by the type."""
+    wrapper: Any = environ.get("wsgi.file_wrapper")
+    return isinstance(wrapper, type) and isinstance(body, wrapper)
+
+
+class _Steps:
+    """A response body whose every step runs in the context of its request."""
+
+    __slots__ = ("_body", "_context", "_iterator")
+
+    def __init__(self, context: Context, body: Iterable[bytes]) -> None:
+        self._context = context
+        self._body = body
+        self._iterator = context.run(iter, body)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        return self._context.run(next, self._iterator)
+
+    def close(self) -> None:
+        close = cast("Callable[[], object] | None", getattr(self._body, "close", None))
+        if close is not None:
+            self._context.run(close)
+
+
+def _with_baggage(environ: WSGIEnvironment, values: Iterable[str]) -> WSGIEnvironment:
+    rest = {name: value for name, value in environ.items() if name != _HEADER}
+    header = ",".join(values)
+    return {**rest, _HEADER: header} if header else rest
+
+
+def _uncached(start_response: StartResponse) -> StartResponse:
+    def start_uncached(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
+        kept = [header for header in headers if not governs_caching(header[0])]
+        return start_response(status, [*kept, ("Cache-Control", SIMULATED_CACHE_CONTROL)], exc_info)
+
+    return cast("StartResponse", start_uncached)
+
+
+def _answer(problem: Problem, start_response: StartResponse) -> list[bytes]:
+    start_response(f"{problem.status} {problem.title}", list(problem.headers))
+    return [problem.body]
