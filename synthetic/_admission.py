@@ -6,37 +6,32 @@ import logging
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from synthetic import ledger
-from synthetic._baggage import Found, entry_of, find, forward
-from synthetic._config import Configuration, OnMissing, OnUnverified, active, is_configured
+from opentelemetry import context
+
+from synthetic import _config, ledger
+from synthetic._baggage import Found, entry_of, find, first_token, forward
+from synthetic._config import Configuration, OnMissing, OnUnverified
 from synthetic._marker import Marker
 from synthetic._reason import Reason
 from synthetic._token import ENTRY_LIMIT, Claims, authenticate, names_us
-from synthetic._verdict import REAL, Real, Received
+from synthetic._verdict import REAL, Entered, Real, Received, enter, received
 from synthetic.errors import ConfigurationError
 
-__all__ = ["ADMITTED_AS_REAL", "Admission", "Entrance", "admit", "check_entrances"]
+__all__ = ["ADMITTED_AS_REAL", "Admission", "Entrance", "admit", "check_entrances", "enter_admitted"]
 
 _log = logging.getLogger("synthetic")
 
 
-@dataclass(frozen=True)
-class Admission:
-    """The decision on one carrier.
+Admission = tuple[Real | Received | None, Reason | None, Sequence[str] | None]
+"""The decision on one carrier: the verdict, why there is none, and what to hand on.
 
-    ``verdict`` is None where the work must not be done; then ``reason`` says why. ``forward`` is the list of
-    ``baggage`` header values to hand to the application in place of those that came, or None to leave them.
-    """
+The verdict is None where the work must not be done; then the reason says why. What to hand on are the ``baggage``
+header values for the application in place of those that came, or None to leave them.
+"""
 
-    verdict: Real | Received | None
-    reason: Reason | None = None
-    forward: Sequence[str] | None = None
-
-
-ADMITTED_AS_REAL: Final = Admission(REAL)
+ADMITTED_AS_REAL: Final[Admission] = (REAL, None, None)
 
 
 class Entrance:
@@ -55,8 +50,8 @@ class Entrance:
         self.on_unverified = on_unverified
         self.on_missing = on_missing
         _entrances.add(self)
-        if is_configured():
-            self.check(active())
+        if _config.in_force is not None:
+            self.check(_config.in_force)
 
     def check(self, config: Configuration) -> None:
         """Raise ConfigurationError where this entrance cannot work with ``config``."""
@@ -96,45 +91,68 @@ def _check_stripping(strips: bool, config: Configuration) -> None:
 
 def admit(headers: Sequence[str], entrance: Entrance, config: Configuration) -> Admission:
     """Decide on a carrier whose ``baggage`` headers have these values (text in latin-1, one character a byte)."""
+    token = first_token(headers, config.key)
+    known = _verified_before(token, config) if token is not None else None
+    if token is not None and known is not None:
+        return _admit_marked(token, known, None, entrance, config)
     found = find(headers, config.key)
     if found.is_empty:
         return _refuse(Reason.MISSING, None, config) if entrance.must_be_marked(config) else ADMITTED_AS_REAL
     claims = _claims_of(found, config)
     if isinstance(claims, Claims):
-        return _admit_marked(found, claims, entrance, config)
+        (token,) = found.values
+        return _admit_marked(token, claims, forward(found.foreign, entry_of(config.key, token)), entrance, config)
     if not (entrance.strips(config) and _is_strangers(found, config)):
         return _refuse(claims, None, config)
     if entrance.must_be_marked(config):
         return _refuse(Reason.MISSING, None, config)
-    return Admission(REAL, None, found.foreign)
+    return REAL, None, found.foreign
 
 
 def _claims_of(found: Found, config: Configuration) -> Claims | Reason:
     """What our one entry authentically says, at whatever time and place; else why it says nothing."""
-    if found.odd or not found.clean:
+    if found.odd or not found.is_clean:
         return Reason.MALFORMED
-    if len(found.values) > 1:
+    token, *others = found.values
+    if others:
         return Reason.AMBIGUOUS
-    if len(entry_of(config.key, found.values[0])) > ENTRY_LIMIT:
+    if len(entry_of(config.key, token)) > ENTRY_LIMIT:
         return Reason.TOO_LONG
     keys = config.keys.current()
-    return Reason.NO_KEYS if keys is None else authenticate(keys, found.values[0])
+    return Reason.NO_KEYS if keys is None else authenticate(keys, token)
 
 
 def _is_strangers(found: Found, config: Configuration) -> bool:
     """Whether nothing of what was found names us, and all of it can be taken out."""
-    return found.clean and not any(names_us(value, config.issuer) for value in (*found.values, *found.odd))
+    return found.is_clean and not any(names_us(value, config.issuer) for value in (*found.values, *found.odd))
 
 
-def _admit_marked(found: Found, claims: Claims, entrance: Entrance, config: Configuration) -> Admission:
+def _verified_before(token: str, config: Configuration) -> Claims | None:
+    keys = config.keys.current()
+    return None if keys is None else keys.verified.get(token)
+
+
+def _admit_marked(
+    token: str, claims: Claims, onward: Sequence[str] | None, entrance: Entrance, config: Configuration
+) -> Admission:
     refusal = claims.refusal(config.issuer, config.environment, config.clock(), entrance.retention(config))
     if refusal is None and config.is_halted(claims.marker.run):
         refusal = Reason.HALTED
     refusal = refusal or _later(config)
     if refusal is not None:
         return _refuse(refusal, claims.marker, config)
-    token = found.values[0]
-    return Admission(Received(claims.marker, token), None, forward(found.foreign, entry_of(config.key, token)))
+    return received(claims, token), None, onward
+
+
+def enter_admitted(verdict: Real | Received) -> Entered:
+    """Put the verdict of an admission in force, and tell the span that began before it."""
+    has_span = verdict is not REAL and context.get_current()
+    entered = enter(verdict)
+    if has_span:
+        from synthetic.telemetry import mark_current_span
+
+        mark_current_span()
+    return entered
 
 
 def _later(config: Configuration) -> Reason | None:
@@ -156,7 +174,7 @@ def _asked(question: Callable[[], bool], *, default: bool) -> bool:
 def _refuse(reason: Reason, marker: Marker | None, config: Configuration) -> Admission:
     ledger.record_refusal(reason, marker, config.service)
     _refusals.log(reason)
-    return Admission(None, reason)
+    return None, reason, None
 
 
 def _check_choice(name: str, value: str | None, allowed: tuple[str, ...]) -> None:

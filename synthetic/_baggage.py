@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import unquote_plus
 
-__all__ = ["NOTHING", "Found", "entry_of", "find", "forward", "merge"]
+__all__ = ["NOTHING", "Found", "entry_of", "find", "first_token", "forward", "merge"]
 
 HEADER_LIMIT = 8192
 """Bytes of a header above which OpenTelemetry reads none of it (W3C Baggage asks for at least that much)."""
@@ -21,19 +21,19 @@ _ODD = re.compile(r"[%+\\\x00-\x08\x0a-\x1f\x7f-\xff]")
 _ESCAPE = re.compile(r"\\(?:[\\'\"abfnrtv\n]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{1,3}|N\{[^{}]*\})")
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """What the ``baggage`` headers of one carrier hold.
 
     ``values`` are the distinct values of our entries, in order; ``odd`` are the values of those that only an odd
-    spelling or decoding makes ours. ``foreign`` is the headers without any entry of ours.
+    spelling or decoding makes ours. ``foreign`` is the headers without any entry of ours. ``is_clean`` is False where
+    an entry of ours would still be found in ``foreign``, so that only refusing is safe, and ``is_canonical`` is True
+    where the headers are already as we would send them on.
     """
 
     values: tuple[str, ...] = ()
     odd: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
-    clean: bool = field(default=True, compare=False)
-    """False where an entry of ours would still be found in ``foreign``, so that only refusing is safe."""
+    is_clean: bool = True
 
     @property
     def is_empty(self) -> bool:
@@ -51,27 +51,40 @@ def entry_of(key: str, token: str) -> str:
 
 def find(headers: Sequence[str], key: str) -> Found:
     """Return what ``headers`` (the values of every ``baggage`` header, latin-1) hold under ``key``."""
-    odd_bytes = any(map(_ODD.search, headers))
-    if not odd_bytes and not any(key in header for header in headers):
+    has_odd_bytes = any(map(_ODD.search, headers))
+    if not has_odd_bytes and not any(key in header for header in headers):
         return NOTHING
+    return _found(headers, key, has_odd_bytes)
+
+
+def first_token(headers: Sequence[str], key: str) -> str | None:
+    """Return the value of our entry where the headers are as we would send them on; None where ``find`` must look.
+
+    What is returned is not looked into: only an authentic token makes it a canonical entry.
+    """
+    if len(headers) != 1 or not headers[0].startswith(key + "="):
+        return None
+    token, _, others = headers[0][len(key) + 1 :].partition(",")
+    return None if others and (key in others or _ODD.search(others)) else token
+
+
+def _found(headers: Sequence[str], key: str, has_odd_bytes: bool) -> Found:
     values: dict[str, None] = {}
     foreign: list[str] = []
     plain = 0
     for header in headers:
         members = header.split(",")
-        kept = [member for member in members if not _is_plain(member, key)]
-        plain += len(members) - len(kept)
-        values.update((_value_of(member), None) for member in members if _is_plain(member, key))
-        foreign.extend(_rejoined(header, members, kept))
-    if not odd_bytes:
+        ours = [member for member in members if _is_plain(member, key)]
+        plain += len(ours)
+        values.update((_value_of(member), None) for member in ours)
+        foreign.extend(_rejoined(header, members, [member for member in members if not _is_plain(member, key)]))
+    if not has_odd_bytes:
         return Found(tuple(values), (), tuple(foreign))
     odd = _hidden(headers, key, plain)
     if odd:
         foreign = [text for header in foreign for text in _without_odd(header, key)]
-    clean = not _hidden(foreign, key, 0)
-    if not clean and not odd:
-        odd = _hidden(foreign, key, 0)
-    return Found(tuple(values), odd, tuple(foreign), clean) if values or odd else NOTHING
+    left = _hidden(foreign, key, 0)
+    return Found(tuple(values), odd or left, tuple(foreign), not left) if values or odd or left else NOTHING
 
 
 def forward(foreign: Sequence[str], entry: str) -> list[str]:

@@ -213,9 +213,9 @@ def _inspect(options: argparse.Namespace) -> int:
     for value in values:
         _describe(value)
     logging.getLogger("synthetic").addHandler(logging.NullHandler())  # the refusal is printed, not logged
-    admission = admit((header,), Entrance(edge=not options.not_edge), config)
-    print(f"verdict    {'good: simulated' if admission.reason is None else f'refused: {admission.reason.value}'}")
-    return 0 if admission.reason is None else 1
+    _, reason, _ = admit((header,), Entrance(edge=not options.not_edge), config)
+    print(f"verdict    {'good: simulated' if reason is None else f'refused: {reason.value}'}")
+    return 0 if reason is None else 1
 
 
 def _value_of(text: str, key: str) -> str:

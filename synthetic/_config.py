@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import re
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, cast
 
-from synthetic._hosts import HostRule
-from synthetic._keys import KeySource, load_keys
-from synthetic._policy import Policy, load_policy
-from synthetic._settings import Raw, Sources, choice, flag, names, seconds, text
-from synthetic._token import LONGEST_LIFETIME
-from synthetic._watch import WatchedFile
-from synthetic.errors import ConfigurationError
+if TYPE_CHECKING:
+    from synthetic._hosts import HostRule
+    from synthetic._keys import KeySource
+    from synthetic._policy import Policy
+    from synthetic._watch import WatchedFile
 
 __all__ = ["Configuration", "OnMissing", "OnUnverified", "Settings", "active", "configure", "configured"]
 
 OnUnverified = Literal["refuse", "strip"]
 OnMissing = Literal["real", "refuse"]
 
-_DAY = 86_400
 
-
-@dataclass(frozen=True)
-class Configuration:
+class Configuration(NamedTuple):
     """What is in force. Every field is a setting; ``configure`` explains them."""
 
     keys: KeySource
@@ -80,22 +72,17 @@ class Settings(TypedDict, total=False):
 
 
 _NAMES = tuple(Settings.__annotations__)
-_ONLY_ARGUMENTS = ("ready", "shed", "clock")
 
 _lock = threading.RLock()
-_active: Configuration | None = None
+in_force: Configuration | None = None
+"""For the hot path, which asks ``in_force or active()``; only ``configure`` writes it."""
 _arguments: Settings = {}
 
 
 def active() -> Configuration:
     """Return the configuration in force; the first call without ``configure`` reads the environment and the file."""
-    config = _active
+    config = in_force
     return config if config is not None else _replace({}, only_first=True)
-
-
-def is_configured() -> bool:
-    """Whether a configuration is in force already."""
-    return _active is not None
 
 
 def configure(
@@ -159,84 +146,33 @@ def configure(
 
 
 @contextmanager
-def configured(**settings: Any) -> Iterator[None]:
+def configured(**settings: Any) -> Generator[None, None, None]:
     """Change some settings for the length of a ``with`` block, for all threads: for tests.
 
     The arguments are those of ``configure``; a setting that is not given stays as it is. What was in force before
     the block is in force after it.
     """
-    global _active, _arguments
+    global in_force, _arguments
     unknown = [name for name in settings if name not in _NAMES]
     if unknown:
         raise TypeError(f"configured() has no setting {unknown[0]!r}; the settings are {', '.join(_NAMES)}")
     with _lock:
-        before = _active, _arguments
+        before = in_force, _arguments
         _replace(cast("Settings", {**_arguments, **settings}))
     try:
         yield
     finally:
         with _lock:
-            _active, _arguments = before
+            in_force, _arguments = before
 
 
 def _replace(arguments: Settings, *, only_first: bool = False) -> Configuration:
-    global _active, _arguments
+    global in_force, _arguments
     with _lock:
-        if only_first and _active is not None:
-            return _active
-        config = _build(Sources(cast("Mapping[str, object]", arguments), _NAMES))
-        _check(config)
-        _active, _arguments = config, arguments
+        if only_first and in_force is not None:
+            return in_force
+        from synthetic._build import build
+
+        config = build(cast("Mapping[str, object]", arguments), _NAMES)
+        in_force, _arguments = config, arguments
         return config
-
-
-def _build(sources: Sources) -> Configuration:
-    for name in _ONLY_ARGUMENTS:
-        raw = sources.raw(name)
-        if raw is not None and not callable(raw.value):
-            raise ConfigurationError(f"{name} (from {raw.source}): is not callable", setting=name, source=raw.source)
-    name = text(r"[A-Za-z0-9._:-]{1,64}", "staging")
-    environment = sources.read("environment", name, "default")
-    return Configuration(
-        keys=sources.read("keys", lambda raw: load_keys(raw.value, raw.base), KeySource()),
-        policy=sources.read("policy", lambda raw: load_policy(raw.value, environment, raw.base), Policy()),
-        internal_hosts=sources.read("internal_hosts", lambda raw: HostRule(names(raw)), HostRule()),
-        halt=frozenset(sources.read("halt", names, ())),
-        halt_file=sources.read("halt_file", _halt_file, None),
-        service=sources.read("service", text(r"[^\x00-\x1f\x7f]{1,255}", "rides"), cast("Any", None)),
-        environment=environment,
-        key=sources.read("key", text(r"[A-Za-z0-9_.-]{1,64}", "synthetic-traffic"), "synthetic-traffic"),
-        issuer=sources.read("issuer", text(r"[\x21-\x7e]{1,128}", "synthetic-traffic"), "synthetic-traffic"),
-        attribute=sources.read(
-            "attribute", text(r"[A-Za-z][\w.-]{0,127}", "synthetic.type"), "user_agent.synthetic.type"
-        ),
-        edge=sources.read("edge", flag, True),
-        on_unverified=cast("OnUnverified", sources.read("on_unverified", choice("refuse", "strip"), "refuse")),
-        on_missing=cast("OnMissing", sources.read("on_missing", choice("real", "refuse"), "real")),
-        lifetime=sources.read("lifetime", seconds(2, LONGEST_LIFETIME), 600.0),
-        retention=sources.read("retention", seconds(0, 365 * _DAY), 7.0 * _DAY),
-        ready=sources.read("ready", _value, None),
-        shed=sources.read("shed", _value, None),
-        clock=sources.read("clock", _value, time.time),
-    )
-
-
-def _value(raw: Raw) -> Any:
-    return raw.value
-
-
-def _halt_file(raw: Raw) -> WatchedFile[frozenset[str]] | None:
-    return WatchedFile(raw.base / raw.value, _halted_runs, absent=frozenset())
-
-
-def _halted_runs(content: str) -> frozenset[str]:
-    without_comments = re.sub(r"#.*", "", content)
-    return frozenset(re.findall(r"[^,\s]+", without_comments))
-
-
-def _check(config: Configuration) -> None:
-    from synthetic._admission import check_entrances
-    from synthetic._recorders import warn_about_recorders
-
-    check_entrances(config)
-    warn_about_recorders()

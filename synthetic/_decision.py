@@ -1,4 +1,4 @@
-"""What the policy says of one effect, at the moment of the call, for simulated work (PROTOCOL, the table in section 7)."""
+"""What the policy says of one effect, at the moment of the call, for simulated work (PROTOCOL, section 7)."""
 
 from __future__ import annotations
 

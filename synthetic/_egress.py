@@ -6,7 +6,7 @@ A client integration asks ``depart`` once per hop, writes the header it is given
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, cast
@@ -34,7 +34,7 @@ class Departure:
     otel: context.Context | None = None
 
     @contextmanager
-    def in_context(self) -> Iterator[None]:
+    def in_context(self) -> Generator[None, None, None]:
         """The OpenTelemetry context for the length of the call: it says the same as the header."""
         if self.otel is None:
             yield

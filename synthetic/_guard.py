@@ -12,8 +12,8 @@ import functools
 import inspect
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import _AsyncGeneratorContextManager, _GeneratorContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator
+from contextlib import _AsyncGeneratorContextManager, _GeneratorContextManager  # pyright: ignore[reportPrivateUsage]
 from enum import Enum
 from typing import Any, Final, Literal, ParamSpec, Protocol, TypeVar, cast, overload
 
@@ -24,7 +24,7 @@ from synthetic._marker import Marker
 from synthetic._policy import Action
 from synthetic._verdict import REAL, VERDICT, current, is_synthetic
 
-__all__ = ["Guard", "GuardKeeping", "UNSET", "Unset", "guard", "make_guard"]
+__all__ = ["UNSET", "Guard", "GuardKeeping", "Unset", "guard", "make_guard"]
 
 _log = logging.getLogger("synthetic")
 
@@ -86,7 +86,7 @@ def guard(effect: str, *, instead: Callable[..., Any] | None = None, returns: An
     return make_guard(effect, instead, returns)
 
 
-def make_guard(effect: str, instead: Callable[..., Any] | None, returns: Any) -> Callable[[Any], Any]:
+def make_guard(effect: object, instead: Callable[..., Any] | None, returns: Any) -> Callable[[Any], Any]:
     """Return the decorator; ``returns`` is UNSET where it was not given."""
     if not isinstance(effect, str) or not effect:
         raise TypeError(f"guard({effect!r}): the effect is a name, as in @guard('payment')")
@@ -122,25 +122,25 @@ def _closure(function: Callable[..., Any], site: _Site) -> Callable[..., Any]:
     return guarded
 
 
-class _BoundProxy(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg, misc]
+class _BoundProxy(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]
     def __reduce_ex__(self, protocol: Any) -> Any:
         return getattr, (self.__self__, self.__name__)
 
 
-class _Proxy(wrapt.FunctionWrapper):  # type: ignore[type-arg, misc]
-    """A guard that ``inspect`` sees through. wrapt asks ``enabled`` in C, and calls the function itself for real work."""
+class _Proxy(wrapt.FunctionWrapper):  # type: ignore[type-arg]
+    """A guard that ``inspect`` sees through. wrapt asks ``enabled`` in C; real work goes straight to the function."""
 
     __bound_function_wrapper__ = _BoundProxy
 
     def __init__(self, function: Any, decided: Any, enabled: Any) -> None:
-        super().__init__(function, decided, enabled=enabled)
+        super().__init__(function, decided, enabled=enabled)  # pyright: ignore[reportUnknownMemberType]
 
     # Pickled and copied by name, as a function is.
     def __reduce__(self) -> Any:
-        return self.__wrapped__.__qualname__
+        return cast("Any", self).__wrapped__.__qualname__
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return self.__wrapped__.__qualname__
+        return cast("Any", self).__wrapped__.__qualname__
 
     def __copy__(self) -> Any:
         return self
@@ -220,9 +220,31 @@ def _name_of(function: Any) -> str:
     return f"{module}:{name}"
 
 
+async def _awaitable(value: Any) -> Any:
+    return value
+
+
+def _nothing() -> Iterator[Any]:
+    return
+    yield
+
+
+async def _async_nothing() -> AsyncGenerator[Any, None]:
+    return
+    yield
+
+
+def _once(value: Any) -> Generator[Any, None, None]:
+    yield value
+
+
+async def _async_once(value: Any) -> AsyncGenerator[Any, None]:
+    yield value
+
+
 # contextlib makes every context manager of one function from one piece of code, and enters them from another.
-_CONTEXT_MANAGER: Final = cast("Any", contextlib.contextmanager(lambda: iter(()))).__code__
-_ASYNC_CONTEXT_MANAGER: Final = cast("Any", contextlib.asynccontextmanager(cast("Any", lambda: None))).__code__
+_CONTEXT_MANAGER: Final = cast("Any", contextlib.contextmanager(_once)).__code__
+_ASYNC_CONTEXT_MANAGER: Final = cast("Any", contextlib.asynccontextmanager(_async_once)).__code__
 _MADE_INTO_MANAGER: Final = cast("Any", _GeneratorContextManager).__init__.__code__
 _MADE_INTO_ASYNC_MANAGER: Final = cast("Any", _AsyncGeneratorContextManager).__init__.__code__
 
@@ -233,7 +255,7 @@ def _kind_of(function: Any) -> Kind:
         return "context manager"
     if code is _ASYNC_CONTEXT_MANAGER:
         return "async context manager"
-    for candidate in (function, getattr(function, "__call__", None)):
+    for candidate in (function, getattr(function, "__call__", None)):  # noqa: B004 - the kind of a callable object
         if inspect.iscoroutinefunction(candidate):
             return "coroutine"
         if inspect.isasyncgenfunction(candidate):
@@ -248,32 +270,10 @@ def _is_for_context_manager() -> bool:
 
     The frames between are this function, ``_skipped``, ``decided``, and wrapt's where it has no C extension.
     """
-    frame = sys._getframe(3)
+    frame = sys._getframe(3)  # pyright: ignore[reportPrivateUsage]
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("wrapt"):
         frame = frame.f_back
     return frame.f_code in (_MADE_INTO_MANAGER, _MADE_INTO_ASYNC_MANAGER)
-
-
-async def _awaitable(value: Any) -> Any:
-    return value
-
-
-def _nothing() -> Iterator[Any]:
-    return
-    yield
-
-
-async def _async_nothing() -> Any:
-    return
-    yield
-
-
-def _once(value: Any) -> Iterator[Any]:
-    yield value
-
-
-async def _async_once(value: Any) -> Any:
-    yield value
 
 
 def _excludes_none(function: Any) -> bool:

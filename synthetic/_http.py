@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from synthetic._reason import Reason
 
-__all__ = ["PROBLEM_JSON", "SIMULATED_CACHE_CONTROL", "Problem", "governs_caching", "problem", "refusal_of"]
+__all__ = ["CACHE_HEADERS", "PROBLEM_JSON", "SIMULATED_CACHE_CONTROL", "Problem", "problem", "refusal_of"]
 
 PROBLEM_JSON = "application/problem+json"
 SIMULATED_CACHE_CONTROL = "private, no-store"
@@ -69,10 +69,18 @@ def problem(status: int, detail: str, reason: str, *headers: tuple[str, str], **
     return Problem(status, title, reason, standard + headers, body)
 
 
-def governs_caching(header: str) -> bool:
-    """Whether a response header tells shared caches what to keep: ``Cache-Control`` and what overrides it (RFC 9213)."""
-    name = header.lower()
-    return name.endswith("cache-control") or name in _OTHER_CACHE_HEADERS
-
-
-_OTHER_CACHE_HEADERS = frozenset({"expires", "surrogate-control", "x-accel-expires"})
+CACHE_HEADERS = frozenset(
+    {
+        "akamai-cache-control",
+        "cache-control",
+        "cdn-cache-control",
+        "cloudflare-cdn-cache-control",
+        "expires",
+        "fastly-cache-control",
+        "netlify-cdn-cache-control",
+        "surrogate-control",
+        "vercel-cdn-cache-control",
+        "x-accel-expires",
+    }
+)
+"""What tells shared caches what to keep: ``Cache-Control``, and what overrides it (RFC 9213) for one product."""

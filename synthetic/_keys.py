@@ -97,11 +97,11 @@ def _where(error: ValueError) -> str:
 
 
 def _keys_from(document: Mapping[str, Any]) -> Keys:
-    listed = document.get("keys")
+    listed = cast("list[Any] | None", document.get("keys"))
     if not isinstance(listed, list) or not listed:
         raise ValueError('the JWKS has no "keys" list with at least one key; make one with: synthetic-traffic keygen')
     by_id: dict[str, Key] = {}
-    for position, jwk in enumerate(cast("list[Any]", listed)):
+    for position, jwk in enumerate(listed):
         key = _key_from(jwk, position)
         if key.key_id in by_id:
             raise ValueError(f"two keys have the kid {key.key_id!r}; each needs its own")

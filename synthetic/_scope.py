@@ -9,15 +9,15 @@ import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
 
-from synthetic._baggage import entry_of
 from synthetic._config import Configuration, active
-from synthetic._keys import Keys
 from synthetic._marker import Kind, Marker
-from synthetic._token import VERIFIED, sign
 from synthetic._verdict import REAL, Entered, Real, Simulated, current_verdict, enter, leave
 from synthetic.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from synthetic._keys import Keys
 
 __all__ = ["Issued", "Scope", "headers", "real", "simulated"]
 
@@ -99,6 +99,8 @@ def headers() -> dict[str, str]:
     verdict = current_verdict() or REAL
     if verdict.marker is None:
         return {}
+    from synthetic._baggage import entry_of
+
     return {"baggage": entry_of(active().key, cast("Simulated", verdict).token())}
 
 
@@ -120,6 +122,8 @@ class Issued(Simulated):
 
     def token(self) -> str:
         """Return the process's token for this marker, after signing a new one where that is due."""
+        from synthetic._token import VERIFIED, sign
+
         config = active()
         keys = _signing_keys(config)
         slot = (self.marker, config.issuer, config.environment, config.lifetime)

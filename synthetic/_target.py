@@ -45,7 +45,8 @@ class GuardedTarget:
             for restore in reversed(self._restore):
                 restore()
 
-    def _apply(self, module: ModuleType) -> None:
+    def apply(self, module: ModuleType) -> None:
+        """Put the guard on, now that its module is imported."""
         with _lock:
             if self._is_undone or self._restore:
                 return
@@ -110,9 +111,9 @@ def _put(guarded: GuardedTarget) -> None:
     _targets[guarded.target] = guarded
     try:
         if module in sys.modules and not _is_being_imported(sys.modules[module]):
-            guarded._apply(sys.modules[module])
+            guarded.apply(sys.modules[module])
         else:
-            wrapt.register_post_import_hook(guarded._apply, module)
+            wrapt.register_post_import_hook(guarded.apply, module)
     except BaseException:
         del _targets[guarded.target]
         raise

@@ -8,15 +8,17 @@ asked last.
 from __future__ import annotations
 
 from contextvars import ContextVar, Token
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from opentelemetry import baggage, context
 
 from synthetic._config import Configuration, active
 from synthetic._marker import Marker
 from synthetic._reason import Reason
-from synthetic._token import authenticate
 from synthetic.errors import UnverifiedMarker
+
+if TYPE_CHECKING:
+    from synthetic._token import Claims
 
 __all__ = [
     "REAL",
@@ -33,15 +35,9 @@ __all__ = [
     "is_synthetic",
     "leave",
     "marked",
+    "received",
     "unmarked",
 ]
-
-
-class Verdict(Protocol):
-    """What is known of some work. ``marker`` is None for real work and raises where nobody can tell."""
-
-    @property
-    def marker(self) -> Marker | None: ...
 
 
 class Real:
@@ -55,16 +51,24 @@ class Real:
 
 
 class Simulated:
-    """Work that carries ``marker``. ``token()`` is what goes on the wire, or None where nothing can be sent."""
+    """Work that carries ``marker``."""
 
-    __slots__ = ("marker",)
+    __slots__ = ("_alone", "marker")
 
     def __init__(self, marker: Marker) -> None:
         self.marker: Final = marker
+        self._alone: tuple[str, str, context.Context] | None = None
 
     def token(self) -> str:
         """Return the token to send with calls of this work."""
         raise NotImplementedError
+
+    def alone(self, key: str) -> context.Context:
+        """Return an OpenTelemetry context that holds this verdict and nothing else."""
+        token = self.token()
+        if self._alone is None or self._alone[:2] != (key, token):
+            self._alone = (key, token, marked(context.Context({MIRROR: self}), key, token))
+        return self._alone[2]
 
     def __repr__(self) -> str:
         return f"<simulated {self.marker}>"
@@ -84,6 +88,13 @@ class Received(Simulated):
         return self._token
 
 
+def received(claims: Claims, token: str) -> Received:
+    """Return the verdict on work that carries ``token``, which says ``claims``."""
+    if claims.verdict is None:
+        claims.verdict = Received(claims.marker, token)
+    return claims.verdict
+
+
 class Unverified:
     """Work whose marker does not verify: asking for the marker raises."""
 
@@ -99,6 +110,9 @@ class Unverified:
     def __repr__(self) -> str:
         return f"<unverified: {self.reason.value}>"
 
+
+Verdict: TypeAlias = Real | Simulated | Unverified
+"""What is known of some work. ``marker`` is None for real work and raises where nobody can tell."""
 
 REAL: Final = Real()
 VERDICT: ContextVar[Verdict | None] = ContextVar("synthetic-verdict", default=None)
@@ -141,6 +155,8 @@ def _from_opentelemetry() -> Verdict | None:
 
 
 def _of_baggage(value: object, config: Configuration) -> Verdict:
+    from synthetic._token import authenticate
+
     keys = config.keys.current()
     if keys is None:
         return Unverified(Reason.NO_KEYS)
@@ -149,14 +165,11 @@ def _of_baggage(value: object, config: Configuration) -> Verdict:
     if isinstance(claims, Reason):
         return Unverified(claims)
     refusal = claims.refusal(config.issuer, config.environment, config.clock(), config.retention)
-    return Unverified(refusal) if refusal else Received(claims.marker, token)
+    return Unverified(refusal) if refusal else received(claims, token)
 
 
-class Entered(NamedTuple):
-    """What ``leave`` needs."""
-
-    verdict: Token[Verdict | None]
-    otel: Token[context.Context] | None
+Entered = tuple["Token[Verdict | None]", "Token[context.Context] | None"]
+"""What ``leave`` needs: how to reset our context variable, and OpenTelemetry's where that was touched."""
 
 
 def enter(verdict: Real | Simulated) -> Entered:
@@ -167,12 +180,19 @@ def enter(verdict: Real | Simulated) -> Entered:
 def enter_real() -> Entered:
     """The same for REAL. The OpenTelemetry context is touched only if it holds something of ours."""
     present = context.get_current()
-    return Entered(VERDICT.set(REAL), context.attach(unmarked(present)) if present and _holds_ours(present) else None)
+    if present and _holds_ours(present):
+        return VERDICT.set(REAL), context.attach(unmarked(present))
+    return VERDICT.set(REAL), None
 
 
 def _enter_simulated(verdict: Simulated) -> Entered:
-    present = context.set_value(MIRROR, verdict, context.get_current())
-    return Entered(VERDICT.set(verdict), context.attach(marked(present, active().key, verdict.token())))
+    key = active().key
+    present = context.get_current()
+    if present:
+        present = marked(context.set_value(MIRROR, verdict, present), key, verdict.token())
+    else:
+        present = verdict.alone(key)
+    return VERDICT.set(verdict), context.attach(present)
 
 
 def leave(entered: Entered) -> None:
@@ -180,12 +200,13 @@ def leave(entered: Entered) -> None:
 
     Called in another context than ``enter`` was (a generator finalised elsewhere), there is nothing to put back here.
     """
+    verdict, otel = entered
     try:
-        VERDICT.reset(entered.verdict)
+        VERDICT.reset(verdict)
     except ValueError:
         return
-    if entered.otel is not None:
-        context.detach(entered.otel)
+    if otel is not None:
+        context.detach(otel)
 
 
 def marked(present: context.Context, key: str, token: str) -> context.Context:

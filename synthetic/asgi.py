@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any
 
-from synthetic._admission import Admission, Entrance, admit
-from synthetic._config import OnMissing, OnUnverified, active
-from synthetic._http import SIMULATED_CACHE_CONTROL, Problem, governs_caching, refusal_of
-from synthetic._verdict import Received, enter, enter_real, leave
+from opentelemetry.context import get_current
+
+from synthetic import _config
+from synthetic._admission import Entrance, admit, enter_admitted
+from synthetic._config import OnMissing, OnUnverified
+from synthetic._http import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, refusal_of
+from synthetic._verdict import REAL, VERDICT, leave
 from synthetic.errors import ConfigurationError
 
 __all__ = ["SyntheticTrafficMiddleware"]
@@ -49,31 +52,33 @@ class SyntheticTrafficMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] not in _ADMITTED:
+        kind = scope["type"]
+        if kind != "http" and kind != "websocket":
             return await self._pass_on(scope, receive, send)
-        config = active()
-        for name, _ in scope["headers"]:
+        config = _config.in_force or _config.active()
+        entrance = self._entrance
+        values: list[bytes] = []
+        for name, value in scope["headers"]:
             if name in _BAGGAGE:
-                admission = admit(_baggage_of(scope["headers"]), self._entrance, config)
-                break
-        else:
-            if not self._entrance.must_be_marked(config):
-                entered = enter_real()
+                values.append(value)
+        if not values and (entrance.on_missing or config.on_missing) == "real" and not get_current():
+            # Nearly every request comes this way, and pays for nothing else.
+            alone = VERDICT.set(REAL)
+            try:
+                return await self.app(scope, receive, send)
+            finally:
                 try:
-                    return await self.app(scope, receive, send)
-                finally:
-                    leave(entered)
-            admission = admit((), self._entrance, config)
-        await self._admitted(admission, scope, receive, send)
-
-    async def _admitted(self, admission: Admission, scope: Scope, receive: Receive, send: Send) -> None:
-        if admission.verdict is None:
-            return await _answer(refusal_of(admission.reason), scope, receive, send)
-        if admission.forward is not None:
-            scope = {**scope, "headers": _with_baggage(scope["headers"], admission.forward)}
-        if isinstance(admission.verdict, Received):
+                    VERDICT.reset(alone)
+                except ValueError:
+                    pass  # finalised in another context: there is nothing to put back here
+        verdict, reason, onward = admit([value.decode("latin-1") for value in values], entrance, config)
+        if verdict is None:
+            return await _answer(refusal_of(reason), scope, receive, send)
+        if onward is not None:
+            scope = {**scope, "headers": _with_baggage(scope["headers"], onward)}
+        if verdict is not REAL:
             send = _uncached(send)
-        entered = enter(admission.verdict)
+        entered = enter_admitted(verdict)
         try:
             await self.app(scope, receive, send)
         finally:
@@ -82,15 +87,12 @@ class SyntheticTrafficMiddleware:
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             try:
-                self._entrance.check(active())
+                self._entrance.check(_config.active())
             except ConfigurationError as error:
                 # An exception would read as "lifespan is not supported", and the server would start.
                 await receive()
                 return await send({"type": "lifespan.startup.failed", "message": str(error)})
         await self.app(scope, receive, send)
-
-
-_ADMITTED = frozenset({"http", "websocket"})
 
 
 def _spellings(name: bytes) -> frozenset[bytes]:
@@ -104,23 +106,23 @@ def _spellings(name: bytes) -> frozenset[bytes]:
 _BAGGAGE = _spellings(b"baggage")
 
 
-def _baggage_of(headers: Headers) -> list[str]:
-    return [value.decode("latin-1") for name, value in headers if name in _BAGGAGE]
-
-
 def _with_baggage(headers: Headers, values: Sequence[str]) -> list[tuple[bytes, bytes]]:
     replaced = [(b"baggage", value.encode("latin-1")) for value in values]
     return replaced + [header for header in headers if header[0] not in _BAGGAGE]
 
 
+_CACHE_HEADERS = frozenset(name.encode() for name in CACHE_HEADERS)
+_CACHE_CONTROL = (b"cache-control", SIMULATED_CACHE_CONTROL.encode())
+_STARTS = frozenset({"http.response.start", "websocket.http.response.start"})
+
+
 def _uncached(send: Send) -> Send:
-    async def send_uncached(message: Message) -> None:
-        if message["type"] in ("http.response.start", "websocket.http.response.start"):
-            headers = [
-                header for header in message.get("headers", ()) if not governs_caching(header[0].decode("latin-1"))
-            ]
-            message = {**message, "headers": [*headers, (b"cache-control", SIMULATED_CACHE_CONTROL.encode())]}
-        await send(message)
+    def send_uncached(message: Message) -> Awaitable[None]:
+        if message["type"] in _STARTS:
+            headers = [header for header in message.get("headers", ()) if header[0].lower() not in _CACHE_HEADERS]
+            headers.append(_CACHE_CONTROL)
+            message = {**message, "headers": headers}
+        return send(message)
 
     return send_uncached
 

@@ -7,7 +7,7 @@ Three subscribers are built in: the OpenTelemetry counter ``synthetic.effects``,
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -47,9 +47,11 @@ class Outcome:
 
 
 class Subscriber(Protocol):
-    """Whoever wants to know of outcomes. It is called in the thread of the work; an error is logged and goes no further."""
+    """Whoever wants to know of outcomes. Called in the thread of the work; an error is logged and goes no further."""
 
-    def __call__(self, outcome: Outcome, /) -> object: ...
+    def __call__(self, outcome: Outcome, /) -> object:
+        """Take note of ``outcome``."""
+        ...
 
 
 def subscribe(subscriber: Subscriber) -> Callable[[], None]:
@@ -66,7 +68,7 @@ def subscribe(subscriber: Subscriber) -> Callable[[], None]:
 
 
 @contextmanager
-def recorded() -> Iterator[list[Outcome]]:
+def recorded() -> Generator[list[Outcome], None, None]:
     """Collect the outcomes of a ``with`` block, from all threads: for tests."""
     outcomes: list[Outcome] = []
     record = outcomes.append

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import Context, copy_context
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from synthetic._admission import Entrance, admit
-from synthetic._config import OnMissing, OnUnverified, active
-from synthetic._http import SIMULATED_CACHE_CONTROL, Problem, governs_caching, refusal_of
-from synthetic._verdict import REAL, Received, enter
+from synthetic import _config
+from synthetic._admission import Entrance, admit, enter_admitted
+from synthetic._config import OnMissing, OnUnverified
+from synthetic._http import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, refusal_of
+from synthetic._verdict import REAL, Real, Received
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -41,17 +43,22 @@ class SyntheticTrafficMiddleware:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Handle one request."""
         header: str | None = environ.get(_HEADER)
-        admission = admit(() if header is None else (header,), self._entrance, active())
-        if admission.verdict is None:
-            return _answer(refusal_of(admission.reason), start_response)
-        if admission.forward is not None:
-            environ = _with_baggage(environ, admission.forward)
-        if isinstance(admission.verdict, Received):
-            start_response = _uncached(start_response)
+        config = _config.in_force or _config.active()
+        entrance = self._entrance
+        verdict: Real | Received = REAL
+        if header is not None or (entrance.on_missing or config.on_missing) != "real":
+            admitted, reason, onward = admit(() if header is None else (header,), entrance, config)
+            if admitted is None:
+                return _answer(refusal_of(reason), start_response)
+            verdict = admitted
+            if onward is not None:
+                environ = _with_baggage(environ, onward)
+            if verdict is not REAL:
+                start_response = _uncached(start_response)
         context = copy_context()
-        context.run(enter, admission.verdict)
+        context.run(enter_admitted, verdict)
         body = context.run(self.app, environ, start_response)
-        if type(body) in _FINISHED or (admission.verdict is REAL and _is_file(body, environ)):
+        if type(body) in _FINISHED or (verdict is REAL and _is_file(body, environ)):
             return body
         return _Steps(context, body)
 
@@ -66,21 +73,22 @@ def _is_file(body: Iterable[bytes], environ: WSGIEnvironment) -> bool:
     return isinstance(wrapper, type) and isinstance(body, wrapper)
 
 
+_END: Final[Any] = object()
+
+
 class _Steps:
     """A response body whose every step runs in the context of its request."""
 
-    __slots__ = ("_body", "_context", "_iterator")
+    __slots__ = ("_body", "_context")
 
     def __init__(self, context: Context, body: Iterable[bytes]) -> None:
         self._context = context
         self._body = body
-        self._iterator = context.run(iter, body)
 
     def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        return self._context.run(next, self._iterator)
+        # An iterator in C, which asks run(next, iterator, _END) until it gets _END.
+        run = self._context.run
+        return cast("Iterator[bytes]", iter(partial(run, next, run(iter, self._body), _END), _END))
 
     def close(self) -> None:
         close = cast("Callable[[], object] | None", getattr(self._body, "close", None))
@@ -96,7 +104,7 @@ def _with_baggage(environ: WSGIEnvironment, values: Iterable[str]) -> WSGIEnviro
 
 def _uncached(start_response: StartResponse) -> StartResponse:
     def start_uncached(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
-        kept = [header for header in headers if not governs_caching(header[0])]
+        kept = [header for header in headers if header[0].lower() not in CACHE_HEADERS]
         return start_response(status, [*kept, ("Cache-Control", SIMULATED_CACHE_CONTROL)], exc_info)
 
     return cast("StartResponse", start_uncached)

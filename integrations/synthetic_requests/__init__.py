@@ -7,7 +7,7 @@ mounted for. Each redirect hop is decided anew.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -40,7 +40,7 @@ class SyntheticAdapter(BaseAdapter):
         super().__init__()
         self.adapter = HTTPAdapter() if adapter is None else adapter
 
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """Send one request, with the marker if it is simulated. Raises ExternalRequestRefused."""
         return _sent(request, self.adapter.send, (request, *args), kwargs)
 
@@ -49,7 +49,9 @@ class SyntheticAdapter(BaseAdapter):
         self.adapter.close()
 
 
-def _sent(request: requests.PreparedRequest, send: Callable[..., Any], args: Any, kwargs: Any) -> requests.Response:
+def _sent(
+    request: requests.PreparedRequest, send: Callable[..., requests.Response], args: Any, kwargs: Any
+) -> requests.Response:
     departure = _departure(request)
     if departure.otel is None:
         return send(*args, **kwargs)
@@ -59,7 +61,7 @@ def _sent(request: requests.PreparedRequest, send: Callable[..., Any], args: Any
 
 def _departure(request: requests.PreparedRequest) -> Departure:
     headers = request.headers
-    present = headers.get(_HEADER)
+    present: str | bytes | None = cast("Any", headers).get(_HEADER)
     carried = present.decode("latin-1") if isinstance(present, bytes) else present
     departure = depart(urlsplit(request.url or "").hostname or "", carried, refused=ExternalRequestRefused)
     if departure.header is None:

@@ -60,8 +60,8 @@ def install(
     app.add_middleware(
         cast("Any", SyntheticTrafficMiddleware), edge=edge, on_unverified=on_unverified, on_missing=on_missing
     )
-    app.add_exception_handler(EffectRefused, refused)
-    app.add_exception_handler(UnverifiedMarker, refused)
+    app.add_exception_handler(EffectRefused, cast("Any", refused))
+    app.add_exception_handler(UnverifiedMarker, cast("Any", refused))
 
 
 def marker(request: HTTPConnection) -> Marker | None:

@@ -1,0 +1,72 @@
+"""The configuration, made of what the sources give: loaded when it is first needed."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from typing import Any, cast
+
+from synthetic._admission import check_entrances
+from synthetic._config import Configuration, OnMissing, OnUnverified
+from synthetic._hosts import HostRule
+from synthetic._keys import KeySource, load_keys
+from synthetic._policy import Policy, load_policy
+from synthetic._recorders import warn_about_recorders
+from synthetic._settings import Raw, Sources, choice, flag, names, seconds, text
+from synthetic._token import LONGEST_LIFETIME
+from synthetic._watch import WatchedFile
+from synthetic.errors import ConfigurationError
+
+__all__ = ["build"]
+
+_ONLY_ARGUMENTS = ("ready", "shed", "clock")
+_DAY = 86_400
+
+
+def build(arguments: Mapping[str, object], known: tuple[str, ...]) -> Configuration:
+    """Return the configuration that the sources give. Raises ConfigurationError."""
+    sources = Sources(arguments, known)
+    for name in _ONLY_ARGUMENTS:
+        raw = sources.raw(name)
+        if raw is not None and not callable(raw.value):
+            raise ConfigurationError(f"{name} (from {raw.source}): is not callable", setting=name, source=raw.source)
+    environment = sources.read("environment", text(r"[A-Za-z0-9._:-]{1,64}", "staging"), "default")
+    config = Configuration(
+        keys=sources.read("keys", lambda raw: load_keys(raw.value, raw.base), KeySource()),
+        policy=sources.read("policy", lambda raw: load_policy(raw.value, environment, raw.base), Policy()),
+        internal_hosts=sources.read("internal_hosts", lambda raw: HostRule(names(raw)), HostRule()),
+        halt=sources.read("halt", lambda raw: frozenset(names(raw)), frozenset[str]()),
+        halt_file=sources.read("halt_file", _halt_file, None),
+        service=sources.read("service", text(r"[^\x00-\x1f\x7f]{1,255}", "rides"), cast("Any", None)),
+        environment=environment,
+        key=sources.read("key", text(r"[A-Za-z0-9_.-]{1,64}", "synthetic-traffic"), "synthetic-traffic"),
+        issuer=sources.read("issuer", text(r"[\x21-\x7e]{1,128}", "synthetic-traffic"), "synthetic-traffic"),
+        attribute=sources.read(
+            "attribute", text(r"[A-Za-z][\w.-]{0,127}", "synthetic.type"), "user_agent.synthetic.type"
+        ),
+        edge=sources.read("edge", flag, True),
+        on_unverified=cast("OnUnverified", sources.read("on_unverified", choice("refuse", "strip"), "refuse")),
+        on_missing=cast("OnMissing", sources.read("on_missing", choice("real", "refuse"), "real")),
+        lifetime=sources.read("lifetime", seconds(2, LONGEST_LIFETIME), 600.0),
+        retention=sources.read("retention", seconds(0, 365 * _DAY), 7.0 * _DAY),
+        ready=sources.read("ready", _value, None),
+        shed=sources.read("shed", _value, None),
+        clock=sources.read("clock", _value, time.time),
+    )
+    check_entrances(config)
+    warn_about_recorders()
+    return config
+
+
+def _value(raw: Raw) -> Any:
+    return raw.value
+
+
+def _halt_file(raw: Raw) -> WatchedFile[frozenset[str]] | None:
+    return WatchedFile(raw.base / raw.value, _halted_runs, absent=frozenset())
+
+
+def _halted_runs(content: str) -> frozenset[str]:
+    without_comments = re.sub(r"#.*", "", content)
+    return frozenset(re.findall(r"[^,\s]+", without_comments))
