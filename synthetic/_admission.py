@@ -49,8 +49,9 @@ class Entrance:
         self.edge = edge
         self.on_unverified = on_unverified
         self.on_missing = on_missing
-        _entrances.add(self)
-        if _config.in_force is not None:
+        if _config.in_force is None:
+            _unchecked.add(self)
+        else:
             self.check(_config.in_force)
 
     def check(self, config: Configuration) -> None:
@@ -70,14 +71,16 @@ class Entrance:
         return 0 if (config.edge if self.edge is None else self.edge) else config.retention
 
 
-_entrances: weakref.WeakSet[Entrance] = weakref.WeakSet()
+_unchecked: weakref.WeakSet[Entrance] = weakref.WeakSet()
+"""Entrances built before there was a configuration: the first one is checked against them."""
 
 
 def check_entrances(config: Configuration) -> None:
-    """Raise ConfigurationError where an entrance that exists already cannot work with ``config``."""
+    """Raise ConfigurationError where the settings, or an application that was built before them, cannot work."""
     _check_stripping(config.on_unverified == "strip", config)
-    for entrance in list(_entrances):
+    for entrance in list(_unchecked):
         entrance.check(config)
+    _unchecked.clear()
 
 
 def _check_stripping(strips: bool, config: Configuration) -> None:

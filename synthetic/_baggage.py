@@ -17,7 +17,7 @@ __all__ = ["NOTHING", "Found", "entry_of", "find", "first_token", "forward", "me
 HEADER_LIMIT = 8192
 """Bytes of a header above which OpenTelemetry reads none of it (W3C Baggage asks for at least that much)."""
 
-_ODD = re.compile(r"[%+\\\x00-\x08\x0a-\x1f\x7f-\xff]")
+_ODD_NAME = re.compile(r"(?:^|,)[^=,;]*[%+]")
 _ESCAPE = re.compile(r"\\(?:[\\'\"abfnrtv\n]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{1,3}|N\{[^{}]*\})")
 
 
@@ -51,10 +51,7 @@ def entry_of(key: str, token: str) -> str:
 
 def find(headers: Sequence[str], key: str) -> Found:
     """Return what ``headers`` (the values of every ``baggage`` header, latin-1) hold under ``key``."""
-    has_odd_bytes = any(map(_ODD.search, headers))
-    if not has_odd_bytes and not any(key in header for header in headers):
-        return NOTHING
-    return _found(headers, key, has_odd_bytes)
+    return NOTHING if _is_foreign(",".join(headers), key) else _found(headers, key)
 
 
 def first_token(headers: Sequence[str], key: str) -> str | None:
@@ -65,10 +62,17 @@ def first_token(headers: Sequence[str], key: str) -> str | None:
     if len(headers) != 1 or not headers[0].startswith(key + "="):
         return None
     token, _, others = headers[0][len(key) + 1 :].partition(",")
-    return None if others and (key in others or _ODD.search(others)) else token
+    return token if not others or _is_foreign(others, key) else None
 
 
-def _found(headers: Sequence[str], key: str, has_odd_bytes: bool) -> Found:
+def _is_foreign(text: str, key: str) -> bool:
+    """Whether no reader can find anything of ours: only names are decoded, and bytes beyond ASCII are read twice."""
+    if key in text or not text.isascii():
+        return False
+    return not ("%" in text or "+" in text) or _ODD_NAME.search(text) is None
+
+
+def _found(headers: Sequence[str], key: str) -> Found:
     values: dict[str, None] = {}
     foreign: list[str] = []
     plain = 0
@@ -78,8 +82,6 @@ def _found(headers: Sequence[str], key: str, has_odd_bytes: bool) -> Found:
         plain += len(ours)
         values.update((_value_of(member), None) for member in ours)
         foreign.extend(_rejoined(header, members, [member for member in members if not _is_plain(member, key)]))
-    if not has_odd_bytes:
-        return Found(tuple(values), (), tuple(foreign))
     odd = _hidden(headers, key, plain)
     if odd:
         foreign = [text for header in foreign for text in _without_odd(header, key)]
@@ -118,7 +120,8 @@ def _is_plain(member: str, key: str) -> bool:
 
 
 def _value_of(member: str) -> str:
-    return member.partition("=")[2].partition(";")[0].strip(" \t")
+    name, _, value = member.partition("=")
+    return "" if ";" in name else value.partition(";")[0].strip(" \t")
 
 
 def _rejoined(header: str, members: list[str], kept: list[str]) -> Iterator[str]:
@@ -129,12 +132,13 @@ def _rejoined(header: str, members: list[str], kept: list[str]) -> Iterator[str]
 
 
 def _hidden(headers: Sequence[str], key: str, plain: int) -> tuple[str, ...]:
-    """Return the values of our entries that some reader finds beyond the ``plain`` ones, in any decoding."""
+    """Return the values of our entries as each reader sees them that finds more than the ``plain`` ones."""
+    values: dict[str, None] = {}
     for text in _readings(headers):
         ours = [member for member in text.split(",") if _decoded_name(member) == key]
         if len(ours) > plain:
-            return tuple(_value_of(unquote_plus(member)) for member in ours if not _is_plain(member, key)) or ("",)
-    return ()
+            values.update((_value_of(unquote_plus(member)), None) for member in ours)
+    return tuple(values)
 
 
 def _decoded_name(member: str) -> str:
@@ -157,13 +161,17 @@ def _decodings(text: str) -> Iterator[str]:
         return
     try:
         yield text.encode("latin-1").decode("utf-8")
+    except UnicodeEncodeError:
+        return  # not a header's bytes, but text that a client was given
     except UnicodeDecodeError:
         if "\\" in text:
             yield _ESCAPE.sub(_unescape, text)
 
 
 def _unescape(match: re.Match[str]) -> str:
-    # One escape at a time: the codec as a whole warns about unknown escapes and fails on a cut one.
+    # One escape at a time: the codec as a whole warns about unknown escapes, and fails on a cut one.
+    if match[0][1] in "01234567":
+        return chr(int(match[0][1:], 8))
     try:
         return match[0].encode("ascii").decode("unicode_escape")
     except UnicodeError:

@@ -16,9 +16,8 @@ from opentelemetry import baggage, context
 from synthetic import ledger
 from synthetic._baggage import entry_of, find, merge
 from synthetic._config import Configuration, active
-from synthetic._marker import Marker
 from synthetic._policy import Action
-from synthetic._verdict import REAL, Simulated, current_verdict, marked, unmarked
+from synthetic._verdict import MIRROR, REAL, Simulated, Verdict, current_verdict, marked, unmarked
 from synthetic.errors import ExternalCallRefused
 
 __all__ = ["EXTERNAL_CALL", "Departure", "depart"]
@@ -62,12 +61,11 @@ def depart(host: str, header: str | None, *, refused: type[ExternalCallRefused] 
         # Nothing was decided here, and the caller has set the header: it says of itself what it is.
         if find((cast("str", header),), config.key).is_empty:
             return Departure(header)
-        marker = Marker("undeclared")
-        return Departure(header) if host in config.internal_hosts else _external(host, header, marker, config, refused)
+        return Departure(header) if host in config.internal_hosts else _external(host, header, None, config, refused)
     if verdict.marker is None:
         return _real(header)
     if host not in config.internal_hosts:
-        return _external(host, header, verdict.marker, config, refused)
+        return _external(host, header, verdict, config, refused)
     token = cast("Simulated", verdict).token()
     entry = entry_of(config.key, token)
     present = context.get_current()
@@ -91,18 +89,22 @@ _BARE: Final = Departure(None)
 
 
 def _external(
-    host: str, header: str | None, marker: Marker, config: Configuration, refused: type[ExternalCallRefused]
+    host: str, header: str | None, verdict: Verdict | None, config: Configuration, refused: type[ExternalCallRefused]
 ) -> Departure:
+    marker = None if verdict is None else verdict.marker
     wanted = config.policy.get(EXTERNAL_CALL)
     action = Action.ALLOW if wanted is Action.ALLOW else Action.REFUSE
     ledger.record(ledger.Outcome(EXTERNAL_CALL, action, marker, host, None, config.service))
     if action is Action.REFUSE:
+        work = f"simulated work (run {marker.run!r})" if marker else "a call that carries a marker"
         raise refused(
-            f"simulated work (run {marker.run!r}) called {host!r}, which is not one of internal_hosts. A host that "
+            f"{work} called {host!r}, which is not one of internal_hosts. A host that "
             "takes part belongs in internal_hosts; for one that may be called for real, without the marker, the "
             f"policy for {config.environment!r} needs {EXTERNAL_CALL} = 'allow'.",
             effect=EXTERNAL_CALL,
             marker=marker,
             target=host,
         )
-    return Departure(header and merge(header, config.key, None), unmarked(context.get_current()))
+    # Only the baggage leaves the process. The verdict stays: what the call does here in passing is still simulated.
+    present = baggage.remove_baggage(config.key, context.set_value(MIRROR, verdict, context.get_current()))
+    return Departure(header and merge(header, config.key, None), present)

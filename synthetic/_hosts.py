@@ -59,8 +59,11 @@ class HostRule:
         elif _PATTERN.fullmatch(host) is None:
             raise ValueError(
                 f"{entry!r} is not a host name; entries are names without scheme, port or path: "
-                "'payments', '.example.com' for all names below it, '10.0.0.0/8', or '*' for every host"
+                "'payments', '.example.com' for all names below it, '10.0.0.0/8', or '*' for every host; "
+                "a name beyond ASCII is written as in DNS, 'xn--...'"
             )
+        elif _NUMERIC.fullmatch(host):
+            raise ValueError(f"{entry!r} is an address in a spelling that is never matched; write it as in 127.0.0.1")
         elif host.startswith("."):
             self._suffixes.append(host)
         else:

@@ -44,6 +44,10 @@ class Keys:
     signer: Key | None
     verified: Memory[str, Claims] = field(default_factory=lambda: Memory[str, Claims](VERIFIED), repr=False)
     """The tokens that this generation is known to have signed."""
+    signed: Memory[tuple[object, ...], tuple[str, float]] = field(
+        default_factory=lambda: Memory[tuple[object, ...], tuple[str, float]](VERIFIED), repr=False
+    )
+    """The tokens that this process signed with it, and when each is to be signed anew."""
     forged: Memory[bytes, bool] = field(default_factory=lambda: Memory[bytes, bool](FORGED), repr=False)
     """Digests of tokens with a bad signature: apart, so that a flood of forgeries evicts no good token."""
 
@@ -69,31 +73,37 @@ def load_keys(value: object, base: Path) -> KeySource:
         return KeySource()
     if isinstance(value, Mapping):
         return KeySource(_keys_from(cast("Mapping[str, Any]", value)))
-    if isinstance(value, str) and value.lstrip().startswith("{"):
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[", '"')):
         return KeySource(parse_keys(value))
     if isinstance(value, (str, Path)):
-        path = base / value
-        try:
-            return KeySource(file=WatchedFile(path, parse_keys))
-        except OSError as error:
-            raise ValueError(f"the key file {path} cannot be read: {error.strerror}") from error
+        return KeySource(file=_key_file(base / value))
     raise ValueError(f"is a {type(value).__name__}, not a JWKS: a dict, its JSON text, or the path of its file")
+
+
+def _key_file(path: Path) -> WatchedFile[Keys]:
+    try:
+        return WatchedFile(path, parse_keys)
+    except OSError as error:
+        problem = f"the key file {path} cannot be read: {error.strerror}"
+    except UnicodeDecodeError:
+        problem = f"the key file {path} is not UTF-8"
+    # Raised out here: an error that is being handled would carry the file's content along as its context.
+    raise ValueError(problem)
 
 
 def parse_keys(text: str) -> Keys:
     """Return the keys of a JWKS in JSON text. Raises ValueError, which never quotes the text."""
     try:
-        document = json.loads(text)
-    except ValueError as error:
-        # json's own error carries the document, and so the secrets, in its attributes.
-        raise ValueError(f"the JWKS is not JSON: {_where(error)}") from None
+        document, problem = json.loads(text), ""
+    except json.JSONDecodeError as error:
+        document, problem = None, f"the JWKS is not JSON: line {error.lineno}, column {error.colno}"
+    except (ValueError, RecursionError):
+        document, problem = None, "the JWKS is not JSON"
+    if problem:
+        raise ValueError(problem)
     if not isinstance(document, dict):
         raise ValueError('the JWKS is not a JSON object with a "keys" list')
     return _keys_from(cast("dict[str, Any]", document))
-
-
-def _where(error: ValueError) -> str:
-    return f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "bad text"
 
 
 def _keys_from(document: Mapping[str, Any]) -> Keys:
@@ -139,15 +149,20 @@ def _usable(fields: dict[str, Any], key_id: str, algorithm: str) -> PyJWK:
     from jwt import PyJWK
     from jwt.exceptions import MissingCryptographyError, PyJWTError
 
+    jwk = None
+    is_extra_missing = False
     try:
         jwk = PyJWK(fields, algorithm)
     except MissingCryptographyError:
+        is_extra_missing = True
+    except (PyJWTError, ValueError, TypeError, LookupError):
+        pass  # its message quotes the key, secret part included
+    if is_extra_missing:
         raise ConfigurationError(
             f'key {key_id!r} is EdDSA, which needs an extra: pip install "synthetic-traffic[eddsa]"'
-        ) from None
-    except (PyJWTError, ValueError, TypeError):
-        # PyJWT's messages quote the key, secret part included.
-        raise ValueError(f"key {key_id!r} is not a usable {algorithm} key: a field is missing or damaged") from None
+        )
+    if jwk is None:
+        raise ValueError(f"key {key_id!r} is not a usable {algorithm} key: a field is missing or damaged")
     if algorithm == "HS256" and len(jwk.key) < _MINIMUM_SECRET:
         raise ValueError(
             f"key {key_id!r} has {len(jwk.key)} bytes; an oct key needs at least {_MINIMUM_SECRET} "

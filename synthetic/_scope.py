@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-import threading
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
@@ -104,52 +102,50 @@ def headers() -> dict[str, str]:
     return {"baggage": entry_of(active().key, cast("Simulated", verdict).token())}
 
 
-class _Signed(NamedTuple):
-    keys: Keys
-    token: str
-    renew_at: float
-
-
 class Issued(Simulated):
     """Simulated work that began here: its token is signed anew at half its lifetime, by the process that began it."""
 
-    __slots__ = ("_process",)
+    __slots__ = ("_process", "_signed")
 
     def __init__(self, marker: Marker) -> None:
         super().__init__(marker)
         self._process = os.getpid()
-        self.token()
+        config = active()
+        self._signed = _signed_token(marker, config, _signing_keys(config))
 
     def token(self) -> str:
         """Return the process's token for this marker, after signing a new one where that is due."""
-        from synthetic._token import VERIFIED, sign
-
         config = active()
-        keys = _signing_keys(config)
-        slot = (self.marker, config.issuer, config.environment, config.lifetime)
-        now = config.clock()
-        signed = _signed.get(slot)
-        if signed is not None and signed.keys is keys and now < signed.renew_at:
+        keys = config.keys.current()
+        signed = self._signed
+        if signed.config is config and signed.keys is keys and config.clock() < signed.renew_at:
             return signed.token
-        if signed is not None and os.getpid() != self._process:
-            return signed.token
+        if os.getpid() == self._process:
+            self._signed = signed = _signed_token(self.marker, config, _signing_keys(config))
+        return signed.token
+
+
+class _Signed(NamedTuple):
+    token: str
+    renew_at: float
+    keys: Keys
+    config: Configuration
+
+
+def _signed_token(marker: Marker, config: Configuration, keys: Keys) -> _Signed:
+    """The token of this process for a marker: all work of one actor shares it, and so what others verified."""
+    from synthetic._token import sign
+
+    now = config.clock()
+    slot = (marker, config.issuer, config.environment, config.lifetime)
+    token, renew_at = keys.signed.get(slot, ("", 0.0))
+    if now >= renew_at:
         token, expires_at = sign(
-            keys,
-            self.marker,
-            issuer=config.issuer,
-            environment=config.environment,
-            now=now,
-            lifetime=config.lifetime,
+            keys, marker, issuer=config.issuer, environment=config.environment, now=now, lifetime=config.lifetime
         )
-        with _lock:
-            _signed[slot] = _Signed(keys, token, (now + expires_at) / 2)
-            while len(_signed) > VERIFIED:
-                _signed.popitem(last=False)
-        return token
-
-
-_lock = threading.Lock()
-_signed: OrderedDict[tuple[Marker, str, str, float], _Signed] = OrderedDict()
+        renew_at = (now + expires_at) / 2
+        keys.signed.remember(slot, (token, renew_at))
+    return _Signed(token, renew_at, keys, config)
 
 
 def _signing_keys(config: Configuration) -> Keys:

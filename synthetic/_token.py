@@ -7,6 +7,7 @@ gives the Reason why.
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 from base64 import urlsafe_b64decode
@@ -64,18 +65,30 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
+_remembering = threading.Lock()
+
+
+def _renew_lock() -> None:
+    """In a forked child the lock may be held by a thread that is not there."""
+    global _remembering
+    _remembering = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
 class Memory(Generic[K, V]):
     """A bounded mapping that forgets what was remembered first. Reading takes no lock."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._items: OrderedDict[K, V] = OrderedDict()
-        self._lock = threading.Lock()
         self.get = self._items.get
 
     def remember(self, key: K, value: V) -> None:
         """Remember ``value``, and forget the oldest where there is no more room."""
-        with self._lock:
+        with _remembering:
             self._items[key] = value
             while len(self._items) > self.limit:
                 self._items.popitem(last=False)
@@ -175,17 +188,18 @@ def authenticate(keys: Keys, token: str) -> Claims | Reason:
 
 
 def names_us(token: str, issuer: str) -> bool:
-    """Whether a value is a token that says it is a marker of ``issuer``. Believed only in order to refuse it."""
+    """Whether a value is a token, whole or cut, that says it is a marker of ``issuer``.
+
+    Believed only in order to refuse it: a token that was cut before its issuer counts as ours.
+    """
     header, claims = unverified_parts(token)
-    return header is not None and claims is not None and header.get("typ") == TYPE and claims.get("iss") == issuer
+    return header is not None and header.get("typ") == TYPE and (claims is None or claims.get("iss") == issuer)
 
 
 def unverified_parts(token: str) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """Return the header and the claims that a value has in the form of a token; None for what it has not."""
-    segments = token.split(".")
-    if len(segments) != 3:
-        return None, None
-    return _json_object(segments[0]), _json_object(segments[1])
+    header, _, rest = token.partition(".")
+    return _json_object(header), _json_object(rest.partition(".")[0])
 
 
 def _is_signed(token: str, key: Key) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +30,6 @@ class WatchedFile(Generic[T]):
         self.path = path
         self._parse = parse
         self._absent = absent
-        self._lock = threading.Lock()
         self._stamp = self._stat()
         self._content = self._read()
         self._next_look = time.monotonic() + _LOOK_AGAIN
@@ -43,20 +41,16 @@ class WatchedFile(Generic[T]):
         return self._content
 
     def _look(self) -> None:
-        # Whoever does not get the lock goes on with what is there: nobody waits for a disk.
-        if not self._lock.acquire(blocking=False):
+        # Without a lock, which a fork could leave locked: two threads that both read do no harm.
+        self._next_look = time.monotonic() + _LOOK_AGAIN
+        stamp = self._stat()
+        if stamp == self._stamp:
             return
+        self._stamp = stamp
         try:
-            self._next_look = time.monotonic() + _LOOK_AGAIN
-            stamp = self._stat()
-            if stamp == self._stamp:
-                return
-            self._stamp = stamp
             self._content = self._read()
         except Exception as error:  # any parser error: the old content stays in force
             _log.error("%s changed and cannot be used; what it held before stays in force: %s", self.path, error)
-        finally:
-            self._lock.release()
 
     def _stat(self) -> tuple[int, int, int] | None:
         try:

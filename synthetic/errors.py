@@ -59,9 +59,12 @@ class UnverifiedMarker(SyntheticTrafficError):
 
 
 class EffectRefused(SyntheticTrafficError):
-    """A guard refused ``effect`` for the simulated work described by ``marker``; ``target`` is what was not called."""
+    """A guard refused ``effect`` for the simulated work described by ``marker``; ``target`` is what was not called.
 
-    def __init__(self, message: str, *, effect: str, marker: Marker, target: str) -> None:
+    ``marker`` is None where it was not verified: a call with a hand-made header, outside of any admitted work.
+    """
+
+    def __init__(self, message: str, *, effect: str, marker: Marker | None, target: str) -> None:
         super().__init__(message)
         self.effect = effect
         self.marker = marker

@@ -11,10 +11,9 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import requests
-import wrapt
 from requests.adapters import BaseAdapter, HTTPAdapter
 
-from synthetic._egress import Departure, depart
+from synthetic._egress import depart
 from synthetic.errors import ExternalCallRefused
 
 __all__ = ["ExternalRequestRefused", "SyntheticAdapter", "instrument", "integration", "uninstrument"]
@@ -42,33 +41,46 @@ class SyntheticAdapter(BaseAdapter):
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """Send one request, with the marker if it is simulated. Raises ExternalRequestRefused."""
-        return _sent(request, self.adapter.send, (request, *args), kwargs)
+        response = _sent(request, self.adapter.send, (request, *args), kwargs)
+        # Authentication handlers send once more through the connection of a response: through here again.
+        cast("Any", response).connection = self
+        return response
 
     def close(self) -> None:
         """Close the adapter that makes the calls."""
         self.adapter.close()
 
 
+_departing: ContextVar[requests.PreparedRequest | None] = ContextVar("synthetic-requests-departing", default=None)
+"""The request that is on its way already: an adapter that is mounted below ``instrument()`` decides nothing."""
+
+
 def _sent(
     request: requests.PreparedRequest, send: Callable[..., requests.Response], args: Any, kwargs: Any
 ) -> requests.Response:
-    departure = _departure(request)
-    if departure.otel is None:
+    if _departing.get() is request:
         return send(*args, **kwargs)
-    with departure.in_context():
-        return send(*args, **kwargs)
-
-
-def _departure(request: requests.PreparedRequest) -> Departure:
-    headers = request.headers
-    present: str | bytes | None = cast("Any", headers).get(_HEADER)
-    carried = present.decode("latin-1") if isinstance(present, bytes) else present
+    before: str | bytes | None = cast("Any", request.headers).get(_HEADER)
+    carried = before.decode("latin-1") if isinstance(before, bytes) else before
     departure = depart(urlsplit(request.url or "").hostname or "", carried, refused=ExternalRequestRefused)
-    if departure.header is None:
-        headers.pop(_HEADER, None)
-    elif departure.header != carried:
-        headers[_HEADER] = departure.header
-    return departure
+    if departure.header == carried and departure.otel is None:
+        return send(*args, **kwargs)
+    departing = _departing.set(request)
+    _write(request, departure.header)
+    try:
+        with departure.in_context():
+            return send(*args, **kwargs)
+    finally:
+        # A prepared request may be sent again, for other work.
+        _write(request, before)
+        _departing.reset(departing)
+
+
+def _write(request: requests.PreparedRequest, header: str | bytes | None) -> None:
+    if header is None:
+        request.headers.pop(_HEADER, None)
+    else:
+        cast("Any", request.headers)[_HEADER] = header
 
 
 class _Integration:
@@ -76,25 +88,38 @@ class _Integration:
 
     def __init__(self) -> None:
         self._is_on = False
-        self._is_wrapped = False
+        self._ours: Any = None
+        self._original: Any = None
 
     def instrument(self) -> None:
-        if not self._is_wrapped:
-            wrapt.wrap_function_wrapper(requests.Session, "send", self._send)
-            self._is_wrapped = True
+        if not self._is_in_place():
+            self._original = requests.Session.send
+            self._ours = self._wrapped(self._original)
+            requests.Session.send = self._ours
         self._is_on = True
 
     def uninstrument(self) -> None:
         self._is_on = False
-        present = vars(requests.Session).get("send")
-        if getattr(present, "_self_wrapper", None) == self._send:
-            requests.Session.send = present.__wrapped__  # type: ignore[method-assign, union-attr]
-            self._is_wrapped = False
+        if self._ours is not None and vars(requests.Session)["send"] is self._ours:
+            requests.Session.send = self._original
+            self._ours = None
 
-    def _send(self, send: Callable[..., Any], _session: requests.Session, args: Any, kwargs: Any) -> Any:
-        if not self._is_on:
-            return send(*args, **kwargs)
-        return _sent(args[0] if args else kwargs["request"], send, args, kwargs)
+    def _is_in_place(self) -> bool:
+        """Whether ours is among the wrappers of ``Session.send``: others put theirs on and take them off."""
+        present: Any = requests.Session.send
+        while present is not None and present is not self._ours:
+            present = getattr(present, "__wrapped__", None)
+        return present is not None
+
+    def _wrapped(self, original: Any) -> Any:
+        # A plain function, and without the attributes of what it wraps: OpenTelemetry finds its own wrapper by one.
+        @wraps(original, updated=())
+        def send(session: requests.Session, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+            if not self._is_on:
+                return cast("requests.Response", original(session, request, **kwargs))
+            return _sent(request, original, (session, request), kwargs)
+
+        return send
 
 
 integration = _Integration()
