@@ -82,7 +82,7 @@ def _found(headers: Sequence[str], key: str) -> Found:
         plain += len(ours)
         values.update((_value_of(member), None) for member in ours)
         foreign.extend(_rejoined(header, members, [member for member in members if not _is_plain(member, key)]))
-    odd = _hidden(headers, key, plain)
+    odd = _hidden(headers, key, plain) or _hidden(foreign, key, 0)
     if odd:
         foreign = [text for header in foreign for text in _without_odd(header, key)]
     left = _hidden(foreign, key, 0)

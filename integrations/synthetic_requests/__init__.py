@@ -7,6 +7,8 @@ mounted for. Each redirect hop is decided anew.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
+from functools import wraps
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -95,13 +97,13 @@ class _Integration:
         if not self._is_in_place():
             self._original = requests.Session.send
             self._ours = self._wrapped(self._original)
-            requests.Session.send = self._ours
+            cast("Any", requests.Session).send = self._ours
         self._is_on = True
 
     def uninstrument(self) -> None:
         self._is_on = False
         if self._ours is not None and vars(requests.Session)["send"] is self._ours:
-            requests.Session.send = self._original
+            cast("Any", requests.Session).send = self._original
             self._ours = None
 
     def _is_in_place(self) -> bool:
