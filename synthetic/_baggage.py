@@ -17,7 +17,7 @@ __all__ = ["NOTHING", "Found", "entry_of", "find", "first_token", "forward", "me
 HEADER_LIMIT = 8192
 """Bytes of a header above which OpenTelemetry reads none of it (W3C Baggage asks for at least that much)."""
 
-_ODD_NAME = re.compile(r"(?:^|,)[^=,;]*[%+]")
+_ODD_NAME = re.compile(r"(?:^|,)[^=,;%+]*[%+]")
 _ESCAPE = re.compile(r"\\(?:[\\'\"abfnrtv\n]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{1,3}|N\{[^{}]*\})")
 
 

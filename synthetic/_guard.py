@@ -8,6 +8,7 @@ than the ``if`` one would write. A coroutine function, generator or asynchronous
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import inspect
 import logging
@@ -15,6 +16,7 @@ import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator
 from contextlib import _AsyncGeneratorContextManager, _GeneratorContextManager  # pyright: ignore[reportPrivateUsage]
 from enum import Enum
+from types import FrameType
 from typing import Any, Final, Literal, ParamSpec, Protocol, TypeVar, cast, overload
 
 import wrapt
@@ -123,8 +125,19 @@ def _closure(function: Callable[..., Any], site: _Site) -> Callable[..., Any]:
 
 
 class _BoundProxy(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]
+    """A guarded method of one object: pickled and copied as a bound method is."""
+
+    def __reduce__(self) -> Any:
+        return getattr, (self.__self__, self.__name__)
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         return getattr, (self.__self__, self.__name__)
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return getattr(copy.deepcopy(self.__self__, memo), self.__name__)
 
 
 class _Proxy(wrapt.FunctionWrapper):  # type: ignore[type-arg]
@@ -268,12 +281,12 @@ def _kind_of(function: Any) -> Kind:
 def _is_for_context_manager() -> bool:
     """Whether the call that is being decided comes from ``contextlib``, which wants exactly one value.
 
-    The frames between are this function, ``_skipped``, ``decided``, and wrapt's where it has no C extension.
+    The frames between are this one, those of guards (several may be nested), and wrapt's where it has no C extension.
     """
-    frame = sys._getframe(3)  # pyright: ignore[reportPrivateUsage]
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("wrapt"):
+    frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("wrapt", "synthetic"):
         frame = frame.f_back
-    return frame.f_code in (_MADE_INTO_MANAGER, _MADE_INTO_ASYNC_MANAGER)
+    return frame is not None and frame.f_code in (_MADE_INTO_MANAGER, _MADE_INTO_ASYNC_MANAGER)
 
 
 def _excludes_none(function: Any) -> bool:

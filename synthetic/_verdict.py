@@ -119,6 +119,8 @@ VERDICT: ContextVar[Verdict | None] = ContextVar("synthetic-verdict", default=No
 MIRROR: Final = context.create_key("synthetic-verdict")
 
 _get_verdict = VERDICT.get
+_set_verdict = VERDICT.set
+_reset_verdict = VERDICT.reset
 
 
 def is_synthetic() -> bool:
@@ -181,8 +183,8 @@ def enter_real() -> Entered:
     """The same for REAL. The OpenTelemetry context is touched only if it holds something of ours."""
     present = context.get_current()
     if present and _holds_ours(present):
-        return VERDICT.set(REAL), context.attach(unmarked(present))
-    return VERDICT.set(REAL), None
+        return _set_verdict(REAL), context.attach(unmarked(present))
+    return _set_verdict(REAL), None
 
 
 def _enter_simulated(verdict: Simulated) -> Entered:
@@ -192,7 +194,7 @@ def _enter_simulated(verdict: Simulated) -> Entered:
         present = marked(context.set_value(MIRROR, verdict, present), key, verdict.token())
     else:
         present = verdict.alone(key)
-    return VERDICT.set(verdict), context.attach(present)
+    return _set_verdict(verdict), context.attach(present)
 
 
 def leave(entered: Entered) -> None:
@@ -202,7 +204,7 @@ def leave(entered: Entered) -> None:
     """
     verdict, otel = entered
     try:
-        VERDICT.reset(verdict)
+        _reset_verdict(verdict)
     except ValueError:
         return
     if otel is not None:

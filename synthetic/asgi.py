@@ -49,29 +49,33 @@ class SyntheticTrafficMiddleware:
     ) -> None:
         self.app = app
         self._entrance = Entrance(edge=edge, on_unverified=on_unverified, on_missing=on_missing)
+        self._unmarked_is_real_under: object = ()
+        """The configuration under which a request without a marker is known to be real."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         kind = scope["type"]
         if kind != "http" and kind != "websocket":
             return await self._pass_on(scope, receive, send)
-        config = _config.in_force or _config.active()
-        entrance = self._entrance
-        values: list[bytes] = []
-        for name, value in scope["headers"]:
-            if name in _BAGGAGE:
-                values.append(value)
-        if not values and (entrance.on_missing or config.on_missing) == "real" and not get_current():
-            # Nearly every request comes this way, and pays for nothing else.
-            alone = VERDICT.set(REAL)
-            try:
-                return await self.app(scope, receive, send)
-            finally:
+        for name, _ in scope["headers"]:
+            if len(name) == 7 and name.lower() == b"baggage":
+                break
+        else:
+            if self._unmarked_is_real_under is _config.in_force and not get_current():
+                # Nearly every request comes this way, and pays for nothing else.
+                alone = _set_verdict(REAL)
                 try:
-                    VERDICT.reset(alone)
-                except ValueError:
-                    pass  # finalised in another context: there is nothing to put back here
-        verdict, reason, onward = admit([value.decode("latin-1") for value in values], entrance, config)
+                    return await self.app(scope, receive, send)
+                finally:
+                    try:
+                        _reset_verdict(alone)
+                    except ValueError:
+                        pass  # finalised in another context: there is nothing to put back here
+        config = _config.active()
+        entrance = self._entrance
+        self._unmarked_is_real_under = () if entrance.must_be_marked(config) else config
+        values = [value.decode("latin-1") for name, value in scope["headers"] if _is_baggage(name)]
+        verdict, reason, onward = admit(values, entrance, config)
         if verdict is None:
             return await _answer(refusal_of(reason), scope, receive, send)
         if onward is not None:
@@ -95,20 +99,18 @@ class SyntheticTrafficMiddleware:
         await self.app(scope, receive, send)
 
 
-def _spellings(name: bytes) -> frozenset[bytes]:
-    """Every mix of cases: servers lower them, but OpenTelemetry's getter would read the others too."""
-    found = {b""}
-    for letter in name:
-        found = {start + case for start in found for case in (bytes([letter]), bytes([letter]).upper())}
-    return frozenset(found)
+_set_verdict = VERDICT.set
+_reset_verdict = VERDICT.reset
 
 
-_BAGGAGE = _spellings(b"baggage")
+def _is_baggage(name: bytes) -> bool:
+    """In any case: servers lower it, but OpenTelemetry's getter would read the other spellings too."""
+    return name.lower() == b"baggage"
 
 
 def _with_baggage(headers: Headers, values: Sequence[str]) -> list[tuple[bytes, bytes]]:
     replaced = [(b"baggage", value.encode("latin-1")) for value in values]
-    return replaced + [header for header in headers if header[0] not in _BAGGAGE]
+    return replaced + [header for header in headers if not _is_baggage(header[0])]
 
 
 _CACHE_HEADERS = frozenset(name.encode() for name in CACHE_HEADERS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import Context, copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from synthetic import _config
 from synthetic._admission import Entrance, admit, enter_admitted
@@ -73,27 +73,30 @@ def _is_file(body: Iterable[bytes], environ: WSGIEnvironment) -> bool:
     return isinstance(wrapper, type) and isinstance(body, wrapper)
 
 
-_END: Final[Any] = object()
-
-
 class _Steps:
-    """A response body whose every step runs in the context of its request."""
+    """A response body whose every step runs in the context of its request, and so does its end if a server drops it."""
 
-    __slots__ = ("_body", "_context")
+    __slots__ = ("_body", "_context", "_is_closed")
 
     def __init__(self, context: Context, body: Iterable[bytes]) -> None:
         self._context = context
         self._body = body
+        self._is_closed = False
 
     def __iter__(self) -> Iterator[bytes]:
-        # An iterator in C, which asks run(next, iterator, _END) until it gets _END.
+        # An iterator in C: it asks run(next, iterator, self) until it gets self, and so keeps this object alive.
         run = self._context.run
-        return cast("Iterator[bytes]", iter(partial(run, next, run(iter, self._body), _END), _END))
+        return cast("Iterator[bytes]", iter(partial(run, next, run(iter, self._body), self), self))
 
     def close(self) -> None:
+        self._is_closed = True
         close = cast("Callable[[], object] | None", getattr(self._body, "close", None))
         if close is not None:
             self._context.run(close)
+
+    def __del__(self) -> None:
+        if not self._is_closed:
+            self.close()
 
 
 def _with_baggage(environ: WSGIEnvironment, values: Iterable[str]) -> WSGIEnvironment:
