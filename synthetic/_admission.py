@@ -105,7 +105,7 @@ def admit(headers: Sequence[str], entrance: Entrance, config: Configuration) -> 
     if isinstance(claims, Claims):
         (token,) = found.values
         return _admit_marked(token, claims, forward(found.foreign, entry_of(config.key, token)), entrance, config)
-    if not (entrance.strips(config) and _is_strangers(found, config)):
+    if not (entrance.strips(config) and claims is not Reason.NO_KEYS and _is_strangers(found, config)):
         return _refuse(claims, None, config)
     if entrance.must_be_marked(config):
         return _refuse(Reason.MISSING, None, config)
@@ -114,6 +114,9 @@ def admit(headers: Sequence[str], entrance: Entrance, config: Configuration) -> 
 
 def _claims_of(found: Found, config: Configuration) -> Claims | Reason:
     """What our one entry authentically says, at whatever time and place; else why it says nothing."""
+    keys = config.keys.current()
+    if keys is None:
+        return Reason.NO_KEYS
     if found.odd or not found.is_clean:
         return Reason.MALFORMED
     token, *others = found.values
@@ -121,8 +124,7 @@ def _claims_of(found: Found, config: Configuration) -> Claims | Reason:
         return Reason.AMBIGUOUS
     if len(entry_of(config.key, token)) > ENTRY_LIMIT:
         return Reason.TOO_LONG
-    keys = config.keys.current()
-    return Reason.NO_KEYS if keys is None else authenticate(keys, token)
+    return authenticate(keys, token)
 
 
 def _is_strangers(found: Found, config: Configuration) -> bool:

@@ -135,7 +135,8 @@ def _hidden(headers: Sequence[str], key: str, plain: int) -> tuple[str, ...]:
     """Return the values of our entries as each reader sees them that finds more than the ``plain`` ones."""
     values: dict[str, None] = {}
     for text in _readings(headers):
-        ours = [member for member in text.split(",") if _decoded_name(member) == key]
+        # No spelling of the key is shorter than the key; a header of nothing but commas costs little.
+        ours = [member for member in text.split(",") if len(member) >= len(key) and _decoded_name(member) == key]
         if len(ours) > plain:
             values.update((_value_of(unquote_plus(member)), None) for member in ours)
     return tuple(values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 from synthetic._admission import check_entrances
@@ -63,8 +64,14 @@ def _value(raw: Raw) -> Any:
     return raw.value
 
 
-def _halt_file(raw: Raw) -> WatchedFile[frozenset[str]] | None:
-    return WatchedFile(raw.base / raw.value, _halted_runs, absent=frozenset())
+def _halt_file(raw: Raw) -> WatchedFile[frozenset[str]]:
+    if not isinstance(raw.value, (str, Path)):
+        raise ValueError(f"{raw.value!r} is not the path of a file; a value that works: 'halted.txt'")
+    path = raw.base / raw.value
+    try:
+        return WatchedFile(path, _halted_runs, absent=frozenset())
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _halted_runs(content: str) -> frozenset[str]:

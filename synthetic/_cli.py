@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
+import re
 import secrets
 import sys
-from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from synthetic._admission import Entrance, admit
 from synthetic._baggage import find
-from synthetic._config import active, configure
+from synthetic._config import Configuration, active, configure
+from synthetic._keygen import add_key, eddsa_pair, shared_secret, write
+from synthetic._keys import Keys
 from synthetic._marker import KINDS
+from synthetic._reason import Reason
 from synthetic._scope import headers, simulated
 from synthetic._token import unverified_parts
 from synthetic.errors import SyntheticTrafficError
@@ -40,10 +43,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    if options.run_command is None:
+        parser.print_help(sys.stderr)
+        return 2
     try:
-        return int(options.run_command(options))
+        code = int(options.run_command(options))
+        sys.stdout.flush()
+        return code
     except (SyntheticTrafficError, ValueError) as error:
-        print(f"synthetic-traffic: {error}", file=sys.stderr)
+        print(f"synthetic-traffic: {_for_a_shell(str(error))}", file=sys.stderr)
+    except BrokenPipeError:
+        # Whoever read our output has enough of it; Python would complain once more when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         print(f"synthetic-traffic: {error.filename or ''}: {error.strerror}", file=sys.stderr)
     return 2
@@ -56,11 +68,18 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="keygen | mint | inspect")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('synthetic-traffic')}")
+    parser.set_defaults(run_command=None)
+    commands = parser.add_subparsers(title="commands", metavar="keygen | mint | inspect")
     _add_keygen(commands)
     _add_mint(commands)
     _add_inspect(commands)
     return parser
+
+
+def _for_a_shell(message: str) -> str:
+    """The message with the names of options where it has those of arguments."""
+    return re.sub(r"the argument (\w+)=|(?<![\w.])(keys)=", lambda match: f"--{match[1] or match[2]}", message)
 
 
 def _add_keygen(commands: Any) -> None:
@@ -104,7 +123,7 @@ def _add_inspect(commands: Any) -> None:
         "Show what a header says, and whether it verifies here and now.",
         'synthetic-traffic inspect --keys public.jwks "baggage: synthetic-traffic=eyJ..."',
     )
-    command.add_argument("header", help="a baggage header, its value, or a token; - reads it from standard input")
+    command.add_argument("header", help="a baggage header, its value, or a token; - reads headers from standard input")
     command.add_argument("--not-edge", action="store_true", help="judge as a service that only others here can reach")
     _add_settings(command)
 
@@ -128,69 +147,28 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
 
 
 def _keygen(options: argparse.Namespace) -> int:
-    key_id = options.kid or f"{datetime.now(timezone.utc):%Y-%m-%d}-{secrets.token_hex(2)}"
+    key_id: str = options.kid or f"{datetime.now(timezone.utc):%Y-%m-%d}-{secrets.token_hex(2)}"
+    if options.shared and (options.private or options.public):
+        raise ValueError("--shared makes one secret; it goes with neither --private nor --public")
     if options.shared:
-        if options.private or options.public:
-            raise ValueError("--shared makes one secret; it goes with neither --private nor --public")
-        secret = {"kty": "oct", "alg": "HS256", "kid": key_id, "k": _encoded(secrets.token_bytes(32))}
-        _write_keys([(options.shared, secret, 0o600)], append=options.append)
-        print(f"wrote {options.shared}: the secret {key_id!r}, which signs and verifies. Every service needs it.")
-        return 0
-    private, public = _ed25519(key_id)
-    private_file = options.private or Path("private.jwks")
-    public_file = options.public or Path("public.jwks")
-    _write_keys([(private_file, private, 0o600), (public_file, public, 0o644)], append=options.append)
-    print(f"wrote {private_file}: the key {key_id!r}, which signs. Only what starts simulations needs it.")
-    print(f"wrote {public_file}: its public half, which verifies. Every service needs it.")
+        files = [(options.shared, shared_secret(key_id), "signs and verifies; every service needs it")]
+    else:
+        private, public = eddsa_pair(key_id)
+        files = [
+            (options.private or Path("private.jwks"), private, "signs; only what starts simulations needs it"),
+            (options.public or Path("public.jwks"), public, "verifies; every service needs it"),
+        ]
+    # All or none, where a file is in the way.
+    documents = [(path, add_key(path, key, append=options.append), key, use) for path, key, use in files]
+    for path, document, key, use in documents:
+        write(path, document, is_secret="d" in key or "k" in key)
+        last = document["keys"][-1]["kid"]
+        if last == key_id:
+            print(f"wrote {path}: the key {key_id!r}, which {use}")
+        else:
+            print(f"added {key_id!r} to {path}, before {last!r}, which still signs.")
+            print(f"When every service has the new file, move {key_id!r} to the end of the list.")
     return 0
-
-
-def _ed25519(key_id: str) -> tuple[dict[str, str], dict[str, str]]:
-    try:
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    except ImportError:
-        raise ValueError(
-            'EdDSA keys need an extra: pip install "synthetic-traffic[eddsa]" (or make a shared secret with --shared)'
-        ) from None
-    key = Ed25519PrivateKey.generate()
-    public = {
-        "kty": "OKP",
-        "crv": "Ed25519",
-        "alg": "EdDSA",
-        "kid": key_id,
-        "x": _encoded(key.public_key().public_bytes_raw()),
-    }
-    return {**public, "d": _encoded(key.private_bytes_raw())}, public
-
-
-def _write_keys(keys: list[tuple[Path, dict[str, str], int]], *, append: bool) -> None:
-    """Write each key to its file, all or none where a file is in the way; never over a key that is there."""
-    documents = [(path, _with_key(path, key, append=append), mode) for path, key, mode in keys]
-    for path, document, mode in documents:
-        fresh = path.with_name(path.name + ".new")
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
-            file.write(json.dumps(document, indent=2) + "\n")
-        fresh.replace(path)
-
-
-def _with_key(path: Path, key: dict[str, str], *, append: bool) -> dict[str, Any]:
-    if not path.exists():
-        return {"keys": [key]}
-    if not append:
-        raise ValueError(f"{path} exists; --append adds the key to it, or give another file")
-    try:
-        present = json.loads(path.read_text(encoding="utf-8"))
-        keys = list(present["keys"])
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{path} exists and is not a JWKS") from None
-    if any(other.get("kid") == key["kid"] for other in keys):
-        raise ValueError(f"{path} has a key {key['kid']!r} already; give another --kid")
-    # Before the last, which signs: first every service must know the new key, then it may sign.
-    return {**present, "keys": [*keys[:-1], key, *keys[-1:]]}
-
-
-def _encoded(data: bytes) -> str:
-    return urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
 
 
 def _mint(options: argparse.Namespace) -> int:
@@ -203,19 +181,53 @@ def _mint(options: argparse.Namespace) -> int:
 def _inspect(options: argparse.Namespace) -> int:
     configure(keys=options.keys, environment=options.environment, issuer=options.issuer)
     config = active()
-    text = sys.stdin.readline() if options.header == "-" else options.header
-    header = _value_of(text.strip(), config.key)
-    found = find((header,), config.key)
-    values = (*found.values, *found.odd)
-    if not values:
+    keys = config.keys.current()
+    if keys is None:
+        raise ValueError(
+            "no keys are configured, so nothing can be verified: give --keys public.jwks "
+            "(or SYNTHETIC_KEYS, or keys in synthetic.toml)"
+        )
+    lines = sys.stdin.read().splitlines() if options.header == "-" else [options.header]
+    headers = [_value_of(line.strip(), config.key) for line in _baggage_lines(lines)]
+    found = find(headers, config.key)
+    if found.is_empty:
         print(f"no entry {config.key!r} in this header: the request is real")
         return 1
-    for value in values:
+    for value in dict.fromkeys((*found.values, *found.odd)):
         _describe(value)
     logging.getLogger("synthetic").addHandler(logging.NullHandler())  # the refusal is printed, not logged
-    _, reason, _ = admit((header,), Entrance(edge=not options.not_edge), config)
-    print(f"verdict    {'good: simulated' if reason is None else f'refused: {reason.value}'}")
-    return 0 if reason is None else 1
+    _, reason, _ = admit(headers, Entrance(edge=not options.not_edge), config)
+    if reason is None:
+        print("verdict    good: simulated")
+        return 0
+    print(f"verdict    refused: {reason.value} ({_explained(reason, found.values, config, keys)})")
+    return 1
+
+
+def _explained(reason: Reason, values: tuple[str, ...], config: Configuration, keys: Keys) -> str:
+    header, claims = unverified_parts(values[0] if values else "")
+    header, claims = header or {}, claims or {}
+    known = ", ".join(map(repr, keys.by_id))
+    return {
+        Reason.MALFORMED: "not three segments of canonical base64url, or the entry is spelled oddly",
+        Reason.TOO_LONG: "an entry has at most 1024 bytes",
+        Reason.AMBIGUOUS: "several entries disagree",
+        Reason.UNKNOWN_KEY: f"{header.get('kid')!r} is not in this JWKS, which has {known}",
+        Reason.BAD_SIGNATURE: f"the key {header.get('kid')!r} did not sign this",
+        Reason.WRONG_TYPE: f"typ {header.get('typ')!r} with alg {header.get('alg')!r} is not a marker of this key",
+        Reason.INVALID_CLAIMS: "a claim is missing, of the wrong kind, or the lifetime is over 24 hours",
+        Reason.WRONG_ISSUER: f"signed for {claims.get('iss')!r}; here is {config.issuer!r}: --issuer",
+        Reason.WRONG_ENVIRONMENT: f"signed for {claims.get('aud')!r}; here is {config.environment!r}: --environment",
+        Reason.NOT_YET_VALID: "issued in the future: a clock is wrong",
+        Reason.EXPIRED: "expired; --not-edge judges as a service inside does",
+        Reason.HALTED: "its run is halted",
+    }.get(reason, "see SYNTHETIC_* and synthetic.toml")
+
+
+def _baggage_lines(lines: Sequence[str]) -> list[str]:
+    """The ``baggage`` headers among some lines, as curl -v prints them too; all lines where none is one."""
+    stripped = [re.sub(r"^\s*[<>*]?\s*", "", line) for line in lines]
+    return [line for line in stripped if line.lower().startswith("baggage:")] or [line for line in stripped if line]
 
 
 def _value_of(text: str, key: str) -> str:

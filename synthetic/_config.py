@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, cast
 
+from synthetic.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from synthetic._hosts import HostRule
     from synthetic._keys import KeySource
@@ -173,6 +175,10 @@ def _replace(arguments: Settings, *, only_first: bool = False) -> Configuration:
             return in_force
         from synthetic._build import build
 
-        config = build(cast("Mapping[str, object]", arguments), _NAMES)
+        try:
+            config = build(cast("Mapping[str, object]", arguments), _NAMES)
+        except ConfigurationError as error:
+            # What reports errors with local variables must not find keys in those of the frames below.
+            raise error.with_traceback(None) from None
         in_force, _arguments = config, arguments
         return config

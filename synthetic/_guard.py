@@ -17,7 +17,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, 
 from contextlib import _AsyncGeneratorContextManager, _GeneratorContextManager  # pyright: ignore[reportPrivateUsage]
 from enum import Enum
 from types import FrameType
-from typing import Any, Final, Literal, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import Any, Final, Literal, NamedTuple, ParamSpec, Protocol, TypeVar, cast, overload
 
 import wrapt
 
@@ -26,7 +26,7 @@ from synthetic._marker import Marker
 from synthetic._policy import Action
 from synthetic._verdict import REAL, VERDICT, current, is_synthetic
 
-__all__ = ["UNSET", "Guard", "GuardKeeping", "Unset", "guard", "make_guard"]
+__all__ = ["UNSET", "Guard", "GuardKeeping", "Terms", "Unset", "guard", "make_guard"]
 
 _log = logging.getLogger("synthetic")
 
@@ -85,12 +85,22 @@ def guard(effect: str, *, instead: Callable[..., Any] | None = None, returns: An
     Raises TypeError when decorating, for both ``instead`` and ``returns``, or for what is not a function. Calls raise
     EffectRefused where the policy says so, and UnverifiedMarker for work whose marker does not verify.
     """
-    return make_guard(effect, instead, returns)
+    return make_guard(Terms(effect, instead, returns))
 
 
-def make_guard(effect: object, instead: Callable[..., Any] | None, returns: Any) -> Callable[[Any], Any]:
-    """Return the decorator; ``returns`` is UNSET where it was not given."""
-    if not isinstance(effect, str) or not effect:
+class Terms(NamedTuple):
+    """What a guard is told: ``returns`` is UNSET where it was not given; while ``is_off()``, it does nothing."""
+
+    effect: str
+    instead: Callable[..., Any] | None = None
+    returns: Any = UNSET
+    is_off: Callable[[], bool] | None = None
+
+
+def make_guard(terms: Terms) -> Callable[[Any], Any]:
+    """Return the decorator."""
+    effect, instead, returns, _ = terms
+    if not isinstance(cast("object", effect), str) or not effect:
         raise TypeError(f"guard({effect!r}): the effect is a name, as in @guard('payment')")
     if instead is not None and returns is not UNSET:
         raise TypeError(f"guard({effect!r}): instead= and returns= exclude each other; give one")
@@ -98,19 +108,19 @@ def make_guard(effect: object, instead: Callable[..., Any] | None, returns: Any)
         raise TypeError(f"guard({effect!r}): instead={instead!r} is not callable")
 
     def decorate(function: Any) -> Any:
-        return _decorated(function, effect, instead, returns)
+        return _decorated(function, terms)
 
     return decorate
 
 
-def _decorated(function: Any, effect: str, instead: Callable[..., Any] | None, returns: Any) -> Any:
+def _decorated(function: Any, terms: Terms) -> Any:
     if isinstance(function, (staticmethod, classmethod)):
         method = cast("staticmethod[..., Any]", function)
-        return type(method)(_decorated(method.__func__, effect, instead, returns))
+        return type(method)(_decorated(method.__func__, terms))
     if inspect.isclass(function) or not callable(function):
         what = f"the class {function.__name__}" if inspect.isclass(function) else repr(function)
-        raise TypeError(f"guard({effect!r}) is for functions and methods; {what} is neither. Guard its methods.")
-    site = _Site(function, effect, instead, returns)
+        raise TypeError(f"guard({terms.effect!r}) is for functions and methods; {what} is neither. Guard its methods.")
+    site = _Site(function, terms)
     return _Proxy(function, site.decided, is_synthetic) if site.kind in _VISIBLE_KINDS else _closure(function, site)
 
 
@@ -169,44 +179,43 @@ _VISIBLE_KINDS: Final = ("coroutine", "generator", "async generator")
 class _Site:
     """One guarded callable: what it is, what its effect is, and what stands in for it."""
 
-    __slots__ = ("_has_warned", "effect", "instead", "kind", "returns", "target")
+    __slots__ = ("_has_warned", "kind", "target", "terms")
 
-    def __init__(self, function: Any, effect: str, instead: Callable[..., Any] | None, returns: Any) -> None:
-        self.effect = effect
-        self.instead = instead
-        self.returns = returns
+    def __init__(self, function: Any, terms: Terms) -> None:
+        self.terms = terms
         self.kind = _kind_of(function)
         self.target = _name_of(function)
         self._has_warned = False
 
-    def decided(self, function: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def decided(self, function: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Do for simulated work what the policy says. wrapt's calling convention."""
+        effect, instead, returns, is_off = self.terms
+        if is_off is not None and is_off():
+            return function(*args, **kwargs)
         action = decide(
-            self.effect,
+            effect,
             cast("Marker", current()),
             self.target,
-            has_instead=self.instead is not None,
-            has_returns=self.returns is not UNSET,
+            has_instead=instead is not None,
+            has_returns=returns is not UNSET,
         )
         if action is Action.ALLOW:
             return function(*args, **kwargs)
-        if action is Action.SUBSTITUTE and self.instead is not None:
-            return self._substituted(self.instead, _instance, args, kwargs)
-        return self._skipped(function)
+        if action is Action.SUBSTITUTE and instead is not None:
+            return self._substituted(instead, instance, args, kwargs)
+        return self._skipped(function, returns)
 
     def _substituted(self, instead: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         # A bound method's instance comes apart from its arguments; the substitute takes the same ones.
         result = instead(*args, **kwargs) if instance is None else instead(instance, *args, **kwargs)
         return _awaitable(result) if self.kind == "coroutine" and not inspect.isawaitable(result) else result
 
-    def _skipped(self, function: Any) -> Any:
-        value = None if self.returns is UNSET else self.returns
-        if self.kind == "function":
-            self._warn_once(function)
-            return value
-        if self.kind == "coroutine":
-            self._warn_once(function)
-            return _awaitable(value)
+    def _skipped(self, function: Any, returns: Any) -> Any:
+        value = None if returns is UNSET else returns
+        if self.kind in ("function", "coroutine"):
+            if returns is UNSET:
+                self._warn_once(function)
+            return value if self.kind == "function" else _awaitable(value)
         if self.kind == "context manager":
             return contextlib.contextmanager(_once)(value)
         if self.kind == "async context manager":
@@ -216,10 +225,8 @@ class _Site:
         return _async_once(value) if _is_for_context_manager() else _async_nothing()
 
     def _warn_once(self, function: Any) -> None:
-        if self._has_warned or self.returns is not UNSET:
-            return
-        self._has_warned = True
-        if _excludes_none(function):
+        is_first, self._has_warned = not self._has_warned, True
+        if is_first and _excludes_none(function):
             _log.warning(
                 "%s was skipped for simulated work and returned None, which its annotation excludes; "
                 "give the guard returns= or instead=",

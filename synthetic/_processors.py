@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import weakref
 from typing import Any
 
@@ -11,6 +12,8 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from synthetic.telemetry import attributes
 
 __all__ = ["LogProcessor", "MarkerSpanProcessor", "add_to_logger_provider", "add_to_tracer_provider"]
+
+_log = logging.getLogger("synthetic")
 
 _done: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -68,6 +71,11 @@ def _add(given: Any, default: Any, method: str, processor: type[Any]) -> None:
     if add is None:
         if given is not None:
             raise TypeError(f"{given!r} takes no processors; give the SDK's provider, or none for the global one")
+        _log.warning(
+            "the global %s takes no processors: simulated work is not marked on it. Call synthetic.telemetry.setup() "
+            "after the SDK's provider is set, or give it that provider.",
+            type(default).__name__,
+        )
         return
     if provider not in _done:
         _done.add(provider)

@@ -6,6 +6,7 @@ import functools
 import inspect
 import os
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
 
@@ -24,22 +25,30 @@ R = TypeVar("R")
 M = TypeVar("M", bound="Marker | None", covariant=True)
 
 
+_entered: ContextVar[tuple[tuple[object, Entered], ...]] = ContextVar("synthetic-entered", default=())
+"""The scopes that the work at hand is in. Not kept on the scope, which threads and tasks may share."""
+
+
 class Scope(Generic[M]):
     """A verdict to put in force: in a ``with`` block, or for each call of a function that it decorates."""
 
     def __init__(self, marker: M, verdict: Callable[[], Real | Simulated]) -> None:
         self._marker = marker
         self._verdict = verdict
-        self._entered: list[Entered] = []
 
     def __enter__(self) -> M:
-        self._entered.append(enter(self._verdict()))
+        _entered.set((*_entered.get(), (self, enter(self._verdict()))))
         return self._marker
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        leave(self._entered.pop())
+        entered = _entered.get()
+        for position in reversed(range(len(entered))):
+            scope, how = entered[position]
+            if scope is self:
+                _entered.set(entered[:position] + entered[position + 1 :])
+                return leave(how)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Decorate a function or a coroutine function."""

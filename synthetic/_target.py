@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.machinery
 import sys
 import threading
@@ -11,7 +12,7 @@ from typing import Any
 
 import wrapt
 
-from synthetic._guard import UNSET, make_guard
+from synthetic._guard import UNSET, Terms, make_guard
 from synthetic.errors import ConfigurationError
 
 __all__ = ["GuardedTarget", "guard_target"]
@@ -23,10 +24,10 @@ _targets: dict[str, GuardedTarget] = {}
 class GuardedTarget:
     """A guard on a target that lives elsewhere; ``undo()`` takes it off."""
 
-    def __init__(self, target: str, effect: str, decorate: Callable[[Any], Any]) -> None:
+    def __init__(self, target: str, effect: str, instead: Callable[..., Any] | None, returns: Any) -> None:
         self.target = target
         self.effect = effect
-        self._decorate = decorate
+        self._decorate = make_guard(Terms(effect, instead, returns, lambda: self._is_undone))
         self._module, _, self._path = target.partition(":")
         self._restore: list[Callable[[], None]] = []
         self._is_undone = False
@@ -68,7 +69,7 @@ class GuardedTarget:
 
         def restore() -> None:
             if vars(parent).get(name) is not guarded:
-                return  # somebody else has patched over it since; taking theirs off is not ours to do
+                return  # somebody else has patched over it since: ours stays below theirs and does nothing
             if is_inherited:
                 delattr(parent, name)
             else:
@@ -89,38 +90,40 @@ def guard_target(
 
     Raises ConfigurationError where there is no such module, and, now or at the import, where it has no such attribute.
     """
-    decorate = make_guard(effect, instead, returns)
+    module, _, path = target.partition(":")
+    if not module or not path:
+        raise ConfigurationError(f"{target!r} is not a target; one that works: 'package.module:Class.method'")
+    if _is_being_imported(module):
+        # Waits for another thread that imports it, before our lock is taken: that thread may want it.
+        importlib.import_module(module)
+    elif module not in sys.modules and not _exists(module):
+        raise ConfigurationError(f"cannot guard {target}: there is no module {module!r}; is it installed?")
     with _lock:
         present = _targets.get(target)
         if present is None:
-            present = GuardedTarget(target, effect, decorate)
-            _put(present)
-        elif present.effect != effect:
+            return _put(GuardedTarget(target, effect, instead, returns), module)
+        if present.effect != effect:
             raise ConfigurationError(
                 f"{target} is already guarded for the effect {present.effect!r}; undo() that guard first"
             )
         return present
 
 
-def _put(guarded: GuardedTarget) -> None:
-    module, _, path = guarded.target.partition(":")
-    if not module or not path:
-        raise ConfigurationError(f"{guarded.target!r} is not a target; one that works: 'package.module:Class.method'")
-    if module not in sys.modules and not _exists(module):
-        raise ConfigurationError(f"cannot guard {guarded.target}: there is no module {module!r}; is it installed?")
+def _put(guarded: GuardedTarget, module: str) -> GuardedTarget:
     _targets[guarded.target] = guarded
     try:
-        if module in sys.modules and not _is_being_imported(sys.modules[module]):
+        if module in sys.modules:
             guarded.apply(sys.modules[module])
         else:
             wrapt.register_post_import_hook(guarded.apply, module)
     except BaseException:
         del _targets[guarded.target]
         raise
+    return guarded
 
 
-def _is_being_imported(module: ModuleType) -> bool:
-    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
+def _is_being_imported(module: str) -> bool:
+    return bool(getattr(getattr(sys.modules.get(module), "__spec__", None), "_initializing", False))
 
 
 def _exists(module: str) -> bool:

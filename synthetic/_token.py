@@ -198,7 +198,7 @@ def names_us(token: str, issuer: str) -> bool:
 
 def unverified_parts(token: str) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """Return the header and the claims that a value has in the form of a token; None for what it has not."""
-    header, _, rest = token.partition(".")
+    header, _, rest = token.strip('"').partition(".")
     return _json_object(header), _json_object(rest.partition(".")[0])
 
 

@@ -8,7 +8,7 @@ asked last.
 from __future__ import annotations
 
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from opentelemetry import baggage, context
 
@@ -37,6 +37,7 @@ __all__ = [
     "marked",
     "received",
     "unmarked",
+    "verdict_in",
 ]
 
 
@@ -145,12 +146,16 @@ def current_verdict() -> Verdict | None:
 
 
 def _from_opentelemetry() -> Verdict | None:
-    present = context.get_current()
+    return verdict_in(context.get_current())
+
+
+def verdict_in(present: context.Context) -> Verdict | None:
+    """Return the verdict that an OpenTelemetry context holds: our mirror of it, else what its baggage claims."""
     if not present:
         return None
     mirrored = present.get(MIRROR)
     if mirrored is not None:
-        return mirrored  # type: ignore[return-value]  # only this module knows the key
+        return cast("Verdict", mirrored)  # only this module knows the key
     config = active()
     value = baggage.get_baggage(config.key, present)
     return None if value is None else _of_baggage(value, config)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import context, trace
 
 from synthetic._config import active
-from synthetic._verdict import MIRROR, Real, Unverified, current_verdict
+from synthetic._verdict import Real, Unverified, current_verdict, verdict_in
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import LoggerProvider
@@ -29,7 +29,7 @@ def attributes(parent: context.Context | None = None) -> dict[str, str]:
     not verify has the value ``unverified``. ``parent`` is the OpenTelemetry context to ask in place of the current one.
     """
     try:
-        verdict: Any = (parent.get(MIRROR) if parent is not None else None) or current_verdict()
+        verdict: Any = (verdict_in(parent) if parent else None) or current_verdict()
         if verdict is None or isinstance(verdict, Real):
             return {}
         name = active().attribute

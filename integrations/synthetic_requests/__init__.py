@@ -6,13 +6,13 @@ mounted for. Each redirect hop is decided anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextvars import ContextVar
+from copy import copy
 from functools import wraps
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 import requests
+import wrapt
 from requests.adapters import BaseAdapter, HTTPAdapter
 
 from synthetic._egress import depart
@@ -43,50 +43,51 @@ class SyntheticAdapter(BaseAdapter):
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """Send one request, with the marker if it is simulated. Raises ExternalRequestRefused."""
-        response = _sent(request, self.adapter.send, (request, *args), kwargs)
-        # Authentication handlers send once more through the connection of a response: through here again.
-        cast("Any", response).connection = self
-        return response
+        return _sent(self, self.adapter, request, args, kwargs)
 
     def close(self) -> None:
         """Close the adapter that makes the calls."""
         self.adapter.close()
 
 
-_departing: ContextVar[requests.PreparedRequest | None] = ContextVar("synthetic-requests-departing", default=None)
-"""The request that is on its way already: an adapter that is mounted below ``instrument()`` decides nothing."""
+class _Carrying(wrapt.ObjectProxy):  # type: ignore[type-arg]
+    """A session's own adapter in everything but ``send``."""
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        return _sent(self, cast("Any", self).__wrapped__, request, args, kwargs)
 
 
-def _sent(
-    request: requests.PreparedRequest, send: Callable[..., requests.Response], args: Any, kwargs: Any
-) -> requests.Response:
-    if _departing.get() is request:
-        return send(*args, **kwargs)
-    before: str | bytes | None = cast("Any", request.headers).get(_HEADER)
-    carried = before.decode("latin-1") if isinstance(before, bytes) else before
+def _sent(ours: Any, adapter: Any, request: requests.PreparedRequest, args: Any, kwargs: Any) -> requests.Response:
+    present: str | bytes | None = cast("Any", request.headers).get(_HEADER)
+    carried = present.decode("latin-1") if isinstance(present, bytes) else present
     departure = depart(urlsplit(request.url or "").hostname or "", carried, refused=ExternalRequestRefused)
     if departure.header == carried and departure.otel is None:
-        return send(*args, **kwargs)
-    departing = _departing.set(request)
-    _write(request, departure.header)
-    try:
-        with departure.in_context():
-            return send(*args, **kwargs)
-    finally:
-        # A prepared request may be sent again, for other work.
-        _write(request, before)
-        _departing.reset(departing)
-
-
-def _write(request: requests.PreparedRequest, header: str | bytes | None) -> None:
-    if header is None:
-        request.headers.pop(_HEADER, None)
+        response: requests.Response = adapter.send(request, *args, **kwargs)
     else:
-        cast("Any", request.headers)[_HEADER] = header
+        with departure.in_context():
+            response = adapter.send(_with_header(request, departure.header), *args, **kwargs)
+        # The caller's request stays as it was: it may be logged, or sent again for other work.
+        response.request = request
+    # Authentication handlers send once more through the connection of a response: through here again.
+    cast("Any", response).connection = ours
+    return response
+
+
+def _with_header(request: requests.PreparedRequest, header: str | None) -> requests.PreparedRequest:
+    departing = copy(request)
+    departing.headers = request.headers.copy()
+    if header is None:
+        departing.headers.pop(_HEADER, None)
+    else:
+        departing.headers[_HEADER] = header
+    return departing
 
 
 class _Integration:
-    """Wraps ``Session.send``, through which every call and every redirect hop goes, whatever its adapter."""
+    """Wraps ``Session.get_adapter``, which every call and every redirect hop asks for its way out.
+
+    That is below what OpenTelemetry and Sentry wrap, so that the order of switching on does not matter.
+    """
 
     def __init__(self) -> None:
         self._is_on = False
@@ -95,33 +96,32 @@ class _Integration:
 
     def instrument(self) -> None:
         if not self._is_in_place():
-            self._original = requests.Session.send
+            self._original = requests.Session.get_adapter
             self._ours = self._wrapped(self._original)
-            cast("Any", requests.Session).send = self._ours
+            cast("Any", requests.Session).get_adapter = self._ours
         self._is_on = True
 
     def uninstrument(self) -> None:
         self._is_on = False
-        if self._ours is not None and vars(requests.Session)["send"] is self._ours:
-            cast("Any", requests.Session).send = self._original
+        if self._ours is not None and vars(requests.Session)["get_adapter"] is self._ours:
+            cast("Any", requests.Session).get_adapter = self._original
             self._ours = None
 
     def _is_in_place(self) -> bool:
-        """Whether ours is among the wrappers of ``Session.send``: others put theirs on and take them off."""
-        present: Any = requests.Session.send
+        """Whether ours is among the wrappers that are there: others put theirs on and take them off."""
+        present: Any = requests.Session.get_adapter
         while present is not None and present is not self._ours:
             present = getattr(present, "__wrapped__", None)
         return present is not None
 
     def _wrapped(self, original: Any) -> Any:
-        # A plain function, and without the attributes of what it wraps: OpenTelemetry finds its own wrapper by one.
-        @wraps(original, updated=())
-        def send(session: requests.Session, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-            if not self._is_on:
-                return cast("requests.Response", original(session, request, **kwargs))
-            return _sent(request, original, (session, request), kwargs)
+        @wraps(original)
+        def get_adapter(session: requests.Session, url: Any) -> Any:
+            adapter = original(session, url)
+            carries = isinstance(adapter, (SyntheticAdapter, _Carrying))
+            return adapter if carries or not self._is_on else _Carrying(adapter)
 
-        return send
+        return get_adapter
 
 
 integration = _Integration()
@@ -134,5 +134,5 @@ def instrument() -> None:
 
 
 def uninstrument() -> None:
-    """Undo ``instrument``. Where another library has wrapped ``Session.send`` since, ours stays and does nothing."""
+    """Undo ``instrument``. Below a wrapper that another library has put on since, ours stays and does nothing."""
     integration.uninstrument()

@@ -1,0 +1,34 @@
+"""Check that a wheel holds what it should: python .ci/check_wheel.py WHEEL, in the project's folder."""
+
+import sys
+from email.parser import Parser
+from pathlib import Path
+from zipfile import ZipFile
+
+
+def problems(wheel: Path, project: Path) -> list[str]:
+    with ZipFile(wheel) as archive:
+        names = archive.namelist()
+        (metadata_file,) = (name for name in names if name.endswith(".dist-info/METADATA"))
+        metadata = Parser().parsestr(archive.read(metadata_file).decode())
+    extras = metadata.get_all("Provides-Extra", [])
+    products = sorted(path.name.removeprefix("synthetic_") for path in project.glob("integrations/synthetic_*"))
+
+    found = [f"{name}: does not start with synthetic" for name in names if not name.startswith("synthetic")]
+    packages = ["synthetic", *(f"synthetic_{product}" for product in products)]
+    found += [f"{package}/py.typed: missing" for package in packages if f"{package}/py.typed" not in names]
+    found += [f"{product}: no extra of this name" for product in products if product.replace("_", "-") not in extras]
+    for product in products:
+        for path in (f"tests/integrations/test_{product}.py", f"docs/integrations/{product}.md"):
+            if not (project / path).is_file():
+                found.append(f"{path}: missing")
+    if not products:
+        found.append("integrations/synthetic_*: there are none")
+    return found
+
+
+if __name__ == "__main__":
+    wheel = Path(sys.argv[1])
+    found = problems(wheel, Path.cwd())
+    print(*(found or [f"{wheel.name}: all is there"]), sep="\n")
+    sys.exit(bool(found))

@@ -1,0 +1,63 @@
+PYTHON ?= python3
+ARGS ?=
+
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+python := .venv/bin/python
+packages := synthetic synthetic_requests synthetic_starlette
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help demo test check bench docs clean
+
+help:  ## List these commands
+	@echo "Usage: make COMMAND [ARGS=\"...\"] [PYTHON=python3.12]"
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## /\1  /p' Makefile | while read -r name text; do printf '  %-7s %s\n' "$$name" "$$text"; done
+
+demo: .venv/.installed-demo  ## Run a small company with real and simulated riders; ARGS="--help" lists the options
+	@$(python) docs/examples/rides $(ARGS)
+
+test: .venv/.installed-test  ## Run the tests; ARGS goes to pytest, for example ARGS="-k policy"
+	@$(python) -m pytest $(ARGS)
+
+check: .venv/.installed-check  ## Check style, format and types
+	$(python) -m ruff check
+	$(python) -m ruff format --check
+	$(python) -m mypy
+	$(python) -m pyright
+	@# --verifytypes looks for packages with the first python3 on the path, and for nothing else.
+	@set -e; export PATH="$(CURDIR)/.venv/bin:$$PATH"; for package in $(packages); do \
+		echo "pyright --verifytypes $$package --ignoreexternal"; \
+		python -m pyright --verifytypes $$package --ignoreexternal > .venv/verifytypes \
+			|| { cat .venv/verifytypes; exit 1; }; \
+		grep "completeness score" .venv/verifytypes; \
+	done
+
+bench: .venv/.installed-bench  ## Run the benchmarks
+	@$(python) -m tests.benchmarks $(ARGS)
+
+docs: .venv/.installed-docs  ## Build the documentation into site/
+	@$(python) -m zensical build --strict --clean $(ARGS)
+
+clean:  ## Remove the virtual environment and whatever was built
+	rm -rf .venv dist site .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find synthetic integrations tests docs -name __pycache__ -prune -exec rm -rf {} +
+
+# One virtual environment for all; each command adds what it needs, once.
+
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+		echo "$(PYTHON) is not Python 3.10 or later. Name one that is: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) comes without venv or pip. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Creating .venv ..."
+	@$(PYTHON) -m venv .venv
+	@$(python) -m pip install -qq --disable-pip-version-check "pip>=25.1"  # the first that knows --group
+	@touch $@
+
+.venv/.installed-%: .venv/.made pyproject.toml constraints.txt
+	@echo "Installing what \"make $*\" needs into .venv (only this once) ..."
+	@$(python) -m pip install -qq --disable-pip-version-check -e ".[eddsa]" --group $* -c constraints.txt
+	@touch $@

@@ -1,0 +1,80 @@
+"""The command line of the benchmarks."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+
+from tests.benchmarks import asgi, clients, guards, imports, throughput, verdict, wsgi
+from tests.benchmarks.measure import FULL, QUICK, Effort
+from tests.benchmarks.table import Row, markdown, plain
+
+BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
+    "asgi": asgi.requests,
+    "wsgi": wsgi.requests,
+    "new_token": asgi.new_tokens,
+    "is_synthetic": verdict.asked,
+    "guard": guards.called,
+    "requests": clients.called,
+    "throughput": throughput.served,
+    "import": imports.imported,
+}
+
+_PACKAGES = (
+    "synthetic-traffic",
+    "opentelemetry-api",
+    "opentelemetry-instrumentation-asgi",
+    "asgi-correlation-id",
+    "PyJWT",
+    "cryptography",
+    "wrapt",
+    "requests",
+    "starlette",
+    "uvicorn",
+    "uvloop",
+    "httptools",
+)
+
+
+def main() -> int:
+    """Measure, print the table, and return 1 where a goal is missed."""
+    options = _parser().parse_args()
+    effort = QUICK if options.quick else FULL
+    rows: list[Row] = []
+    for name in dict.fromkeys(options.only or BENCHMARKS):
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        rows += BENCHMARKS[name](effort)
+    print(_machine())
+    print()
+    print((markdown if options.markdown else plain)(rows))
+    missed = sum(row.is_missed for row in rows)
+    print(f"\n{missed} of {sum(row.goal is not None for row in rows)} goals missed", file=sys.stderr)
+    return 1 if missed else 0
+
+
+def _machine() -> str:
+    packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{python} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores; {packages}."
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks",
+        description="How long things take, against what users run today. Exit code 1: a goal is missed.",
+        epilog="Example: python -m tests.benchmarks --quick --only is_synthetic guard",
+    )
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", choices=BENCHMARKS, help=f"measure only these: {', '.join(BENCHMARKS)}"
+    )
+    parser.add_argument("--quick", action="store_true", help="a tenth of the repeats: seconds, and rougher numbers")
+    parser.add_argument("--markdown", action="store_true", help="print the table as it stands in docs/performance.md")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

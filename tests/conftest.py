@@ -1,0 +1,39 @@
+"""Fixtures for every test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import synthetic
+from tests.support.keys import shared_key
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the heavy tests at full size")
+
+
+@pytest.fixture
+def long_run(request: pytest.FixtureRequest) -> bool:
+    """Whether heavy tests run at full size."""
+    return bool(request.config.getoption("--long"))
+
+
+@pytest.fixture
+def keys() -> dict[str, Any]:
+    """A JWKS with one shared secret, ``kid`` "test"."""
+    return shared_key()
+
+
+@pytest.fixture(autouse=True)
+def configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Every test starts with a clean environment, in an empty folder, and leaves the configuration as it was."""
+    for name in [name for name in os.environ if name.startswith("SYNTHETIC_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path_factory.mktemp("work"))
+    with synthetic.configured():
+        synthetic.configure()
+        yield

@@ -1,0 +1,211 @@
+"""What every server integration must do. A subclass gives ``server``, which runs the reporting application."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.support.handles import Server
+from tests.support.keys import entry, mint
+from tests.support.markers import DAY, REFUSED, STRANGERS, baggage, expired, forged, marked
+from tests.support.servers import wait_until
+from tests.support.wire import Connection, Response
+
+Keys = dict[str, Any]
+
+
+class ServerContract:
+    """A real server, real requests, and what the application saw of them."""
+
+    header_joint = ","
+    """What the server puts between two headers of one name."""
+
+    @pytest.fixture
+    def server(self) -> Server:
+        raise NotImplementedError
+
+    @pytest.fixture(autouse=True)
+    def nothing_is_logged(self, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+        yield
+        complaints = [r for r in caplog.records if r.levelno >= logging.ERROR and "uvicorn" not in r.name]
+        assert not complaints
+
+    def call(self, server: Server, path: str, headers: Any = (), **options: Any) -> Response:
+        with Connection(server.port) as connection:
+            return connection.request(path, headers, **options)
+
+    def check_simulated(self, seen: Any) -> None:
+        assert (seen["simulated"], seen["explicit"]) == (True, True)
+
+    def check_real(self, seen: Any) -> None:
+        assert (seen["simulated"], seen["explicit"], seen["marker"], seen["headers"]) == (False, True, None, {})
+        assert "synthetic-traffic" not in seen["otel"]
+
+    # Real
+
+    def test_a_request_without_a_marker_is_explicitly_real(self, server: Server, keys: Keys) -> None:
+        server.configure(keys=keys)
+        response = self.call(server, "/plain/echo")
+        self.check_real(response.json())
+        assert response.json()["baggage"] == []
+
+    def test_without_keys_unmarked_requests_are_real(self, server: Server) -> None:
+        server.configure()
+        self.check_real(self.call(server, "/plain/echo").json())
+
+    def test_foreign_entries_of_a_real_request_stay_byte_for_byte(self, server: Server, keys: Keys) -> None:
+        server.configure(keys=keys)
+        foreign = "user=7; prop , a=%2C%20+\\x,b=caf\xc3\xa9\xff,,c"
+        assert self.call(server, "/plain/echo", baggage(foreign)).json()["baggage"] == [foreign]
+
+    @pytest.mark.parametrize("agent", ["okhttp/4.12", "python-requests/2.31", "alwayson", "Googlebot"])
+    def test_no_user_agent_makes_a_request_simulated(self, server: Server, keys: Keys, agent: str) -> None:
+        server.configure(keys=keys)
+        self.check_real(self.call(server, "/plain/echo", [("user-agent", agent), ("x-load-test", "true")]).json())
+
+    # Simulated
+
+    def test_a_good_marker_makes_the_request_simulated(self, server: Server, keys: Keys) -> None:
+        server.configure(keys=keys)
+        token = mint(keys, claims={"run": "peak", "kind": "replay", "sub": "rider-7", "scenario": "book"})
+        seen = self.call(server, "/plain/echo", baggage(entry(token))).json()
+        self.check_simulated(seen)
+        assert seen["marker"] == {"run": "peak", "kind": "replay", "actor": "rider-7", "scenario": "book"}
+        assert seen["headers"] == {"baggage": entry(token)}
+        assert seen["otel"]["synthetic-traffic"] == token
+        assert seen["injected"].split(",")[0] == entry(token)
+
+    @pytest.mark.parametrize(
+        "pattern", ["synthetic-traffic=TOKEN;p=1;q", "\t synthetic-traffic \t= TOKEN ", "synthetic-traffic=TOKEN ;p"]
+    )
+    def test_properties_and_white_space_around_a_marker_do_not_matter(
+        self, server: Server, keys: Keys, pattern: str
+    ) -> None:
+        server.configure(keys=keys)
+        token = mint(keys)
+        seen = self.call(server, "/plain/echo", baggage(pattern.replace("TOKEN", token))).json()
+        self.check_simulated(seen)
+        assert seen["baggage"] == [entry(token)]
+
+    def test_the_same_marker_in_two_headers_counts_as_one(self, server: Server, keys: Keys) -> None:
+        server.configure(keys=keys)
+        token = mint(keys)
+        seen = self.call(server, "/plain/echo", baggage(entry(token), entry(token))).json()
+        self.check_simulated(seen)
+        assert ",".join(seen["baggage"]).count(token) == 1
+
+    def test_foreign_entries_stay_byte_for_byte_behind_the_marker(self, server: Server, keys: Keys) -> None:
+        server.configure(keys=keys)
+        token = mint(keys)
+        first, second = " user=7; p ,a=%2C%20+\\x", "b=caf\xc3\xa9\xff,,c"
+        seen = self.call(server, "/plain/echo", baggage(f"{first},{entry(token)}", second)).json()
+        self.check_simulated(seen)
+        joined = self.header_joint.join(seen["baggage"])
+        assert joined == f"{entry(token)},{first.strip()}{self.header_joint}{second}"
+
+    def test_a_marker_is_found_behind_8_kib_of_other_entries(self, server: Server, keys: Keys) -> None:
+        server.configure(keys=keys)
+        token = mint(keys)
+        others = ",".join(f"k{number}=v" for number in range(250))
+        seen = self.call(server, "/plain/echo", baggage(f"{others},big={'x' * 5000},{entry(token)}")).json()
+        self.check_simulated(seen)
+        assert ",".join(seen["baggage"]) == f"{entry(token)},{others},big={'x' * 5000}"
+
+    def test_no_cache_may_keep_a_simulated_response(self, server: Server, keys: Keys) -> None:
+        server.configure(keys=keys)
+        response = self.call(server, "/plain/echo", marked(keys))
+        assert response.values("cache-control") == ["private, no-store"]
+        assert response.values("cdn-cache-control") == response.values("expires") == []
+        assert response.values("x-own") == ["kept"]
+
+    def test_a_real_response_keeps_its_own_caching(self, server: Server, keys: Keys) -> None:
+        server.configure(keys=keys)
+        response = self.call(server, "/plain/echo")
+        assert response.values("cache-control") == ["public, max-age=60"]
+        assert response.values("cdn-cache-control") == ["max-age=600"]
+
+    # Refused and later
+
+    def check_not_admitted(self, server: Server, headers: Any, status: int, reason: str, path: str = "plain") -> None:
+        id_ = uuid4().hex
+        response = self.call(server, f"/{path}/echo", [*headers, ("x-id", id_)])
+        assert (response.status, response.json()["reason"]) == (status, reason)
+        assert response.json()["status"] == status
+        assert response.json()["type"] == "about:blank"
+        assert response.values("content-type") == ["application/problem+json"]
+        assert response.values("cache-control") == ["no-store"]
+        assert bool(response.values("retry-after")) == (status == 429)
+        assert "called" not in server.journal(id_)
+
+    @pytest.mark.parametrize("kind", REFUSED)
+    def test_a_bad_marker_is_refused_and_never_reaches_the_application(
+        self, server: Server, keys: Keys, kind: str
+    ) -> None:
+        server.configure(keys=keys)
+        headers, reason = REFUSED[kind]
+        self.check_not_admitted(server, headers(keys), 403, reason)
+        self.check_real(self.call(server, "/plain/echo").json())
+
+    def test_without_keys_every_marker_is_refused(self, server: Server, keys: Keys) -> None:
+        server.configure()
+        self.check_not_admitted(server, marked(keys), 403, "no-keys")
+
+    def test_a_halted_run_is_refused_and_others_go_on(self, server: Server, keys: Keys) -> None:
+        server.configure(keys=keys, halt=["stopped"])
+        self.check_not_admitted(server, marked(keys, run="stopped"), 403, "halted")
+        self.check_simulated(self.call(server, "/plain/echo", marked(keys, run="going")).json())
+        server.configure(keys=keys, halt="all")
+        self.check_not_admitted(server, marked(keys, run="going"), 403, "halted")
+
+    def test_a_file_halts_runs_while_the_server_goes_on(self, server: Server, keys: Keys, tmp_path: Path) -> None:
+        file = tmp_path / "halt"
+        server.configure(keys=keys, halt_file=str(file))
+        headers = marked(keys, run="stopped")
+        assert self.call(server, "/plain/echo", headers).status == 200
+        file.write_text("stopped\n")
+        wait_until(lambda: self.call(server, "/plain/echo", headers).status == 403)
+        self.check_not_admitted(server, headers, 403, "halted")
+
+    @pytest.mark.parametrize(("setting", "reason"), [({"shed": True}, "shed"), ({"ready": False}, "not-ready")])
+    def test_a_good_marker_that_cannot_be_taken_now_is_sent_away_for_later(
+        self, server: Server, keys: Keys, setting: Any, reason: str
+    ) -> None:
+        server.configure(keys=keys, **setting)
+        self.check_not_admitted(server, marked(keys), 429, reason)
+        self.check_not_admitted(server, forged(keys), 403, "bad-signature")
+        self.check_real(self.call(server, "/plain/echo").json())
+
+    # The entrance's own settings
+
+    def test_inside_a_marker_stays_good_for_the_retention_time(self, server: Server, keys: Keys) -> None:
+        server.configure(keys=keys)
+        self.check_simulated(self.call(server, "/internal/echo", marked(keys, **expired(6 * DAY))).json())
+        self.check_not_admitted(server, marked(keys, **expired(8 * DAY)), 403, "expired", "internal")
+        self.check_not_admitted(server, forged(keys), 403, "bad-signature", "internal")
+        self.check_not_admitted(server, marked(keys, **expired(60)), 403, "expired", "plain")
+
+    def test_where_everything_must_be_marked_unmarked_requests_are_refused(self, server: Server, keys: Keys) -> None:
+        server.configure(keys=keys)
+        self.check_not_admitted(server, baggage("user=7"), 403, "missing", "strict")
+        self.check_not_admitted(server, (), 403, "missing", "strict")
+        self.check_simulated(self.call(server, "/strict/echo", marked(keys)).json())
+
+    @pytest.mark.parametrize("stranger", STRANGERS)
+    def test_an_edge_that_strips_removes_what_is_no_token_of_ours(
+        self, server: Server, keys: Keys, stranger: str
+    ) -> None:
+        server.configure(keys=keys, on_unverified="strip")
+        seen = self.call(server, "/plain/echo", baggage(f"user=7,{stranger},b=2")).json()
+        self.check_real(seen)
+        assert seen["baggage"] == ["user=7,b=2"]
+        assert self.call(server, "/plain/echo", baggage(stranger)).json()["baggage"] == []
+
+    def test_an_edge_that_strips_still_refuses_what_names_us(self, server: Server, keys: Keys) -> None:
+        server.configure(keys=keys, on_unverified="strip")
+        self.check_not_admitted(server, forged(keys), 403, "bad-signature")
+        self.check_simulated(self.call(server, "/plain/echo", marked(keys)).json())

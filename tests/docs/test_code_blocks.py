@@ -1,0 +1,135 @@
+"""Every code block of the README, of the other pages beside it and of the documentation is executed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.docs.pages import PROJECT, Block, blocks_in, blocks_of, pages
+from tests.docs.run_page import fits
+
+SHELLS = ("console", "sh", "shell")
+ILLUSTRATIONS = {"text", "http"}
+"""What goes over the wire, and drawings: nothing in them could be executed."""
+
+RUN = re.compile(r"(?:[A-Z_]+=\S* )*(?:synthetic-traffic|pytest|python) .*", re.DOTALL)
+
+NOT_RUN = {
+    r'pip install "\.\[eddsa\]"( \w+)*': "would change the environment of the tests",
+    r'make demo( ARGS=".*")?': "makes a virtual environment; it is a step of .ci/run",
+    r"make test": "would run this test again",
+    r'curl -H "\$\(synthetic-traffic mint .*\)" http://localhost:8000/': "nothing listens there",
+}
+"""The only commands that are not run, and why."""
+
+PAGES = [page for page in pages() if blocks_of(page)]
+
+
+def _name(page: Path) -> str:
+    return str(page.relative_to(PROJECT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_the_code_blocks_of_the_page_run_from_top_to_bottom_and_show_what_happens(
+    page: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    steps = tmp_path / "steps.json"
+    steps.write_text(json.dumps([step for block in blocks_of(page) for step in _steps(block)]), encoding="utf-8")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    command = [sys.executable, *_warnings(request.config), str(Path(__file__).with_name("run_page.py")), str(steps)]
+    done = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+def _steps(block: Block) -> Iterator[dict[str, Any]]:
+    if block.language in SHELLS:
+        for command, shown in block.commands:
+            if command.startswith("export "):
+                yield {"do": "export", "command": command}
+            elif not any(re.fullmatch(pattern, command) for pattern in NOT_RUN):
+                assert RUN.fullmatch(command), f"{block.place}: neither run nor listed in NOT_RUN: {command}"
+                yield {"do": "command", "command": command, "shown": shown, "place": block.place}
+    elif block.file is not None:
+        yield {"do": "write", "name": block.file, "text": block.text}
+    elif block.language == "python":
+        yield {"do": "execute", "page": str(block.page), "line": block.line, "text": block.text}
+    elif block.language == "json":
+        json.loads(block.text)
+    else:
+        assert block.language in ILLUSTRATIONS, f"{block.place}: what to do with {block.language!r} is not known here"
+
+
+def _warnings(config: pytest.Config) -> Iterator[str]:
+    """The page is as strict with warnings as this run of pytest is."""
+    for rule in (*config.getini("filterwarnings"), *(config.getoption("pythonwarnings") or ())):
+        yield f"-W{rule}"
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SYNTHETIC_", "OTEL_"))}
+    return {**kept, "PATH": os.pathsep.join((str(Path(sys.executable).parent), kept.get("PATH", "")))}
+
+
+def test_every_file_that_a_page_shows_is_used_on_that_page() -> None:
+    unused = []
+    for page in PAGES:
+        blocks = blocks_of(page)
+        for number, block in enumerate(blocks):
+            later = "".join(other.text for other in blocks[number + 1 :])
+            if block.file and block.file.endswith(".py") and not _is_used(block.file, later):
+                unused.append(f"{block.place}: {block.file}")
+    assert unused == []
+
+
+def _is_used(file: str, later: str) -> bool:
+    name = Path(file).stem
+    return "$ pytest" in later if name == "conftest" else re.search(rf"\b{name}\b", later) is not None
+
+
+def test_every_command_that_is_not_run_stands_on_a_page() -> None:
+    blocks = [block for page in PAGES for block in blocks_of(page) if block.language in SHELLS]
+    shown = [command for block in blocks for command, _ in block.commands]
+    assert [pattern for pattern in NOT_RUN if not any(re.fullmatch(pattern, command) for command in shown)] == []
+
+
+def test_there_are_pages_with_code_blocks() -> None:
+    assert {"README.md", "SECURITY.md", "docs/guards.md", "docs/integrations/requests.md"} <= set(map(_name, PAGES))
+
+
+@pytest.mark.parametrize(
+    ("block", "complaint"),
+    [
+        ("```ruby\nputs 1\n```\n", "'ruby' is not known"),
+        ("```sh\n$ rm -rf build\n```\n", "neither run nor listed"),
+        ("```sh\nmake demo\nrm -rf build\n```\n", "neither run nor listed"),
+        ("```json\n{'a': 1}\n```\n", "property name"),
+    ],
+)
+def test_a_block_that_nobody_could_run_is_an_error(block: str, complaint: str) -> None:
+    page = PROJECT / "docs" / "page.md"
+    with pytest.raises((AssertionError, ValueError), match=complaint):
+        [step for found in blocks_in(page, block) for step in _steps(found)]
+
+
+@pytest.mark.parametrize(
+    ("shown", "output", "expected"),
+    [
+        ("", "whatever\n", True),
+        ("wrote a.jwks: ...\n", "wrote a.jwks: the key\n", True),
+        ("verdict  good\n", "verdict    good\n", True),
+        ("verdict good\n", "verdict refused\n", False),
+        ("...\nverdict good\n", "key\nrun\nverdict good\n", True),
+        ("good\n", "good\nand more\n", False),
+    ],
+)
+def test_the_output_on_a_page_is_compared_with_wildcards(shown: str, output: str, expected: bool) -> None:
+    assert fits(shown, output) is expected

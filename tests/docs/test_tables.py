@@ -1,0 +1,101 @@
+"""The tables of the documentation list what the code has, no more and no less."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import synthetic
+from synthetic._config import active
+from synthetic._policy import Action
+from synthetic._reason import Reason
+from tests.docs.pages import PROJECT, table_under
+
+REASONS = table_under("docs/protocol.md", "## Reasons")
+SETTINGS = table_under("docs/configuration.md", "## Settings")
+ACTIONS = table_under("docs/guards.md", "## What a guard does")
+
+
+def _code(cell: str) -> str:
+    return cell.strip("`")
+
+
+def test_the_protocol_page_has_every_reason_with_its_status() -> None:
+    status = {_code(row[0]): row[1] for row in REASONS}
+    assert status == {reason.value: "429" if reason.is_later else "403" for reason in Reason}
+
+
+def test_the_configuration_page_has_every_setting_with_its_variable() -> None:
+    settings = inspect.signature(synthetic.configure).parameters
+    assert [_code(row[0]) for row in SETTINGS] == list(settings)
+    only_arguments = {"ready", "shed", "clock"}
+    assert {_code(row[0]): _code(row[1]) for row in SETTINGS} == {
+        name: "–" if name in only_arguments else f"SYNTHETIC_{name.upper()}" for name in settings
+    }
+
+
+@pytest.mark.parametrize("row", [row for row in SETTINGS if row[2].startswith("`")], ids=lambda row: row[0])
+def test_the_configuration_page_has_the_default(row: list[str]) -> None:
+    setting, default = _code(row[0]), _code(row[2])
+    in_force: Any = getattr(active(), setting)
+    if isinstance(in_force, bool):
+        assert default == str(in_force).lower()
+    elif isinstance(in_force, float):
+        with synthetic.configured(**{setting: default}):
+            assert getattr(active(), setting) == in_force
+    else:
+        assert default == in_force
+
+
+def test_the_guards_page_has_every_action() -> None:
+    assert [_code(row[0]) for row in ACTIONS] == ["not named", *(action.value for action in Action)]
+
+
+def _called(given: dict[str, Any]) -> str:
+    @synthetic.guard("payment", **given)
+    def charge() -> str:
+        return "calls the real one"
+
+    try:
+        with synthetic.simulated(run="docs"):
+            result = charge()
+    except synthetic.EffectRefused:
+        return "raises `EffectRefused`"
+    return {"calls instead": "calls `instead`", "given": "returns it", None: "returns None"}.get(result, str(result))
+
+
+@pytest.mark.parametrize("row", ACTIONS, ids=lambda row: row[0])
+def test_the_guards_page_says_what_a_guard_does(row: list[str], keys: dict[str, Any]) -> None:
+    named = _code(row[0])
+    synthetic.configure(keys=keys, policy={} if named == "not named" else {"payment": named})
+    assert row[1:] == [_called({"instead": lambda: "calls instead"}), _called({"returns": "given"}), _called({})]
+
+
+@pytest.mark.parametrize("command", ["keygen", "mint", "inspect"])
+def test_the_page_of_the_command_line_has_every_option(command: str) -> None:
+    shell_command = [str(Path(sys.executable).with_name("synthetic-traffic")), command, "--help"]
+    text = subprocess.run(shell_command, capture_output=True, text=True, check=True).stdout
+    options = {word.strip("[],") for word in text.split() if word.strip("[],").startswith("--")} - {"--help"}
+    page = (PROJECT / "docs" / "cli.md").read_text(encoding="utf-8")
+    section = page.partition(f"## {command}\n")[2].partition("\n## ")[0]
+    assert {option for option in options if f"`{option}" not in section} == set()
+
+
+def test_every_page_is_in_the_navigation_and_every_link_between_pages_leads_somewhere() -> None:
+    docs = PROJECT / "docs"
+    navigation = (PROJECT / "mkdocs.yml").read_text(encoding="utf-8")
+    missing = [
+        str(page.relative_to(docs))
+        for page in docs.rglob("*.md")
+        if "examples" not in page.relative_to(docs).parts and f": {page.relative_to(docs)}\n" not in navigation
+    ]
+    assert missing == []
+    for page in [*docs.rglob("*.md"), PROJECT / "README.md", PROJECT / "SECURITY.md"]:
+        for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.relative_to(PROJECT)} links to {target}"

@@ -1,0 +1,1 @@
+"""Guards: one file per kind of callable, each against an undecorated twin."""

@@ -1,0 +1,151 @@
+"""requests, while OpenTelemetry and Sentry instrument it as well."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+import synthetic
+from synthetic.asgi import SyntheticTrafficMiddleware
+from synthetic_requests import ExternalRequestRefused, instrument, uninstrument
+from tests.support.clients import OURS, THEIRS, has_no_marker, run_script, token_of
+from tests.support.otel_clients import by_opentelemetry
+from tests.support.recording_server import RecordingServer
+from tests.support.servers import uvicorn_server
+
+
+@pytest.fixture(autouse=True)
+def takes_part(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    synthetic.configure(keys=keys, internal_hosts=[OURS])
+
+
+@pytest.fixture
+def server() -> Iterator[RecordingServer]:
+    with RecordingServer() as server:
+        yield server
+
+
+@pytest.fixture
+def instrumented() -> Iterator[None]:
+    synthetic.instrument("requests")
+    yield
+    synthetic.uninstrument("requests")
+
+
+@pytest.mark.parametrize("package", ["requests", "urllib3"])
+@pytest.mark.parametrize("ours_first", [True, False])
+@pytest.mark.usefixtures("instrumented")
+def test_in_either_order_with_opentelemetry_the_marker_goes_once_and_to_hosts_that_take_part(
+    server: RecordingServer, package: str, ours_first: bool
+) -> None:
+    if not ours_first:
+        uninstrument()
+    with by_opentelemetry(package):
+        instrument()
+        with synthetic.simulated(run="rush-hour"):
+            requests.get(server.url())
+            with pytest.raises(ExternalRequestRefused):
+                requests.get(server.url(host=THEIRS))
+        uninstrument()
+    assert token_of(server.only)
+
+
+IN_AN_ORDER = """
+import sys
+import requests, synthetic
+from opentelemetry.instrumentation.requests import RequestsInstrumentor
+
+synthetic.configure(internal_hosts=["127.0.0.1"])
+theirs = RequestsInstrumentor()
+steps = {
+    "ours on": lambda: synthetic.instrument("requests"),
+    "ours off": lambda: synthetic.uninstrument("requests"),
+    "theirs on": theirs.instrument,
+    "theirs off": theirs.uninstrument,
+}
+for step in sys.argv[2:]:
+    steps[step]()
+    with synthetic.simulated(run="rush-hour"):
+        try:
+            requests.get(sys.argv[1])
+            print("sent")
+        except synthetic.EffectRefused:
+            print("refused")
+"""
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        ("theirs on", "ours on", "theirs off", "ours off", "ours on", "ours off"),
+        ("ours on", "theirs on", "ours off", "theirs off", "ours on", "ours off"),
+        ("ours on", "theirs on", "ours off", "ours on", "theirs off", "ours off"),
+    ],
+    ids=["inside", "outside", "outside-twice"],
+)
+def test_whatever_opentelemetry_does_in_between_ours_is_on_when_it_was_switched_on(
+    server: RecordingServer, keys: dict[str, Any], steps: tuple[str, ...]
+) -> None:
+    pytest.importorskip("opentelemetry.instrumentation.requests")
+    printed = run_script(IN_AN_ORDER, server.url(host=THEIRS), *steps, keys=keys).splitlines()
+    is_on = False
+    for step, seen in zip(steps, printed, strict=True):
+        is_on = step == "ours on" or (is_on and step != "ours off")
+        assert seen == ("refused" if is_on else "sent"), step
+
+
+# Beside Sentry
+
+SENTRY = """
+import sys
+import requests, sentry_sdk, synthetic
+from sentry_sdk.transport import Transport
+
+class Nowhere(Transport):
+    def capture_envelope(self, envelope):
+        pass
+
+first, url, next_hop = sys.argv[1:]
+if first == "ours":
+    synthetic.instrument("requests")
+sentry_sdk.init(dsn="http://key@127.0.0.1:9/1", traces_sample_rate=1.0, transport=Nowhere)
+if first == "otel":
+    from opentelemetry.instrumentation.requests import RequestsInstrumentor
+    RequestsInstrumentor().instrument()
+synthetic.instrument("requests")
+with sentry_sdk.start_transaction(name="ride"), synthetic.simulated(run="rush-hour"):
+    requests.get(url)
+    print(requests.get(next_hop).text)
+with sentry_sdk.start_transaction(name="ride"), synthetic.real():
+    requests.get(url)
+    print(requests.get(next_hop).text)
+"""
+
+
+@pytest.mark.parametrize("first", ["ours", "sentry", "otel"])
+def test_another_sdk_writes_its_own_baggage_header(server: RecordingServer, keys: dict[str, Any], first: str) -> None:
+    """Sentry does: our entry is there once all the same, and the next service finds it."""
+    pytest.importorskip("sentry_sdk")
+
+    def tell(request: Request) -> JSONResponse:
+        marker = synthetic.current()
+        return JSONResponse({"run": marker and marker.run, "lines": len(request.headers.getlist("baggage"))})
+
+    with uvicorn_server(SyntheticTrafficMiddleware(Starlette(routes=[Route("/", tell)]))) as port:
+        seen = run_script(SENTRY, first, server.url(), f"http://{OURS}:{port}/", keys=keys)
+    simulated, real = (json.loads(line) for line in seen.splitlines())
+    assert (simulated["run"], real["run"]) == ("rush-hour", None)
+    marked, unmarked = server.requests
+    assert token_of(marked)
+    assert has_no_marker(unmarked)
+    assert any("sentry-" in line for line in marked.values("baggage"))
+    assert any("sentry-" in line for line in unmarked.values("baggage"))

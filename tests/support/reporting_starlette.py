@@ -1,0 +1,113 @@
+"""The reporting application as somebody would write it with Starlette or FastAPI."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from tests.support.reporting import APPLICATION_HEADERS, EVENTS, JOURNAL, report
+
+HEADERS = dict(APPLICATION_HEADERS)
+
+
+def seen_by(request: Request, **more: Any) -> bytes:
+    return json.dumps(report(request.headers.getlist("baggage"), **more)).encode() + b"\n"
+
+
+def id_of(request: Request) -> str:
+    return request.headers.get("x-id", "")
+
+
+async def echo(request: Request) -> Response:
+    JOURNAL.note(id_of(request), "called")
+    return Response(seen_by(request), headers=HEADERS)
+
+
+def sync(request: Request) -> Response:
+    """In Starlette's thread pool."""
+    return Response(seen_by(request), headers=HEADERS)
+
+
+async def body(request: Request) -> Response:
+    return Response(seen_by(request, length=len(await request.body())), headers=HEADERS)
+
+
+async def stream(request: Request) -> Response:
+    async def steps() -> AsyncIterator[bytes]:
+        for step in range(3):
+            yield seen_by(request, step=step)
+            await asyncio.sleep(0.001)
+
+    return StreamingResponse(steps(), headers=HEADERS)
+
+
+def sync_stream(request: Request) -> Response:
+    return StreamingResponse((seen_by(request, step=step) for step in range(3)), headers=HEADERS)
+
+
+async def fail(request: Request) -> Response:
+    raise RuntimeError("the application fails")
+
+
+async def fail_late(request: Request) -> Response:
+    async def steps() -> AsyncIterator[bytes]:
+        yield seen_by(request)
+        raise RuntimeError("the application fails while it streams")
+
+    return StreamingResponse(steps(), headers=HEADERS)
+
+
+async def after(request: Request) -> Response:
+    async def work() -> None:
+        await asyncio.sleep(0.001)
+        JOURNAL.note(id_of(request), "after")
+
+    return Response(seen_by(request), background=BackgroundTask(work))
+
+
+async def after_sync(request: Request) -> Response:
+    task = BackgroundTask(lambda: JOURNAL.note(id_of(request), "after"))
+    return Response(seen_by(request), background=task)
+
+
+async def events(request: Request) -> Response:
+    async def steps() -> AsyncIterator[bytes]:
+        try:
+            for _ in range(EVENTS):
+                yield b"data: " + seen_by(request) + b"\n"
+                await asyncio.sleep(0.002)
+        finally:
+            JOURNAL.note(id_of(request), "closed")
+
+    return StreamingResponse(steps(), headers=HEADERS, media_type="text/event-stream")
+
+
+ENDPOINTS: list[Callable[..., Any]] = [
+    echo, sync, body, stream, sync_stream, fail, fail_late, after, after_sync, events,
+]  # fmt: skip
+
+
+def path_of(endpoint: Callable[..., Any]) -> str:
+    return f"/{{entrance}}/{endpoint.__name__.replace('_', '-')}"
+
+
+def starlette_application() -> Starlette:
+    app = Starlette()
+    for endpoint in ENDPOINTS:
+        app.add_route(path_of(endpoint), endpoint, methods=["GET", "POST"])
+    return app
+
+
+def fastapi_application() -> FastAPI:
+    app = FastAPI()
+    for endpoint in ENDPOINTS:
+        app.add_api_route(path_of(endpoint), endpoint, methods=["GET", "POST"], response_model=None)
+    return app

@@ -1,0 +1,374 @@
+"""Admission: the table of the protocol, what an entrance may say for itself, and what a refusal leaves behind."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import synthetic
+from synthetic import _config, ledger
+from synthetic._admission import Entrance, admit
+from synthetic._reason import Reason
+from synthetic.errors import ConfigurationError
+from tests.support.keys import entry, mint, shared_key
+
+NOW = 1_800_000_000
+DAY = 86_400
+EDGE: dict[str, Any] = {}
+INSIDE: dict[str, Any] = {"edge": False}
+
+
+def decide(headers: Sequence[str], **entrance: Any) -> str:
+    """Return "real", "simulated" or the reason."""
+    verdict, reason, _ = admit(headers, Entrance(**entrance), _config.active())
+    if verdict is None:
+        assert reason is not None
+        return reason.value
+    assert reason is None
+    return "simulated" if verdict.marker else "real"
+
+
+def made(keys: dict[str, Any], **claims: Any) -> str:
+    return entry(mint(keys, claims={"iat": NOW, "exp": NOW + 600, **claims}))
+
+
+@pytest.fixture
+def service(keys: dict[str, Any]) -> dict[str, Any]:
+    """A service with keys, at NOW."""
+    synthetic.configure(keys=keys, clock=lambda: NOW)
+    return keys
+
+
+@pytest.mark.parametrize("entrance", [EDGE, INSIDE], ids=["edge", "inside"])
+def test_what_carries_nothing_of_ours_is_real(service: dict[str, Any], entrance: dict[str, Any]) -> None:
+    assert decide((), **entrance) == "real"
+    assert decide(("userId=alice", "k=v"), **entrance) == "real"
+
+
+@pytest.mark.parametrize("entrance", [EDGE, INSIDE], ids=["edge", "inside"])
+def test_a_good_token_is_simulated(service: dict[str, Any], entrance: dict[str, Any]) -> None:
+    assert decide((made(service),), **entrance) == "simulated"
+
+
+@pytest.mark.parametrize(
+    ("past_expiry", "at_the_edge", "inside"),
+    [
+        (29, "simulated", "simulated"),
+        (30, "expired", "simulated"),
+        (7 * DAY, "expired", "simulated"),
+        (7 * DAY + 29, "expired", "simulated"),
+        (7 * DAY + 30, "expired", "expired"),
+    ],
+)
+def test_expiry_closes_the_edge_and_the_retention_time_closes_the_inside(
+    service: dict[str, Any], past_expiry: int, at_the_edge: str, inside: str
+) -> None:
+    expired = made(service, iat=NOW - past_expiry - 600, exp=NOW - past_expiry)
+    assert (decide((expired,)), decide((expired,), edge=False)) == (at_the_edge, inside)
+
+
+@pytest.mark.parametrize("entrance", [EDGE, INSIDE], ids=["edge", "inside"])
+@pytest.mark.parametrize(
+    ("claims", "headers", "reason"),
+    [
+        ({"aud": "production"}, {}, "wrong-environment"),
+        ({"iss": "acme"}, {}, "wrong-issuer"),
+        ({"iat": NOW + 31}, {}, "not-yet-valid"),
+        ({"kind": "joy"}, {}, "invalid-claims"),
+        ({}, {"typ": "JWT"}, "wrong-type"),
+        ({}, {"kid": "gone"}, "unknown-key"),
+    ],
+)
+def test_a_token_of_any_other_sort_is_refused_with_its_reason(
+    service: dict[str, Any], entrance: dict[str, Any], claims: dict[str, Any], headers: dict[str, Any], reason: str
+) -> None:
+    token = mint(service, claims={"iat": NOW, "exp": NOW + 600, **claims}, headers=headers)
+    assert decide((entry(token),), **entrance) == reason
+
+
+def test_a_forged_token_is_refused_however_often_it_comes(service: dict[str, Any]) -> None:
+    forged = made(shared_key())
+    assert [decide((forged,)) for _ in range(3)] == ["bad-signature"] * 3
+    assert decide((made(service),)) == "simulated"
+
+
+@pytest.mark.parametrize("entrance", [EDGE, INSIDE], ids=["edge", "inside"])
+def test_without_keys_any_entry_of_ours_is_refused(keys: dict[str, Any], entrance: dict[str, Any]) -> None:
+    assert decide((made(keys),), **entrance) == "no-keys"
+    assert decide(("x=1",), **entrance) == "real"
+
+
+@pytest.mark.parametrize("halt", ["all", "rush-hour", "other,rush-hour", ["rush-hour"]])
+def test_a_halted_run_is_refused(keys: dict[str, Any], halt: Any) -> None:
+    synthetic.configure(keys=keys, clock=lambda: NOW, halt=halt)
+    assert decide((made(keys),)) == decide((made(keys),), edge=False) == "halted"
+    assert decide((made(keys, run="calm"),)) == ("halted" if halt == "all" else "simulated")
+    assert decide(("x=1",)) == "real"
+
+
+def test_a_halt_file_is_followed_as_it_comes_and_goes(
+    keys: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("synthetic._watch._LOOK_AGAIN", 0.05)
+    path = tmp_path / "halt"
+    synthetic.configure(keys=keys, clock=lambda: NOW, halt_file=path)
+    token = made(keys)
+    assert decide((token,)) == "simulated"
+    path.write_text("# stop it\nrush-hour\n")
+    assert _eventually(lambda: decide((token,)) == "halted")
+    path.unlink()
+    assert _eventually(lambda: decide((token,)) == "simulated")
+
+
+def _eventually(holds: Callable[[], bool]) -> bool:
+    limit = time.monotonic() + 5
+    while not holds():
+        if time.monotonic() > limit:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"ready": lambda: False}, "not-ready"),
+        ({"ready": lambda: True}, "simulated"),
+        ({"shed": lambda: True}, "shed"),
+        ({"shed": lambda: False}, "simulated"),
+        ({"ready": lambda: False, "shed": lambda: True}, "not-ready"),
+        ({"ready": lambda: 1 / 0}, "not-ready"),
+        ({"shed": lambda: 1 / 0}, "shed"),
+    ],
+)
+def test_a_service_that_cannot_take_it_sends_only_simulated_work_away(
+    keys: dict[str, Any], settings: dict[str, Any], expected: str
+) -> None:
+    synthetic.configure(keys=keys, clock=lambda: NOW, **settings)
+    assert decide((made(keys),)) == decide((made(keys),), edge=False) == expected
+    assert decide(("x=1",)) == "real"
+    assert decide((made(keys, aud="production"),)) == "wrong-environment"
+
+
+def test_real_work_never_asks_whether_the_service_sheds(keys: dict[str, Any]) -> None:
+    asked: list[int] = []
+    synthetic.configure(keys=keys, clock=lambda: NOW, shed=lambda: bool(asked.append(1)))
+    decide(("x=1",))
+    decide((made(shared_key()),))
+    assert asked == []
+    decide((made(keys),))
+    assert asked == [1]
+
+
+def test_a_question_that_fails_is_logged_without_stopping_anything(
+    keys: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> bool:
+        raise RuntimeError("no connection")
+
+    synthetic.configure(keys=keys, clock=lambda: NOW, ready=broken)
+    assert decide((made(keys),)) == "not-ready"
+    (line,) = (record.getMessage() for record in caplog.records if record.levelno == logging.ERROR)
+    assert "no connection" in line
+    assert "for later" in line
+
+
+# What an entrance says goes before the configuration.
+
+
+@pytest.mark.parametrize(
+    ("configured", "given", "expected"),
+    [
+        (True, None, "expired"),
+        (False, None, "simulated"),
+        (True, False, "simulated"),
+        (False, True, "expired"),
+    ],
+)
+def test_an_entrance_may_be_an_edge_of_its_own(
+    keys: dict[str, Any], configured: bool, given: bool | None, expected: str
+) -> None:
+    synthetic.configure(keys=keys, clock=lambda: NOW, edge=configured)
+    assert decide((made(keys, iat=NOW - 1200, exp=NOW - 600),), edge=given) == expected
+
+
+@pytest.mark.parametrize(
+    ("configured", "given", "expected"),
+    [("real", None, "real"), ("refuse", None, "missing"), ("real", "refuse", "missing"), ("refuse", "real", "real")],
+)
+def test_an_entrance_may_ask_for_a_marker(service: dict[str, Any], configured: Any, given: Any, expected: str) -> None:
+    synthetic.configure(keys=service, clock=lambda: NOW, on_missing=configured)
+    assert decide((), on_missing=given) == decide(("x=1",), on_missing=given) == expected
+    assert decide((made(service),), on_missing=given) == "simulated"
+
+
+@pytest.mark.parametrize(
+    ("configured", "given", "expected"),
+    [
+        ("refuse", None, "malformed"),
+        ("strip", None, "real"),
+        ("refuse", "strip", "real"),
+        ("strip", "refuse", "malformed"),
+    ],
+)
+def test_an_entrance_may_strip(service: dict[str, Any], configured: Any, given: Any, expected: str) -> None:
+    with synthetic.configured(on_unverified=configured):
+        assert decide(("synthetic-traffic=1",), on_unverified=given) == expected
+        assert decide((made(service),), on_unverified=given) == "simulated"
+
+
+def test_an_entrance_reads_the_configuration_of_the_moment(keys: dict[str, Any]) -> None:
+    entrance = Entrance()
+    assert admit((made(keys),), entrance, _config.active())[1] is Reason.NO_KEYS
+    synthetic.configure(keys=keys, clock=lambda: NOW)
+    verdict, _, _ = admit((made(keys),), entrance, _config.active())
+    assert verdict is not None
+    assert verdict.marker == synthetic.Marker("rush-hour", "load")
+
+
+@pytest.mark.parametrize("options", [{"on_unverified": "ignore"}, {"on_missing": "strip"}, {"on_unverified": True}])
+def test_an_entrance_refuses_an_option_that_does_not_exist(options: dict[str, Any]) -> None:
+    ((name, value),) = options.items()
+    with pytest.raises(ConfigurationError) as caught:
+        Entrance(**options)
+    assert caught.value.setting == name
+    assert str(caught.value).startswith(f"{name}={value!r} is not one of: ")
+
+
+# Stripping: for an edge that strangers reach.
+
+NEEDS_KEYS = (
+    "on_unverified='strip' needs keys: without them a good marker cannot be told from a bad one. Set keys (or "
+    "SYNTHETIC_KEYS), or on_unverified='refuse'."
+)
+
+
+def test_stripping_without_keys_is_an_error_at_start_up(keys: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        synthetic.configure(on_unverified="strip")
+    assert str(caught.value) == NEEDS_KEYS
+    with pytest.raises(ConfigurationError) as caught:
+        Entrance(on_unverified="strip")
+    assert str(caught.value) == NEEDS_KEYS
+
+
+def test_an_entrance_that_was_built_before_the_configuration_is_checked_with_it(
+    keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_config, "in_force", None)
+    entrance = Entrance(on_unverified="strip")
+    with pytest.raises(ConfigurationError, match="needs keys"):
+        synthetic.configure()
+    synthetic.configure(keys=keys, clock=lambda: NOW)
+    verdict, _, _ = admit((made(keys),), entrance, _config.active())
+    assert verdict is not None
+    assert verdict.marker is not None
+
+
+def test_an_entrance_that_strips_and_loses_its_keys_refuses_tokens(service: dict[str, Any]) -> None:
+    entrance = Entrance(on_unverified="strip")
+    synthetic.configure()
+    assert admit((made(service),), entrance, _config.active())[:2] == (None, Reason.NO_KEYS)
+
+
+def test_what_is_stripped_is_only_what_does_not_name_us(service: dict[str, Any]) -> None:
+    def handed_on(*headers: str) -> object:
+        verdict, reason, forward = admit(headers, Entrance(on_unverified="strip"), _config.active())
+        return list(forward or ()) if verdict is not None else reason and reason.value
+
+    token = mint(service, claims={"iat": NOW, "exp": NOW + 600})
+    head, payload, _ = token.split(".")
+    assert handed_on("a=1 ,synthetic-traffic=true;p, b=2", "c=3") == ["a=1 , b=2", "c=3"]
+    assert handed_on("synthetic-traffic=1,synthetic-traffic=2") == []
+    assert handed_on("a=1,syn%74hetic-traffic=1") == ["a=1"]
+    assert handed_on(entry(mint(service, headers={"typ": "JWT"}))) == []
+    assert handed_on(entry(mint(shared_key("theirs"), claims={"iss": "acme"}))) == []
+    assert handed_on(entry(mint(shared_key("theirs")))) == "unknown-key"
+    assert handed_on(entry(f"{head}.{payload}.{'A' * 43}")) == "bad-signature"
+    assert handed_on(entry(f"{head}.{payload}")) == "malformed"
+    assert handed_on(entry(token), "synthetic-traffic=1") == "ambiguous"
+    assert handed_on(f"syn%74hetic-traffic={token}") == "malformed"
+    assert handed_on(f"\\x73ynthetic-traffic={token},b=\xff") == "malformed"
+
+
+@pytest.mark.parametrize("end", range(1, 40))
+def test_a_token_that_a_proxy_cut_near_its_end_never_becomes_real(service: dict[str, Any], end: int) -> None:
+    token = mint(service, claims={"iat": NOW, "exp": NOW + 600})
+    assert decide((entry(token[:-end]),), on_unverified="strip") in ("bad-signature", "malformed")
+
+
+def test_stripping_where_everything_must_be_marked_refuses(service: dict[str, Any]) -> None:
+    assert decide(("synthetic-traffic=1",), on_unverified="strip", on_missing="refuse") == "missing"
+
+
+# Replays
+
+
+def test_a_captured_marker_is_good_nowhere_else_and_not_for_long(keys: dict[str, Any]) -> None:
+    now = [NOW]
+    captured = made(keys)
+    synthetic.configure(keys=keys, clock=lambda: now[0])
+    assert decide((captured,)) == "simulated"
+    now[0] += 630
+    assert decide((captured,)) == "expired"
+    now[0] = NOW
+    assert decide((captured,)) == "simulated"
+    with synthetic.configured(environment="production"):
+        assert decide((captured,)) == "wrong-environment"
+    with synthetic.configured(issuer="acme"):
+        assert decide((captured,)) == "wrong-issuer"
+    with synthetic.configured(halt="rush-hour"):
+        assert decide((captured,)) == "halted"
+    with synthetic.configured(keys=shared_key("rotated")):
+        assert decide((captured,)) == "unknown-key"
+
+
+# What a refusal leaves behind
+
+
+def test_every_refusal_is_on_the_ledger_with_its_marker_where_it_is_known(keys: dict[str, Any]) -> None:
+    synthetic.configure(keys=keys, clock=lambda: NOW, service="rides", halt="halted-run")
+    with ledger.recorded() as outcomes:
+        decide((made(keys, run="halted-run"),))
+        decide((made(shared_key()),))
+        decide((made(keys),))
+        decide(("x=1",))
+    assert [(one.effect, one.reason, one.service) for one in outcomes] == [
+        ("admission", Reason.HALTED, "rides"),
+        ("admission", Reason.BAD_SIGNATURE, "rides"),
+    ]
+    assert outcomes[0].marker == synthetic.Marker("halted-run", "load")
+    assert outcomes[1].marker is None
+
+
+def test_refusals_are_logged_once_a_second_with_the_number_held_back_and_never_the_token(
+    service: dict[str, Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from synthetic import _admission
+
+    monkeypatch.setattr(_admission, "_refusals", _admission._RefusalLog())
+    forged = made(shared_key())
+    began = time.monotonic()
+    sent = 0
+    while "held back" not in caplog.text and "more since" not in caplog.text:
+        decide((forged,))
+        sent += 1
+        assert time.monotonic() < began + 5
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == ["refused: bad-signature", f"refused: bad-signature ({sent - 2} more since the last such line)"]
+    assert forged.split(".")[1] not in caplog.text
+    decide((made(service, aud="production"),))
+    assert caplog.records[-1].getMessage() == "refused: wrong-environment"
+
+
+def test_a_configuration_shows_no_token_in_what_it_hands_on(service: dict[str, Any]) -> None:
+    token = mint(service, claims={"iat": NOW, "exp": NOW + 600})
+    verdict, _, _ = admit((entry(token),), Entrance(), _config.active())
+    assert token not in repr(verdict)
+    assert json.dumps(service["keys"][0]["k"]) not in repr(_config.active())

@@ -1,0 +1,121 @@
+"""Whatever OpenTelemetry's own readers would take for our entry is ours: found, or refused, never let through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+from opentelemetry.sdk.trace import TracerProvider
+
+import synthetic
+from synthetic.asgi import SyntheticTrafficMiddleware
+from tests.support.entrances import asgi_entrances
+from tests.support.handles import Server
+from tests.support.keys import entry, mint
+from tests.support.markers import baggage
+from tests.support.reporting_asgi import application
+from tests.support.servers import uvicorn_server
+from tests.support.wire import get
+
+Keys = dict[str, Any]
+
+SPELLINGS = [
+    "syn%74hetic-traffic=TOKEN",
+    "%73ynthetic-traffic=TOKEN",
+    "synthetic%2dtraffic=TOKEN",
+    "synthetic%2Dtraffic=TOKEN",
+    "synthetic-traffic+=TOKEN",
+    "+synthetic-traffic=TOKEN",
+    "%20synthetic-traffic=TOKEN",
+    "synthetic-traffic%09=TOKEN",
+    "synthetic-traffic%20%20=TOKEN",
+    "%0Asynthetic-traffic=TOKEN",
+    "\\x73ynthetic-traffic=TOKEN,b=\xff",
+    "\\u0073ynthetic-traffic=TOKEN,b=\xff",
+    "\\163ynthetic-traffic=TOKEN,b=\xff",
+    "a=1\\x2csynthetic-traffic=TOKEN,b=\xff",
+]
+"""Each found by OpenTelemetry 1.45 under our key, none as we write it."""
+
+
+@pytest.fixture(scope="module", params=["h11", "httptools"])
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    def otel(app: Any) -> Any:
+        return OpenTelemetryMiddleware(app, tracer_provider=TracerProvider())
+
+    apps = {
+        "without": otel(without_asking),
+        "plain": SyntheticTrafficMiddleware(otel(application)),
+        "inside": otel(SyntheticTrafficMiddleware(application)),
+    }
+    with uvicorn_server(asgi_entrances(apps), http=request.param) as port:
+        yield Server(port)
+
+
+async def without_asking(scope: Any, receive: Any, send: Any) -> None:
+    """An application that is not protected: says whether OpenTelemetry found our entry."""
+    from opentelemetry import baggage as otel_baggage
+
+    body = str(otel_baggage.get_baggage("synthetic-traffic")).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_an_odd_spelling_that_opentelemetry_understands_is_refused(server: Server, keys: Keys, spelling: str) -> None:
+    synthetic.configure(keys=keys)
+    headers = baggage("user=7," + spelling.replace("TOKEN", mint(keys)))
+    for entrance in ("plain", "inside"):
+        id_ = uuid4().hex
+        response = get(server.port, f"/{entrance}/echo", [*headers, ("x-id", id_)])
+        assert (response.status, response.json()["reason"]) == (403, "malformed")
+        assert server.journal(id_) == {}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_an_odd_spelling_of_a_stranger_is_gone_where_strangers_are_stripped(
+    server: Server, keys: Keys, spelling: str
+) -> None:
+    synthetic.configure(keys=keys, on_unverified="strip")
+    for entrance in ("plain", "inside"):
+        seen = get(server.port, f"/{entrance}/echo", baggage("user=7," + spelling.replace("TOKEN", "1"))).json()
+        assert (seen["simulated"], "synthetic-traffic" in seen["otel"]) == (False, False)
+        assert ("user=7" in seen["baggage"][0], "=1" in seen["baggage"][0]) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "spelling", ["Synthetic-Traffic=TOKEN", "synthetic_traffic=TOKEN", "x-synthetic-traffic=TOKEN", "traffic=TOKEN"]
+)
+def test_another_key_is_nobodys_marker(server: Server, keys: Keys, spelling: str) -> None:
+    synthetic.configure(keys=keys)
+    header = spelling.replace("TOKEN", mint(keys))
+    seen = get(server.port, "/plain/echo", baggage(header)).json()
+    assert (seen["simulated"], seen["baggage"]) == (False, [header])
+
+
+def test_without_the_middleware_opentelemetry_hands_on_what_anybody_sends(server: Server) -> None:
+    assert get(server.port, "/without/", baggage("synthetic-traffic=forged")).body == b"forged"
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS[:10])
+def test_these_spellings_do_reach_an_application_that_is_not_protected(server: Server, spelling: str) -> None:
+    assert get(server.port, "/without/", baggage(spelling.replace("TOKEN", "forged"))).body == b"forged"
+
+
+def test_a_marker_goes_first_so_that_no_limit_cuts_it_off(server: Server, keys: Keys) -> None:
+    synthetic.configure(keys=keys)
+    token = mint(keys)
+    others = [",".join(f"k{number}=v" for number in range(300)), f"big={'x' * 4000},big2={'y' * 4000}"]
+    for headers in (baggage(f"{others[0]},{entry(token)}"), baggage(*others, entry(token))):
+        for entrance in ("plain", "inside"):
+            seen = get(server.port, f"/{entrance}/echo", headers).json()
+            assert (seen["simulated"], seen["otel"]["synthetic-traffic"]) == (True, token)
+            assert seen["injected"].startswith(entry(token))
+
+
+def test_every_mix_of_cases_in_the_header_name_is_read(server: Server, keys: Keys) -> None:
+    synthetic.configure(keys=keys)
+    assert get(server.port, "/plain/echo", [("BagGage", entry(mint(keys)))]).json()["simulated"] is True

@@ -1,0 +1,243 @@
+"""Ways in which marks leaked in other systems, each on a real server. The names say what happened there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry import baggage as otel_baggage
+from opentelemetry import context
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+from opentelemetry.sdk.trace import TracerProvider
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, StreamingResponse
+
+import synthetic
+from synthetic.asgi import SyntheticTrafficMiddleware
+from tests.support.keys import shared_key
+from tests.support.markers import baggage, expired, forged, marked
+from tests.support.reporting_asgi import application
+from tests.support.servers import uvicorn_server, wait_until
+from tests.support.wire import Connection, get, request_bytes
+
+Keys = dict[str, Any]
+PROVIDER = TracerProvider()
+tracer = PROVIDER.get_tracer("rides")
+
+booked: list[str] = []
+worker: dict[str, Any] = {}
+
+
+@synthetic.guard("data-mutation")
+def book(ride: str) -> None:
+    booked.append(ride)
+
+
+async def spans(request: Request) -> JSONResponse:
+    seen = []
+    with tracer.start_as_current_span("inner"):
+        context.attach(otel_baggage.set_baggage("note", "set within the span"))
+        seen.append(synthetic.is_synthetic())
+    seen.append(synthetic.is_synthetic())
+    return JSONResponse({"seen": seen, "headers": synthetic.headers(), "note": otel_baggage.get_baggage("note")})
+
+
+async def begins_in_a_span(request: Request) -> JSONResponse:
+    seen = []
+    with synthetic.simulated(run="nested"), tracer.start_as_current_span("inner"):
+        seen.append(synthetic.is_synthetic())
+    with tracer.start_as_current_span("outer"), synthetic.simulated(run="nested"):
+        with tracer.start_as_current_span("inner"):
+            pass
+        seen.append(synthetic.is_synthetic())
+    return JSONResponse([*seen, synthetic.is_synthetic()])
+
+
+async def books(request: Request) -> JSONResponse:
+    book(request.query_params["ride"])
+    return JSONResponse({})
+
+
+async def streams(request: Request) -> StreamingResponse:
+    async def asynchronous() -> Any:
+        for _ in range(3):
+            yield json.dumps(synthetic.is_synthetic()) + "\n"
+            await asyncio.sleep(0)
+
+    def synchronous() -> Iterator[str]:
+        for _ in range(3):
+            yield json.dumps(synthetic.is_synthetic()) + "\n"
+
+    return StreamingResponse(synchronous() if "sync" in request.query_params else asynchronous())
+
+
+async def lazy(request: Request) -> JSONResponse:
+    """Starts a worker for all requests with the first one, and gives it this request's job."""
+    loop = asyncio.get_running_loop()
+    if not worker:
+        worker["queue"] = asyncio.Queue()
+        worker["task"] = contextvars.Context().run(loop.create_task, work(worker["queue"]))
+    answer = loop.create_future()
+    await worker["queue"].put((synthetic.headers(), answer))
+    return JSONResponse(await answer)
+
+
+async def work(queue: asyncio.Queue[Any]) -> None:
+    while True:
+        carried, answer = await queue.get()
+        answer.set_result({"simulated": synthetic.is_synthetic(), "carried": bool(carried)})
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    app = Starlette()
+    for endpoint in (spans, begins_in_a_span, books, streams, lazy):
+        app.add_route(f"/{endpoint.__name__}", endpoint)
+    app.mount("/report", application)
+    protected = OpenTelemetryMiddleware(SyntheticTrafficMiddleware(app), tracer_provider=PROVIDER)
+    with uvicorn_server(protected, http="h11", lifespan="off") as port:
+        yield port
+
+
+# The mark is lost
+
+
+def test_start_up_race_a_marked_request_before_the_keys_are_there_is_refused(port: int, keys: Keys) -> None:
+    synthetic.configure()
+    booked.clear()
+    assert get(port, "/books?ride=1", marked(keys)).json()["reason"] == "no-keys"
+    synthetic.configure(keys=keys)
+    assert get(port, "/books?ride=2", marked(keys)).status == 200
+    assert booked == []
+
+
+def test_start_up_race_a_marked_request_before_the_shadow_is_ready_is_sent_away_for_later(
+    port: int, keys: Keys
+) -> None:
+    ready: list[bool] = []
+    synthetic.configure(keys=keys, ready=lambda: bool(ready))
+    booked.clear()
+    assert get(port, "/books?ride=1", marked(keys)).status == 429
+    assert get(port, "/books?ride=real").status == 200
+    ready.append(True)
+    assert get(port, "/books?ride=2", marked(keys)).status == 200
+    assert booked == ["real"]
+
+
+def test_shutdown_race_work_that_was_admitted_stays_simulated_while_its_server_stops(keys: Keys) -> None:
+    synthetic.configure(keys=keys)
+    with uvicorn_server(SyntheticTrafficMiddleware(application)) as port:
+        connection = Connection(port)
+        connection.send(request_bytes("/events", marked(keys)))
+        assert json.loads(connection.line_after(b"data: "))["simulated"] is True
+        synthetic.configure()
+    with connection:
+        seen = [json.loads(event)["simulated"] for event in connection.lines_after(b"data: ")]
+    assert len(seen) > 10
+    assert all(seen)
+
+
+def test_attach_inside_a_span_block_does_not_lose_the_mark(port: int, keys: Keys) -> None:
+    synthetic.configure(keys=keys)
+    headers = marked(keys)
+    seen = get(port, "/spans", headers).json()
+    assert seen["seen"] == [True, True]
+    assert seen["headers"] == dict(headers)
+    assert get(port, "/spans").json()["seen"] == [False, False]
+
+
+def test_a_mark_that_begins_inside_a_span_block_ends_where_it_was_declared_to(port: int, keys: Keys) -> None:
+    synthetic.configure(keys=keys)
+    assert get(port, "/begins_in_a_span").json() == [True, True, False]
+    assert get(port, "/begins_in_a_span", marked(keys)).json() == [True, True, True]
+
+
+@pytest.mark.parametrize("query", ["", "?sync"])
+def test_generators_see_the_mark_at_each_step(port: int, keys: Keys, query: str) -> None:
+    synthetic.configure(keys=keys)
+    assert get(port, f"/streams{query}", marked(keys)).lines() == [True] * 3
+    assert get(port, f"/streams{query}").lines() == [False] * 3
+
+
+def test_two_baggage_headers_of_which_others_read_only_the_first(port: int, keys: Keys) -> None:
+    synthetic.configure(keys=keys)
+    vendor = baggage("vendor-trace_id=771a43a4192642f0b136d5159a501700,vendor-environment=production")
+    seen = get(port, "/report/echo", vendor + marked(keys)).json()
+    assert seen["simulated"] is True
+    assert "synthetic-traffic" in seen["otel"]
+
+
+def test_a_gateway_that_drops_baggage_is_noticed_where_everything_must_be_marked(port: int, keys: Keys) -> None:
+    synthetic.configure(keys=keys, on_missing="refuse")
+    assert get(port, "/report/echo").json()["reason"] == "missing"
+
+
+# The mark sticks
+
+
+@pytest.mark.parametrize("size", [1_000, 70_000, 300_000])
+def test_keep_alive_the_next_request_does_not_inherit_the_context_of_a_marked_one(
+    port: int, keys: Keys, size: int
+) -> None:
+    synthetic.configure(keys=keys)
+    booked.clear()
+    with Connection(port) as connection:
+        for ride in ("a", "b"):
+            assert connection.request("/report/body", marked(keys), method="POST", body=b"x" * size).status == 200
+            connection.request(f"/books?ride={ride}")
+    assert booked == ["a", "b"]
+
+
+def test_a_worker_started_lazily_inside_a_marked_request_does_not_stay_marked(port: int, keys: Keys) -> None:
+    synthetic.configure(keys=keys)
+    assert get(port, "/lazy", marked(keys)).json() == {"simulated": False, "carried": True}
+    assert get(port, "/lazy").json() == {"simulated": False, "carried": False}
+
+
+def test_a_response_computed_for_a_simulated_user_is_kept_by_no_shared_cache(port: int, keys: Keys) -> None:
+    synthetic.configure(keys=keys)
+    caching = [value for name, value in get(port, "/report/echo", marked(keys)).headers if "cache" in name]
+    assert caching == ["private, no-store"]
+    assert get(port, "/report/echo", forged(keys)).values("cache-control") == ["no-store"]
+
+
+# It is abused
+
+
+def test_the_mere_presence_of_a_header_bypasses_nothing(port: int, keys: Keys) -> None:
+    synthetic.configure(keys=keys)
+    booked.clear()
+    for name in ("x-load-test", "x-synthetic", "x-shadow", "synthetic-traffic"):
+        assert get(port, f"/books?ride={name}", [(name, "true")]).status == 200
+    for value in ("true", "1", "load"):
+        assert get(port, "/books?ride=nobody", baggage(f"synthetic-traffic={value}")).status == 403
+    assert booked == ["x-load-test", "x-synthetic", "x-shadow", "synthetic-traffic"]
+
+
+def test_a_captured_mark_is_worth_nothing_elsewhere_or_later(port: int, keys: Keys) -> None:
+    synthetic.configure(keys=keys, environment="production")
+    captured = marked(keys, aud="staging")
+    assert get(port, "/report/echo", captured).json()["reason"] == "wrong-environment"
+    assert get(port, "/report/echo", marked(keys, aud="production", **expired(31))).json()["reason"] == "expired"
+    synthetic.configure(keys=shared_key("next"), environment="staging")
+    assert get(port, "/report/echo", captured).json()["reason"] == "unknown-key"
+
+
+# It does harm though the mark is right
+
+
+def test_what_is_refused_counts_against_no_host(port: int, keys: Keys, tmp_path: Path) -> None:
+    halt = tmp_path / "halt"
+    synthetic.configure(keys=keys, halt_file=halt)
+    halt.write_text("all")
+    wait_until(lambda: get(port, "/report/echo", marked(keys)).status == 403)
+    synthetic.configure(keys=keys, shed=lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+    for headers in (marked(keys), forged(keys), baggage("synthetic-traffic")):
+        assert 400 <= get(port, "/report/echo", headers).status < 500
+    assert get(port, "/report/echo").status == 200

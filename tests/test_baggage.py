@@ -1,0 +1,296 @@
+"""Our entry in raw baggage headers: found in every spelling, put first, taken out, and nothing else touched."""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from synthetic import _baggage
+from synthetic._baggage import NOTHING, entry_of, find, forward, merge
+from tests.support.fuzz import FOREIGN
+
+try:
+    from re import _constants, _parser
+except ImportError:  # Python 3.10
+    import sre_constants as _constants  # type: ignore[no-redef]
+    import sre_parse as _parser  # type: ignore[no-redef]
+
+KEY = "synthetic-traffic"
+OURS = "synthetic-traffic=a.b.c"
+
+
+@pytest.mark.parametrize("header", [*FOREIGN, ",".join(FOREIGN), ",,,", "", "a=1;p=synthetic-traffic"])
+def test_foreign_headers_hold_nothing_of_ours(header: str) -> None:
+    assert find((header,), KEY) == NOTHING
+    assert find((header, header), KEY).is_empty
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "synthetic-traffic=a.b.c",
+        " synthetic-traffic=a.b.c",
+        "synthetic-traffic \t=\t a.b.c\t",
+        "synthetic-traffic=a.b.c;p",
+        "synthetic-traffic=a.b.c ; p = 1 ; q",
+        "synthetic-traffic=a.b.c,synthetic-traffic=a.b.c",
+        ",,synthetic-traffic=a.b.c,,",
+    ],
+)
+def test_our_entry_is_found_with_white_space_properties_and_duplicates(header: str) -> None:
+    found = find((header,), KEY)
+    assert (found.values, found.odd, found.is_clean) == (("a.b.c",), (), True)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "synthetic-traffic",
+        "synthetic-traffic=",
+        "synthetic-traffic;p",
+        "synthetic-traffic;p=a.b.c",
+        "synthetic-traffic;=a.b.c",
+        "synthetic-traffic= ;a.b.c",
+    ],
+)
+def test_a_bare_key_has_the_empty_value_whatever_its_properties_say(header: str) -> None:
+    assert find((header,), KEY).values == ("",)
+
+
+def test_values_are_told_apart_byte_by_byte_in_their_order() -> None:
+    headers = ("synthetic-traffic=2,synthetic-traffic=1", "synthetic-traffic=2;p,synthetic-traffic=%32")
+    assert find(headers, KEY).values == ("2", "1", "%32")
+
+
+def test_every_foreign_byte_stays_as_it_came() -> None:
+    header = f" userId=Am%C3%A9lie , {OURS} ;p,, k =\tv;p = 1,name=\xe9"
+    assert find((header, "x=1", OURS), KEY).foreign == (" userId=Am%C3%A9lie ,, k =\tv;p = 1,name=\xe9", "x=1")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ("syn%74hetic-traffic=x",),
+        ("%73%79%6e%74%68%65%74%69%63%2D%74%72%61%66%66%69%63=x",),
+        ("+synthetic-traffic=x",),
+        ("synthetic-traffic+=x",),
+        ("a=1,%20synthetic-traffic=x",),
+        ("synthetic-traffic%09=x",),
+        ("synthetic-traffic%C2%A0=x",),
+        ("synthetic-traffic\xc2\xa0=x",),
+        ("\xe2\x80\x83synthetic-traffic=x",),
+        ("synthetic-traffic\xa0=x",),
+        ("synthetic-traffic\x0b=x",),
+        ("synthetic-traffic\x1f=x",),
+        ("\\x73ynthetic-traffic=x,b=\xff",),
+        ("\\163ynthetic-traffic=x,b=\xff",),
+        ("\\u0073ynthetic-traffic=x", "b=\xff"),
+        ("\\N{LATIN SMALL LETTER S}ynthetic-traffic=x,b=\xff",),
+        ("a=1\\x2csynthetic-traffic=x,b=\xff",),
+        ("a=1\\054synthetic-traffic\\x3dx,b=\xff",),
+        ("\\x2573ynthetic-traffic=x,b=\xff",),
+        ("synthetic-traffic=x,%73ynthetic-traffic=x",),
+        ("synthetic-traffic=x;\\x2csynthetic-traffic=y,b=\xff",),
+    ],
+)
+def test_what_only_an_odd_reading_makes_ours_is_odd_and_can_be_taken_out(headers: tuple[str, ...]) -> None:
+    found = find(headers, KEY)
+    assert "x" in found.odd or "y" in found.odd
+    assert found.is_clean
+    assert find(found.foreign, KEY).is_empty
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ("\\x73ynthetic-traffic=x",),
+        ("a=1\\x2csynthetic-traffic=x",),
+        ("\\\\x73ynthetic-traffic=x,b=\xff",),
+        ("\\x73ynthetic-traffic=x,b=\xc3\xa9",),
+        ("syn%2574hetic-traffic=x",),
+        ("%53ynthetic-traffic=x",),
+        ("a%2csynthetic-traffic=x",),
+    ],
+)
+def test_what_no_reading_makes_ours_is_left_alone(headers: tuple[str, ...]) -> None:
+    assert find(headers, KEY) == NOTHING
+
+
+def test_an_odd_entry_shows_its_value_from_whatever_reading_makes_it_ours() -> None:
+    headers = ("%73ynthetic-traffic=junk,\\x73ynthetic-traffic=a.b.c,b=\xff",)
+    assert {"junk", "a.b.c"} <= set(find(headers, KEY).odd)
+
+
+@pytest.mark.parametrize(
+    "header", ["a=\udcff%41", "name=\u043a\u043b\u044e\u0447%41", f"a=\u2003%,{OURS}", "a=\\777\xff", "a=\\ud800\xff%"]
+)
+def test_no_text_at_all_makes_it_fail_or_warn(header: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert find((header,), KEY).odd == ()
+        assert merge(header, KEY, "synthetic-traffic=new") is not None
+
+
+def test_an_entry_is_the_key_and_the_token() -> None:
+    assert entry_of("k", "a.b.c") == "k=a.b.c"
+
+
+@pytest.mark.parametrize(
+    ("foreign", "expected"),
+    [
+        ((), [OURS]),
+        (("x=1",), [f"{OURS},x=1"]),
+        (("x=1", "y=2"), [f"{OURS},x=1", "y=2"]),
+        ((" x = 1 ;p",), [f"{OURS}, x = 1 ;p"]),
+    ],
+)
+def test_our_entry_goes_first_into_the_first_header(foreign: tuple[str, ...], expected: list[str]) -> None:
+    assert forward(foreign, OURS) == expected
+
+
+@pytest.mark.parametrize(("room", "headers"), [(0, 1), (1, 2)])
+def test_our_entry_gets_a_header_of_its_own_where_the_first_has_no_room(room: int, headers: int) -> None:
+    big = "x=" + "y" * (8192 - len(OURS) - 3 + room)
+    sent = forward((big, "z=1"), OURS)
+    assert len(sent) == headers + 1
+    assert sent[0].startswith(OURS)
+    assert ",".join(sent) == f"{OURS},{big},z=1"
+
+
+@pytest.mark.parametrize(
+    ("header", "with_ours", "without"),
+    [
+        ("", OURS, None),
+        (" ", OURS, " "),
+        ("x=1", f"{OURS},x=1", "x=1"),
+        (" x = 1 ,y", f"{OURS}, x = 1 ,y", " x = 1 ,y"),
+        ("synthetic-traffic=old", OURS, None),
+        ("x=1,synthetic-traffic=old;p,y=2", f"{OURS},x=1,y=2", "x=1,y=2"),
+        ("x=1,syn%74hetic-traffic=old", f"{OURS},x=1", "x=1"),
+        ("synthetic-traffic=a,synthetic-traffic=b", OURS, None),
+        (OURS, OURS, None),
+    ],
+)
+def test_merging_replaces_what_was_ours_and_keeps_the_rest(header: str, with_ours: str, without: str | None) -> None:
+    assert merge(header, KEY, OURS) == with_ours
+    assert merge(header, KEY, None) == without
+    assert merge(with_ours, KEY, OURS) == with_ours
+
+
+def test_merging_leaves_nothing_of_ours_that_appears_only_once_another_is_gone() -> None:
+    header = "synthetic-traffic=x\xff,synthetic-traffic\xe2\x80\x83=1,y=2"
+    assert merge(header, KEY, None) == "y=2"
+
+
+# The work grows with the length and no faster: counted in characters handed to functions, as time would tell badly.
+
+UNITS = (
+    ",",
+    "%",
+    "+",
+    "\\",
+    " ",
+    "=",
+    ";",
+    "\xff",
+    "\xc3\xa9",
+    "\\N{",
+    "\\N{}",
+    "\\x41",
+    "\\x2c",
+    "\\u002c",
+    "\\777",
+    "%73",
+    "%2c",
+    "synthetic-traffic",
+    "synthetic-traffic,",
+    "synthetic-traffic=x,",
+    "%73ynthetic-traffic=x,",
+    "\\x73ynthetic-traffic=x\\x2c",
+    "synthetic-traffic=\xff,",
+    "\xc2\xa0synthetic-traffic=x,",
+)
+
+
+def _work(*headers: str) -> int:
+    """Count the calls while headers are searched, and the characters that these were handed."""
+    work = 0
+
+    def count(frame: FrameType, event: str, argument: Any) -> None:
+        nonlocal work
+        if event == "call" and not frame.f_code.co_flags & 0x20:  # a generator's steps are handed nothing anew
+            work += 1 + sum(len(value) for value in frame.f_locals.values() if isinstance(value, str))
+        elif event == "c_call":
+            owner = getattr(argument, "__self__", None)
+            work += 1 + (len(owner) if isinstance(owner, str) else 0)
+
+    sys.setprofile(count)
+    try:
+        found = find(headers, KEY)
+        forward(found.foreign, OURS)
+    finally:
+        sys.setprofile(None)
+    return work
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("tail", ["", ",b=\xff", ",%73ynthetic-traffic=x,b=\xff"])
+def test_twice_the_header_is_twice_the_work(unit: str, tail: str, long_run: bool) -> None:
+    size = 64_000 if long_run else 2_000
+    header = unit * (size // len(unit))
+    assert _work(header + header + tail) <= 2.05 * _work(header + tail) + 500
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_twice_as_many_headers_are_twice_the_work(unit: str) -> None:
+    headers = (unit * 5,) * 100
+    assert _work(*headers, *headers, "b=\xff") <= 2.05 * _work(*headers, "b=\xff") + 500
+
+
+def test_no_pattern_can_look_at_the_same_stretch_twice() -> None:
+    """An unbounded repeat is one set of characters that excludes whatever has to stand before it.
+
+    So two attempts never share what they repeat over, and the steps of the whole search are bounded by the length.
+    """
+    patterns = [value for value in vars(_baggage).values() if isinstance(value, re.Pattern)]
+    repeats = [repeat for pattern in patterns for repeat in _open_repeats(_parser.parse(pattern.pattern))]
+    assert len(repeats) == 2
+    for before, excluded in repeats:
+        assert before
+        assert before <= excluded
+
+
+def _open_repeats(items: Any, previous: Any = None) -> Iterator[tuple[set[int], set[int]]]:
+    """Yield, for each unbounded repeat, the literals that can stand before it and the characters that it excludes."""
+    for operator, argument in items:
+        if operator in (_constants.MAX_REPEAT, _constants.MIN_REPEAT):
+            if argument[1] == _constants.MAXREPEAT:
+                ((inner, members),) = argument[2]
+                assert (inner, members[0][0]) == (_constants.IN, _constants.NEGATE)
+                yield set(_literals([previous])), set(_literals(members[1:]))
+            else:
+                yield from _open_repeats(argument[2])
+        elif operator == _constants.BRANCH:
+            for branch in argument[1]:
+                yield from _open_repeats(branch)
+        elif operator == _constants.SUBPATTERN:
+            yield from _open_repeats(argument[-1])
+        previous = (operator, argument)
+
+
+def _literals(items: Any) -> Iterator[int]:
+    for operator, argument in items:
+        if operator == _constants.LITERAL:
+            yield argument
+        elif operator == _constants.BRANCH:
+            for branch in argument[1]:
+                yield from _literals(branch)
+        elif operator == _constants.SUBPATTERN:
+            yield from _literals(argument[-1])

@@ -1,0 +1,335 @@
+"""The command ``synthetic-traffic``, as it is installed, at a shell."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+import synthetic
+from synthetic.asgi import SyntheticTrafficMiddleware
+from tests.support.keys import entry, mint, shared_key
+from tests.support.servers import uvicorn_server
+
+COMMAND = Path(sys.executable).parent / "synthetic-traffic"
+
+
+def run(*arguments: str, given: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [COMMAND, *arguments], input=given, capture_output=True, text=True, env={**os.environ, **environ}
+    )
+    assert "Traceback" not in done.stdout + done.stderr
+    return done
+
+
+def output(*arguments: str, **more: str) -> str:
+    done = run(*arguments, **more)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def complaint(*arguments: str, **more: str) -> str:
+    """What the command says on standard error about wrong arguments or configuration."""
+    done = run(*arguments, **more)
+    assert (done.returncode, done.stdout) == (2, "")
+    return done.stderr
+
+
+def key_ids(path: str) -> list[str]:
+    return [key["kid"] for key in json.loads(Path(path).read_text())["keys"]]
+
+
+def mode(path: str | Path) -> int:
+    return stat.S_IMODE(Path(path).stat().st_mode)
+
+
+def secrets_of(path: str) -> list[str]:
+    return [key[name] for key in json.loads(Path(path).read_text())["keys"] for name in ("k", "d") if name in key]
+
+
+@pytest.fixture
+def shared() -> str:
+    output("keygen", "--kid", "test", "--shared", "shared.jwks")
+    return "shared.jwks"
+
+
+# keygen
+
+
+def test_keygen_makes_an_eddsa_pair_whose_private_half_only_the_owner_reads() -> None:
+    pytest.importorskip("cryptography")
+    said = output("keygen", "--kid", "staging-1")
+    (private,), (public,) = (json.loads(Path(f"{name}.jwks").read_text())["keys"] for name in ("private", "public"))
+    assert {name: value for name, value in private.items() if name != "d"} == public
+    assert (public["kty"], public["crv"], public["kid"]) == ("OKP", "Ed25519", "staging-1")
+    assert mode("private.jwks") == 0o600
+    assert mode("public.jwks") & 0o022 == 0
+    assert "private.jwks" in said
+    assert "public.jwks" in said
+    assert private["d"] not in said
+
+
+def test_keygen_makes_one_shared_secret_which_only_the_owner_reads() -> None:
+    said = output("keygen", "--kid", "staging-1", "--shared", "shared.jwks")
+    (secret,) = secrets_of("shared.jwks")
+    assert len(secret) == 43
+    assert mode("shared.jwks") == 0o600
+    assert secret not in said
+
+
+def test_keys_that_nobody_named_have_names_that_differ() -> None:
+    for name in "ab":
+        output("keygen", "--shared", name)
+    assert key_ids("a") != key_ids("b")
+
+
+@pytest.mark.parametrize("files", [["--shared", "there"], ["--private", "there"], ["--public", "there"]])
+def test_keygen_does_not_overwrite_a_file_and_then_writes_none(files: list[str]) -> None:
+    pytest.importorskip("cryptography")
+    Path("there").write_text("mine")
+    assert "--append" in complaint("keygen", *files)
+    assert [path.name for path in Path().iterdir()] == ["there"]
+    assert Path("there").read_text() == "mine"
+
+
+def test_an_appended_key_verifies_everywhere_before_it_signs(shared: str) -> None:
+    first = secrets_of(shared)
+    said = output("keygen", "--kid", "new", "--shared", shared, "--append")
+    assert key_ids(shared) == ["new", "test"]
+    assert secrets_of(shared)[-1:] == first
+    assert mode(shared) == 0o600
+    header = output("mint", "--keys", shared, "--run", "rush-hour")
+    assert "'test'" in output("inspect", "--keys", shared, header)
+    assert "'test'" in said, "it says which key signs still"
+
+
+def test_an_appended_pair_stays_a_pair() -> None:
+    pytest.importorskip("cryptography")
+    output("keygen", "--kid", "old")
+    output("keygen", "--kid", "new", "--append")
+    assert key_ids("private.jwks") == key_ids("public.jwks") == ["new", "old"]
+    assert not secrets_of("public.jwks")
+    header = output("mint", "--keys", "private.jwks", "--run", "rush-hour")
+    assert "good" in output("inspect", "--keys", "public.jwks", header)
+
+
+def test_append_refuses_a_name_that_is_there_and_a_file_that_is_no_jwks(shared: str) -> None:
+    before = Path(shared).read_bytes()
+    assert "--kid" in complaint("keygen", "--kid", "test", "--shared", shared, "--append")
+    assert Path(shared).read_bytes() == before
+    Path("text").write_text("[]")
+    assert "not a JWKS" in complaint("keygen", "--shared", "text", "--append")
+
+
+def test_keygen_says_which_options_exclude_each_other_and_where_it_cannot_write() -> None:
+    assert "--shared" in complaint("keygen", "--shared", "a", "--private", "b")
+    assert "nowhere" in complaint("keygen", "--shared", "nowhere/shared.jwks")
+
+
+def test_a_private_key_is_never_readable_by_others_whatever_was_left_behind() -> None:
+    left = Path("shared.jwks.new")
+    left.touch()
+    left.chmod(0o644)
+    output("keygen", "--shared", "shared.jwks")
+    assert mode("shared.jwks") == 0o600
+    assert left.read_text() == ""
+
+
+# mint
+
+
+@pytest.mark.parametrize("make", [["--shared", "private.jwks"], []])
+def test_a_minted_header_is_admitted_by_a_real_server(make: list[str]) -> None:
+    import requests
+
+    if not make:
+        pytest.importorskip("cryptography")
+    output("keygen", "--kid", "staging-1", *make)
+    header = output("mint", "--keys", "private.jwks", "--run", "rush-hour", "--kind", "load", "--actor", "rider-7")
+    name, _, value = header.removesuffix("\n").partition(": ")
+    assert name == "baggage"
+    synthetic.configure(keys="private.jwks" if make else "public.jwks")
+
+    def tell(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(str(synthetic.current()))
+
+    with uvicorn_server(SyntheticTrafficMiddleware(Starlette(routes=[Route("/", tell)]))) as port:
+        seen = requests.get(f"http://127.0.0.1:{port}/", headers={name: value}).text
+    assert seen == str(synthetic.Marker("rush-hour", "load", "rider-7"))
+
+
+def test_settings_come_from_the_environment_and_the_file_as_for_services(shared: str) -> None:
+    header = output("mint", "--run", "rush-hour", SYNTHETIC_KEYS=shared, SYNTHETIC_ENVIRONMENT="staging")
+    Path("synthetic.toml").write_text('keys = "shared.jwks"\nenvironment = "staging"\n')
+    assert "environment 'staging'" in output("inspect", header)
+    assert run("inspect", "--environment", "production", header).returncode == 1
+
+
+def test_a_lifetime_can_be_given(shared: str) -> None:
+    header = output("mint", "--keys", shared, "--run", "rush-hour", "--lifetime", "2h")
+    said = dict(line.split(None, 1) for line in output("inspect", "--keys", shared, header).splitlines())
+    issued, expires = (time.strptime(said[name], "%Y-%m-%d %H:%M:%S UTC") for name in ("issued", "expires"))
+    assert time.mktime(expires) - time.mktime(issued) == 7200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["--run", "rush-hour"], "--keys"),
+        (["--keys", "missing.jwks", "--run", "rush-hour"], "missing.jwks"),
+        (["--keys", "missing.jwks", "--run", "rush-hour"], "--keys"),
+        (["--keys", "shared.jwks", "--run", "rush hour"], "run='rush-hour'"),
+        (["--keys", "shared.jwks", "--run", "x" * 65], "1 to 64"),
+        (["--keys", "shared.jwks", "--run", "x", "--lifetime", "3d"], "86400"),
+        (["--keys", "shared.jwks", "--run", "x", "--lifetime", "soon"], "10m"),
+        (["--keys", "shared.jwks", "--run", "x", "--kind", "game"], "monitor"),
+        (["--keys", "shared.jwks"], "--run"),
+        (["--keys", "empty.jwks", "--run", "x"], "keys"),
+    ],
+)
+def test_mint_says_what_is_wrong_and_what_would_work(shared: str, arguments: list[str], hint: str) -> None:
+    Path("empty.jwks").write_text("")
+    said = complaint("mint", *arguments)
+    assert hint in said
+    assert not any(secret in said for secret in secrets_of(shared))
+
+
+def test_public_keys_do_not_mint() -> None:
+    pytest.importorskip("cryptography")
+    output("keygen")
+    assert "only public keys" in complaint("mint", "--keys", "public.jwks", "--run", "rush-hour")
+
+
+def test_a_reader_that_goes_away_is_no_error(shared: str) -> None:
+    script = f"{shlex.quote(str(COMMAND))} mint --keys {shared} --run rush-hour | true"
+    done = subprocess.run(["sh", "-c", f"sleep 0.2; {script}"], capture_output=True, text=True)
+    assert done.stderr == ""
+
+
+# inspect
+
+
+def token_in(header: str) -> str:
+    return header.strip().removeprefix("baggage: synthetic-traffic=")
+
+
+def test_inspect_reads_a_header_its_value_a_token_and_standard_input(shared: str) -> None:
+    header = output("mint", "--keys", shared, "--run", "rush-hour", "--scenario", "book")
+    value = header.strip().removeprefix("baggage: ")
+    said = output("inspect", "--keys", shared, header)
+    for text in (value, f"a=1, {value};p=1,b=2", token_in(header), f"Baggage: {value}", f"  {header}"):
+        assert output("inspect", "--keys", shared, text) == said
+    assert output("inspect", "--keys", shared, "-", given=header) == said
+    for part in ("rush-hour", "book", "simulation", "good", "'test'", "default", "UTC"):
+        assert part in said
+
+
+def test_inspect_finds_the_header_among_others_on_standard_input(shared: str) -> None:
+    header = output("mint", "--keys", shared, "--run", "rush-hour")
+    dump = f"> GET / HTTP/1.1\n> Host: localhost:8000\n> {header}> Accept: */*\n"
+    assert "good" in output("inspect", "--keys", shared, "-", given=dump)
+
+
+def bad_headers(keys: dict[str, Any]) -> dict[str, str]:
+    now = int(time.time())
+    good = mint(keys)
+    return {
+        "bad-signature": entry(mint(shared_key())),
+        "expired": entry(mint(keys, claims={"iat": now - 900, "exp": now - 300})),
+        "not-yet-valid": entry(mint(keys, claims={"iat": now + 300, "exp": now + 900})),
+        "wrong-environment": entry(mint(keys, claims={"aud": "production"})),
+        "wrong-issuer": entry(mint(keys, claims={"iss": "another"})),
+        "unknown-key": entry(mint(shared_key("other"))),
+        "wrong-type": entry(mint(keys, headers={"typ": "JWT"})),
+        "invalid-claims": entry(mint(keys, claims={"run": None})),
+        "malformed": entry("abc"),
+        "too-long": entry("A" * 1100),
+        "ambiguous": f"{entry(good)},{entry(mint(keys, claims={'run': 'other'}))}",
+    }
+
+
+def test_inspect_explains_why_a_header_does_not_verify_and_never_prints_the_token(shared: str) -> None:
+    keys = json.loads(Path(shared).read_text())
+    for reason, header in bad_headers(keys).items():
+        done = run("inspect", "--keys", shared, header)
+        assert (done.returncode, done.stderr) == (1, ""), reason
+        explanation = done.stdout.partition(f"refused: {reason}")[2]
+        assert len(explanation.split()) >= 3, f"{reason} stands alone: {done.stdout}"
+        assert_no_secret(done.stdout, header, shared)
+
+
+def test_a_good_header_is_shown_without_its_token(shared: str) -> None:
+    header = output("mint", "--keys", shared, "--run", "rush-hour")
+    assert_no_secret(output("inspect", "--keys", shared, header), header, shared)
+
+
+def assert_no_secret(said: str, header: str, keys: str) -> None:
+    for segment in header.replace("=", ".").replace(",", ".").split("."):
+        assert len(segment) < 20 or segment not in said
+    assert not any(secret in said for secret in secrets_of(keys))
+
+
+def test_a_header_without_an_entry_of_ours_is_real_and_not_good(shared: str) -> None:
+    for text in ("", "a=1", "baggage: vendor=1"):
+        done = run("inspect", "--keys", shared, text)
+        assert done.returncode == 1
+        assert "real" in done.stdout
+
+
+def test_a_service_that_is_not_an_edge_still_takes_an_expired_token(shared: str) -> None:
+    header = bad_headers(json.loads(Path(shared).read_text()))["expired"]
+    assert run("inspect", "--keys", shared, header).returncode == 1
+    assert run("inspect", "--keys", shared, "--not-edge", header).returncode == 0
+
+
+def test_inspect_without_keys_says_how_to_give_them(shared: str) -> None:
+    header = output("mint", "--keys", shared, "--run", "rush-hour")
+    done = run("inspect", header)
+    assert done.returncode == 2
+    assert "--keys" in done.stderr
+
+
+# help
+
+
+@pytest.mark.parametrize("command", [[], ["keygen"], ["mint"], ["inspect"]])
+def test_help_shows_examples_that_work(command: list[str]) -> None:
+    assert "example" in output(*command, "--help")
+
+
+def test_the_examples_in_the_help_work() -> None:
+    pytest.importorskip("cryptography")
+    examples = output("--help").partition("examples:\n")[2].partition("\n\n")[0].splitlines()
+    assert len(examples) >= 4
+    for example in examples:
+        if "keygen" in example:
+            output(*shlex.split(example)[1:])
+        else:
+            assert "mint" in example or "inspect" in example
+    minted = next(line for line in examples if "mint" in line).partition("$(")[2].partition(")")[0]
+    header = output(*shlex.split(minted)[1:])
+    inspected = shlex.split(next(line for line in examples if " inspect " in line))
+    assert "good" in output(*inspected[1:-1], header)
+
+
+def test_the_version_is_told() -> None:
+    from importlib.metadata import version
+
+    assert version("synthetic-traffic") in output("--version")
+
+
+def test_without_a_command_the_commands_are_named() -> None:
+    said = complaint()
+    assert all(command in said for command in ("keygen", "mint", "inspect"))

@@ -1,0 +1,154 @@
+"""How a configuration is replaced: as a whole, for a block, for all threads, and by a file that changes."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import synthetic
+from synthetic import EffectRefused, guard, simulated
+from synthetic._config import active
+from synthetic.asgi import SyntheticTrafficMiddleware
+from synthetic.errors import ConfigurationError
+from synthetic.ledger import recorded
+from tests.support.servers import uvicorn_server, wait_until
+from tests.support.wire import get
+from tests.test_configuration import ONE, TWO, configure, key_ids, write
+
+
+@guard("payment")
+def charge() -> str:
+    return "charged"
+
+
+def test_it_may_be_called_after_functions_are_guarded_and_replaces_everything() -> None:
+    synthetic.configure(keys=ONE, service="rides", policy={"payment": "allow"})
+    with simulated(run="rush-hour"):
+        assert charge() == "charged"
+        synthetic.configure(keys=ONE)
+        assert charge() is None
+    assert active().service is None
+
+
+def test_a_call_that_fails_leaves_what_was_in_force() -> None:
+    before = configure(keys=ONE, service="rides")
+    with pytest.raises(ConfigurationError):
+        synthetic.configure(keys=ONE, service="payments", lifetime=-1)
+    assert active() is before
+
+
+def test_configured_changes_some_settings_for_a_block() -> None:
+    before = configure(keys=ONE, service="rides", environment="staging")
+    with synthetic.configured(service="payments"):
+        assert (active().service, active().environment, key_ids(active())) == ("payments", "staging", ["one"])
+        with synthetic.configured(environment="production", keys=None):
+            assert (active().service, active().environment, key_ids(active())) == ("payments", "production", None)
+        assert active().environment == "staging"
+    assert active() is before
+
+
+def test_configured_puts_back_what_was_before_whatever_happens_inside() -> None:
+    before = configure(keys=ONE, service="rides")
+    with pytest.raises(ConfigurationError), synthetic.configured(service="payments"):
+        synthetic.configure(service="others", lifetime=-1)
+    assert active() is before
+    with synthetic.configured(service="payments"):
+        synthetic.configure(service="others")
+    assert active() is before
+    with pytest.raises(ConfigurationError), synthetic.configured(lifetime=-1):
+        raise AssertionError("it is never entered")
+    assert active() is before
+
+
+def test_configured_is_for_all_threads() -> None:
+    seen: list[Any] = []
+    with synthetic.configured(service="payments"):
+        thread = threading.Thread(target=lambda: seen.append(active().service))
+        thread.start()
+        thread.join()
+    assert seen == ["payments"]
+
+
+def test_configured_rejects_what_is_no_setting() -> None:
+    message = r"configured\(\) has no setting 'colour'; the settings are keys, policy,"
+    with pytest.raises(TypeError, match=message), synthetic.configured(colour="red"):
+        raise AssertionError("it is never entered")
+
+
+def test_the_configuration_cannot_be_changed_in_place() -> None:
+    with pytest.raises(AttributeError):
+        active().service = "other"  # type: ignore[misc]
+
+
+def test_threads_see_one_configuration_or_the_other_and_never_a_mixture() -> None:
+    one = {"keys": ONE, "service": "one", "policy": {"payment": "allow"}}
+    two = {"keys": ONE, "service": "two", "policy": {"payment": "refuse"}}
+    synthetic.configure(**one)  # type: ignore[arg-type]
+    is_over = threading.Event()
+
+    def work() -> None:
+        with simulated(run="rush-hour"):
+            while not is_over.is_set():
+                try:
+                    charge()
+                except EffectRefused:
+                    continue
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    with recorded() as outcomes:
+        for thread in threads:
+            thread.start()
+        for number in range(200):
+            synthetic.configure(**(two, one)[number % 2])  # type: ignore[arg-type]
+        wait_until(lambda: len({outcome.service for outcome in outcomes}) == 2 or synthetic.configure(**two))  # type: ignore[arg-type, func-returns-value]
+        is_over.set()
+        for thread in threads:
+            thread.join()
+    assert {(outcome.service, str(outcome.action)) for outcome in outcomes} == {("one", "allow"), ("two", "refuse")}
+
+
+def test_a_halt_file_is_in_force_within_moments_of_a_change(keys: dict[str, Any]) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    synthetic.configure(keys=keys, halt_file="halted")
+    with simulated(run="rush-hour"):
+        marked = list(synthetic.headers().items())
+    with uvicorn_server(SyntheticTrafficMiddleware(app), lifespan="off") as port:
+        assert get(port, "/", marked).status == 200
+        Path("halted").write_text("# since noon\nother, rush-hour\n")
+        wait_until(lambda: get(port, "/", marked).status == 403)
+        assert get(port, "/", marked).json()["reason"] == "halted"
+        assert get(port, "/").status == 200
+        Path("halted").unlink()
+        wait_until(lambda: get(port, "/", marked).status == 200)
+
+
+def test_a_halt_file_says_all_or_names_runs() -> None:
+    Path("halted").write_text("all\n")
+    assert configure(halt_file="halted").is_halted("any")
+    assert not configure(halt_file="no-such-file").is_halted("any")
+    Path("halted").write_text("# all\none two,three # four\n")
+    config = configure(halt_file="halted", halt="five")
+    runs = ("one", "two", "three", "four", "five", "all", "#")
+    assert [run for run in runs if config.is_halted(run)] == ["one", "two", "three", "five"]
+
+
+def test_a_key_file_that_breaks_keeps_the_old_keys_and_logs_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+    write(json.dumps(ONE), "keys.json")
+    config = configure(keys="keys.json")
+    secret = TWO["keys"][0]["k"]
+    write(json.dumps(TWO)[:-1], "keys.json")
+    wait_until(lambda: key_ids(config) == ["one"] and bool(caplog.messages))
+    assert "changed and cannot be used; what it held before stays in force" in caplog.text
+    assert secret not in caplog.text
+    # A write in the same moment and of the same size could not be told apart.
+    time.sleep(0.01)
+    write(json.dumps(TWO), "keys.json")
+    wait_until(lambda: key_ids(config) == ["two"])

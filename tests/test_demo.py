@@ -1,0 +1,387 @@
+"""The demo, docs/examples/rides: run as a whole program, and its report turned against it."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+for needed in ("aiosmtpd", "cryptography", "rich", "uvicorn", "waitress"):
+    pytest.importorskip(needed, reason=f"the demo needs {needed}")
+
+RIDES = Path(__file__).parents[1] / "docs" / "examples" / "rides"
+PLACES = ("stored in the books", "charged by payments", "counted by analytics", "mailed", "looked up by the map vendor")
+ATTACKS = (
+    "forged signature",
+    "unknown key",
+    "expired",
+    "replayed from staging",
+    "two different markers",
+    "key spelled with %73",
+    "call to an undeclared host",
+)
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the services in /proc (Linux)")
+
+
+def start(tmp_path: Path, *arguments: str, program: Path = RIDES, **variables: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONIOENCODING": "utf-8", "COLUMNS": "100", **variables}
+    return subprocess.Popen(
+        [sys.executable, str(program), *arguments],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+
+
+def finished(demo: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """The exit code, what was printed, and the errors; a demo that hangs fails the test."""
+    try:
+        printed, errors = demo.communicate(timeout=120)
+    finally:
+        demo.kill()
+    return demo.returncode, printed, errors
+
+
+def numbers(printed: str) -> dict[str, list[int]]:
+    """The rows of the tables: their name, and the numbers beside it."""
+    rows = ([cell.strip() for cell in re.split("[│|]", line)[1:-1]] for line in printed.splitlines())
+    return {row[0]: [int(cell) for cell in row[1:] if cell] for row in rows if len(row) > 2 and row[1].isdigit()}
+
+
+def test_every_real_ride_is_in_the_books_and_nothing_simulated_is(tmp_path: Path):
+    code, printed, errors = finished(start(tmp_path, "--seconds", "2", "--riders", "6", "--seed", "1"))
+    assert (code, errors) == (0, ""), printed
+    table = numbers(printed)
+    real, simulated = table["asked for"]
+    assert real > 0
+    assert simulated > 0
+    assert table["completed"] == [real, simulated]
+    assert [table[place] for place in PLACES] == [[real, 0, 0]] * len(PLACES)
+    for attack in ATTACKS:
+        sent, refused = table[attack]
+        assert sent == refused > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_policy_that_lets_simulated_rides_pay_is_noticed(tmp_path: Path):
+    policy = tmp_path / "allow.toml"
+    policy.write_text('[demo]\npayment = "allow"\n')
+    code, printed, _ = finished(start(tmp_path, "--seconds", "1", "--riders", "2", "--policy", str(policy)))
+    table = numbers(printed)
+    assert code == 1
+    assert table["charged by payments"] == [table["asked for"][0], table["asked for"][1], 0]
+    assert table["stored in the books"] == [table["asked for"][0], 0, 0]
+    assert "DIFFERENCE: rides that should not have been charged by payments" in printed
+    assert re.search(r"ride-[0-9a-f]{16}  simulated", printed)
+
+
+def test_a_policy_that_refuses_payment_is_noticed(tmp_path: Path):
+    policy = tmp_path / "refuse.toml"
+    policy.write_text('[demo]\npayment = "refuse"\n')
+    code, printed, _ = finished(start(tmp_path, "--seconds", "1", "--riders", "1", "--policy", str(policy)))
+    assert code == 1
+    assert "DIFFERENCE: no simulated ride was completed" in printed
+    assert "403 Client Error" in printed
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "places"),
+    [
+        ("run_in_executor(pool, context.run, settle, ride)", "run_in_executor(pool, settle, ride)", PLACES[:4]),
+        ('@synthetic.guard("data-mutation")\n', "", PLACES[:1]),
+        ('synthetic.guard_target("smtplib:SMTP.send_message", "notification")\n', "", PLACES[3:4]),
+    ],
+    ids=["marker lost in the thread pool", "guard forgotten", "guard on a library forgotten"],
+)
+def test_one_line_forgotten_in_a_service_is_noticed(tmp_path: Path, line: str, instead: str, places: tuple[str, ...]):
+    program = tmp_path / "program"
+    shutil.copytree(RIDES, program)
+    text = (program / "rides.py").read_text(encoding="utf-8")
+    assert text.count(line) == 1
+    (program / "rides.py").write_text(text.replace(line, instead), encoding="utf-8")
+    code, printed, errors = finished(start(tmp_path, "--seconds", "1", "--riders", "2", program=program))
+    assert (code, errors) == (1, "")
+    table = numbers(printed)
+    real, simulated = table["asked for"]
+    assert {place for place in PLACES if table[place] == [real, simulated, 0]} == set(places)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--seconds", "0"], "argument --seconds: '0' is not a number from 1 to 600"),
+        (["--seconds", "-3"], "'-3' is not a number from 1 to 600"),
+        (["--seconds", "soon"], "'soon' is not a number from 1 to 600"),
+        (["--seconds", "nan"], "'nan' is not a number from 1 to 600"),
+        (["--seconds", "1e99"], "'1e99' is not a number from 1 to 600"),
+        (["--riders", "0"], "argument --riders: '0' is not a whole number from 1 to 100"),
+        (["--riders", "-1"], "'-1' is not a whole number from 1 to 100"),
+        (["--riders", "1.5"], "'1.5' is not a whole number from 1 to 100"),
+        (["--riders", "9" * 30], "is not a whole number from 1 to 100"),
+        (["--seed", "-1"], "argument --seed: '-1' is not a whole number from 0 to 4294967295"),
+        (["--seed", "x"], "'x' is not a whole number from 0 to 4294967295"),
+        (["--seed", "9" * 5000], "is not a whole number from 0 to 4294967295"),
+    ],
+)
+def test_a_bad_value_gets_a_line_that_says_what_works(
+    arguments: list[str], says: str, rides: Callable[[str], Any], capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as ended:
+        rides("options").parse(arguments)
+    assert ended.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "cannot be read"),
+        ("payment: allow", "is not TOML"),
+        ('[production]\npayment = "skip"\n', "has no table [demo] for this environment; it has: production"),
+        ('[demo]\npayment = "perhaps"\n', "effect 'payment' has the action 'perhaps'; the actions are allow"),
+    ],
+)
+def test_a_policy_that_cannot_work_is_an_error_before_anything_starts(tmp_path: Path, content: str | None, says: str):
+    policy = tmp_path / "policy.toml"
+    if content is not None:
+        policy.write_text(content)
+    code, printed, errors = finished(start(tmp_path, "--policy", str(policy)))
+    assert (code, printed) == (2, "")
+    assert says in errors
+    assert "Traceback" not in errors
+
+
+def test_help_and_wrong_values_reach_the_shell(tmp_path: Path):
+    code, printed, errors = finished(start(tmp_path, "--help"))
+    assert (code, errors) == (0, "")
+    assert all(option in printed for option in ("--seconds", "--riders", "--seed", "--policy"))
+    code, printed, errors = finished(start(tmp_path, "--riders", "many"))
+    assert (code, printed) == (2, "")
+    assert "'many' is not a whole number from 1 to 100" in errors
+
+
+def test_a_service_that_does_not_start_ends_the_demo_with_its_last_words(tmp_path: Path):
+    broken = tmp_path / "path" / "aiosmtpd"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise RuntimeError('no mail today')")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    code, _, errors = finished(start(temporary, "--seconds", "60", PYTHONPATH=str(broken.parent)))
+    assert code == 1
+    assert "rides: mail did not start (exit code 1)" in errors
+    assert "no mail today" in errors
+    assert list(temporary.iterdir()) == []
+
+
+@needs_proc
+@pytest.mark.parametrize("script", ["payments.py", "rides.py", "mail.py"])
+def test_a_service_that_dies_ends_the_demo_at_once(tmp_path: Path, script: str):
+    demo = start(tmp_path, "--seconds", "60")
+    wait_for_rides(demo)
+    os.kill(services_of(demo)[script], signal.SIGKILL)
+    code, _, errors = finished(demo)
+    assert code == 1
+    assert f"rides: {script.removesuffix('.py')} died (exit code -9)" in errors
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_proc
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_however_the_demo_is_ended_its_services_end_too(tmp_path: Path, number: signal.Signals, code: int):
+    demo = start(tmp_path, "--seconds", "60")
+    wait_for_rides(demo)
+    services = services_of(demo)
+    assert len(services) == 4  # the two vendors run the same script
+    demo.send_signal(number)
+    assert finished(demo)[0] == code
+    for _ in range(200):
+        if not any(is_running(pid) for pid in services.values()):
+            break
+        time.sleep(0.05)
+    assert not any(is_running(pid) for pid in services.values())
+    if number != signal.SIGKILL:
+        assert list(tmp_path.iterdir()) == []
+
+
+def wait_for_rides(demo: subprocess.Popen[str]) -> None:
+    assert demo.stdout is not None
+    for line in demo.stdout:
+        if re.search(r"[1-9]\d* real rides, [1-9]\d* simulated rides", line):
+            return
+    raise AssertionError(f"no rides: {finished(demo)}")
+
+
+def services_of(demo: subprocess.Popen[str]) -> dict[str, int]:
+    """The name of the script -> the process, for every process that the demo has started."""
+    found: dict[str, int] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            command = (folder / "cmdline").read_text().split("\0")
+        except OSError:  # it has just ended
+            continue
+        if parent == demo.pid:
+            found[Path(command[1]).name] = int(folder.name)
+    return found
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def rides(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
+    """Imports a module of the demo by its name."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(str(RIDES))
+    yield importlib.import_module
+    for name in set(sys.modules) - before:
+        if Path(getattr(sys.modules[name], "__file__", None) or "/").parent == RIDES:
+            del sys.modules[name]
+
+
+class Story:
+    """What riders did and sinks saw, without a difference; tests then tamper with it."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+        self.asked, self.completed = ["real-1", "real-2"], ["real-1", "real-2"]
+        self.simulated = {"asked": ["sim-1", "sim-2"], "completed": ["sim-1", "sim-2"]}
+        self.strangers: list[str] = []
+        self.failures: list[str] = []
+        self.sent, self.refused, self.surprises = ["bad-1", "bad-2"], ["bad-1", "bad-2"], []
+        self.sinks = module.Sinks(*([*self.asked] for _ in range(5)))
+
+    def report(self) -> tuple[int, str]:
+        from rich.console import Console
+
+        paper = io.StringIO()
+        code = self._module.report(
+            self._module.Rides(self.asked, self.completed, self.strangers, self.failures),
+            self._module.Rides(**self.simulated),
+            [self._module.Refusals("forged", self.sent, self.refused, self.surprises)],
+            self.sinks,
+            Console(file=paper, width=100),
+        )
+        return code, paper.getvalue()
+
+
+@pytest.fixture
+def story(rides: Callable[[str], Any]) -> Story:
+    return Story(rides("report"))
+
+
+def test_no_difference_is_reported_where_there_is_none(story: Story):
+    code, printed = story.report()
+    assert code == 0
+    assert "DIFFERENCE" not in printed
+    assert numbers(printed)["mailed"] == [2, 0, 0]
+
+
+SINKS = ("stored", "charged", "counted", "mailed", "looked_up")
+
+
+@pytest.mark.parametrize("sink", SINKS)
+@pytest.mark.parametrize(
+    ("ride", "whose"),
+    [("sim-2", "simulated"), ("bad-1", "forged"), ("x-1", "nobody knows whose"), ("real-2", "real, once too often")],
+)
+def test_a_ride_too_many_in_any_sink_is_a_difference(story: Story, sink: str, ride: str, whose: str):
+    getattr(story.sinks, sink).append(ride)
+    code, printed = story.report()
+    assert code == 1
+    assert printed.count("DIFFERENCE") == 1
+    assert f"  {ride}  {whose}\n" in printed
+
+
+@pytest.mark.parametrize("sink", SINKS)
+def test_a_real_ride_that_a_sink_did_not_see_is_a_difference(story: Story, sink: str):
+    getattr(story.sinks, sink).remove("real-2")
+    code, printed = story.report()
+    assert code == 1
+    assert "DIFFERENCE: real rides that were not" in printed
+    assert "\n  real-2\n" in printed
+
+
+def test_a_simulated_ride_in_place_of_a_real_one_is_a_difference_though_the_sum_is_right(story: Story):
+    story.sinks.charged[0] = "sim-1"
+    code, printed = story.report()
+    assert code == 1
+    assert "\n  real-1\n" in printed
+    assert "\n  sim-1  simulated\n" in printed
+
+
+def tamper_not_completed(story: Story) -> None:
+    story.completed.remove("real-1")
+
+
+def tamper_nothing_simulated(story: Story) -> None:
+    story.simulated = {"asked": [], "completed": []}
+
+
+def tamper_stranger(story: Story) -> None:
+    story.strangers.append("real-1")
+
+
+def tamper_failure(story: Story) -> None:
+    story.failures.append("rider-1: timed out")
+
+
+def tamper_believed(story: Story) -> None:
+    story.refused.remove("bad-2")
+
+
+def tamper_other_answer(story: Story) -> None:
+    story.refused.remove("bad-2")
+    story.surprises.append("bad-2: 201")
+
+
+def tamper_none_sent(story: Story) -> None:
+    story.sent, story.refused = [], []
+
+
+@pytest.mark.parametrize(
+    ("tamper", "what", "row"),
+    [
+        (tamper_not_completed, "real rides that were asked for and not completed", "real-1"),
+        (tamper_nothing_simulated, "no simulated ride was completed", ""),
+        (tamper_stranger, "real rides whose driver was not real", "real-1"),
+        (tamper_failure, "what failed for real riders and drivers", "rider-1: timed out"),
+        (tamper_believed, "forged: not refused, or for another reason", "bad-2"),
+        (tamper_other_answer, "forged: not refused, or for another reason", "bad-2: 201"),
+        (tamper_none_sent, "forged: none was sent", ""),
+    ],
+)
+def test_whatever_went_otherwise_is_a_difference_with_its_rows(
+    story: Story, tamper: Callable[[Story], None], what: str, row: str
+):
+    tamper(story)
+    code, printed = story.report()
+    assert code == 1
+    assert f"DIFFERENCE: {what}\n" in printed
+    assert row in printed
+
+
+def test_many_offending_rows_are_cut_with_their_number(story: Story):
+    story.sinks.mailed.extend(f"x-{number:02}" for number in range(50))
+    code, printed = story.report()
+    assert code == 1
+    assert "x-07  nobody knows whose" in printed
+    assert "x-08" not in printed
+    assert "and 42 more" in printed

@@ -1,0 +1,160 @@
+"""The rule for calls to other services, whatever the client: ``depart``."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import Context
+from typing import Any
+
+import pytest
+from opentelemetry import baggage, context, propagate
+
+import synthetic
+from synthetic import ledger
+from synthetic._egress import depart
+from synthetic.errors import ConfigurationError, ExternalCallRefused
+from tests.support.keys import eddsa_pair, entry, mint, shared_key
+
+INSIDE, OUTSIDE = "payments", "api.example.com"
+
+
+@pytest.fixture(autouse=True)
+def configured(keys: dict[str, Any]) -> None:
+    synthetic.configure(keys=keys, internal_hosts=[INSIDE], environment="default")
+
+
+@contextmanager
+def opentelemetry_baggage(**entries: str) -> Iterator[None]:
+    present = context.get_current()
+    for name, value in entries.items():
+        present = baggage.set_baggage(name.replace("_", "-"), value, present)
+    attached = context.attach(present)
+    try:
+        yield
+    finally:
+        context.detach(attached)
+
+
+def injected(departure: Any) -> str | None:
+    """What instrumentation that runs further down would write."""
+    carrier: dict[str, str] = {}
+    with departure.in_context():
+        propagate.inject(carrier)
+    return carrier.get("baggage")
+
+
+def test_work_that_nobody_decided_on_goes_as_it_is() -> None:
+    assert depart(OUTSIDE, None).header is None
+    assert depart(OUTSIDE, "a=1").header == "a=1"
+
+
+def test_header_and_context_say_the_same_for_each_destination(keys: dict[str, Any]) -> None:
+    synthetic.configure(keys=keys, internal_hosts=[INSIDE], policy={"external-call": "allow"})
+    with opentelemetry_baggage(tenant="7"), synthetic.simulated(run="rush-hour"):
+        ours = synthetic.headers()["baggage"]
+        inside, outside = depart(INSIDE, "a=1"), depart(OUTSIDE, f"{ours},a=1")
+        assert (inside.header, injected(inside)) == (f"{ours},a=1", f"{ours},tenant=7")
+        assert (outside.header, injected(outside)) == ("a=1", "tenant=7")
+        assert depart(OUTSIDE, ours).header is None
+        with synthetic.real():
+            real = depart(INSIDE, f"a=1,{ours}")
+            assert (real.header, injected(real)) == ("a=1", "tenant=7")
+
+
+def test_the_context_is_what_it_was_after_a_call_that_fails() -> None:
+    with synthetic.simulated(run="rush-hour"):
+        before = context.get_current()
+        departure = depart(INSIDE, None)
+        with pytest.raises(KeyError), departure.in_context():
+            raise KeyError
+        assert context.get_current() is before
+
+
+@pytest.mark.parametrize("header", ["synthetic-traffic=old", " synthetic-traffic = old ;p", "synthetic%2Dtraffic=old"])
+def test_whatever_spelling_a_stale_entry_has_it_does_not_leave(header: str) -> None:
+    with synthetic.real():
+        assert depart(INSIDE, f"a=1,{header}").header == "a=1"
+    with synthetic.simulated(run="rush-hour"):
+        assert depart(INSIDE, f"{header},a=1").header == f"{synthetic.headers()['baggage']},a=1"
+
+
+def test_a_marker_that_somebody_set_by_hand_goes_to_hosts_that_take_part_only() -> None:
+    with synthetic.simulated(run="rush-hour"):
+        header = synthetic.headers()["baggage"]
+
+    def by_hand() -> None:
+        assert depart(INSIDE, header).header == header
+        with pytest.raises(ExternalCallRefused):
+            depart(OUTSIDE, header)
+
+    Context().run(by_hand)
+
+
+def test_by_default_a_refusal_says_which_two_settings_would_change_it() -> None:
+    with synthetic.simulated(run="rush-hour"), pytest.raises(ExternalCallRefused) as raised:
+        depart(OUTSIDE, None)
+    assert str(raised.value) == (
+        "simulated work (run 'rush-hour') called 'api.example.com', which is not one of internal_hosts. A host that "
+        "takes part belongs in internal_hosts; for one that may be called for real, without the marker, the policy for "
+        "'default' needs external-call = 'allow'."
+    )
+
+
+def test_a_refusal_is_pickled_with_its_facts() -> None:
+    with synthetic.simulated(run="rush-hour", actor="rider-7") as marker, pytest.raises(ExternalCallRefused) as raised:
+        depart(OUTSIDE, None)
+    restored = pickle.loads(pickle.dumps(raised.value))
+    assert (restored.host, restored.effect, restored.marker) == (OUTSIDE, "external-call", marker)
+    assert str(restored) == str(raised.value)
+
+
+@pytest.mark.parametrize("host", [INSIDE, OUTSIDE])
+def test_a_marker_that_does_not_verify_raises_for_every_host(host: str) -> None:
+    with opentelemetry_baggage(synthetic_traffic=mint(shared_key())), pytest.raises(synthetic.UnverifiedMarker):
+        depart(host, None)
+
+
+def test_without_keys_a_marker_in_the_context_is_neither_sent_nor_dropped(keys: dict[str, Any]) -> None:
+    token = mint(keys)
+    with (
+        synthetic.configured(keys=None),
+        opentelemetry_baggage(synthetic_traffic=token),
+        pytest.raises(synthetic.UnverifiedMarker) as raised,
+    ):
+        depart(INSIDE, None)
+    assert raised.value.reason == "no-keys"
+
+
+def test_a_service_with_public_keys_forwards_and_cannot_begin() -> None:
+    pytest.importorskip("cryptography")
+    private, public = eddsa_pair()
+    synthetic.configure(keys=public, internal_hosts=[INSIDE])
+    token = mint(private)
+    with opentelemetry_baggage(synthetic_traffic=token):
+        assert depart(INSIDE, None).header == entry(token)
+    with pytest.raises(ConfigurationError, match="only public keys"), synthetic.simulated(run="rush-hour"):
+        pass
+
+
+def test_the_decision_follows_the_configuration_at_the_moment_of_the_call(keys: dict[str, Any]) -> None:
+    with synthetic.simulated(run="rush-hour"):
+        with pytest.raises(ExternalCallRefused):
+            depart(OUTSIDE, None)
+        with synthetic.configured(internal_hosts=[OUTSIDE]):
+            assert depart(OUTSIDE, None).header == synthetic.headers()["baggage"]
+        with pytest.raises(ExternalCallRefused):
+            depart(OUTSIDE, None)
+
+
+def test_each_external_call_of_simulated_work_is_on_the_ledger_and_no_other(keys: dict[str, Any]) -> None:
+    synthetic.configure(keys=keys, internal_hosts=[INSIDE], policy={"external-call": "allow"}, service="rides")
+    with ledger.recorded() as outcomes, synthetic.simulated(run="rush-hour") as marker:
+        depart(INSIDE, None)
+        depart(OUTSIDE, None)
+        with synthetic.real():
+            depart(OUTSIDE, None)
+    assert [(o.effect, o.action, o.marker, o.target, o.service) for o in outcomes] == [
+        ("external-call", "allow", marker, OUTSIDE, "rides")
+    ]

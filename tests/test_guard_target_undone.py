@@ -1,0 +1,130 @@
+"""Guards on other modules that cannot be put on, that are put on twice, and that are taken off."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import synthetic
+from synthetic import guard_target, simulated
+from synthetic.errors import ConfigurationError
+from synthetic.ledger import recorded
+from tests.support.vendor import Vendor, sent, vendor_on_path
+
+
+@pytest.fixture
+def vendor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any]) -> Iterator[Vendor]:
+    synthetic.configure(keys=keys)
+    with vendor_on_path(tmp_path, monkeypatch) as made:
+        yield made
+
+
+def test_a_module_that_does_not_exist_is_an_error_at_once() -> None:
+    with pytest.raises(ConfigurationError, match=r"cannot guard no_such\.module:send: there is no module"):
+        guard_target("no_such.module:send", "analytics")
+    with pytest.raises(ConfigurationError, match=r"there is no module 'json\.no_such'; is it installed\?"):
+        guard_target("json.no_such:send", "analytics")
+
+
+def test_an_attribute_that_does_not_exist_is_an_error_at_once_or_at_the_import(vendor: Vendor) -> None:
+    vendor.write()
+    guard_target(f"{vendor.name}:Client.sned", "analytics")
+    with pytest.raises(ConfigurationError, match=r":Client\.sned: .*has no attribute 'sned'"):
+        vendor.imported()
+    other = Vendor(vendor.folder)
+    other.name = f"{vendor.name}_other"
+    other.write()
+    other.imported()
+    with pytest.raises(ConfigurationError, match=r":sned: module .* has no attribute 'sned'"):
+        guard_target(f"{other.name}:sned", "analytics")
+
+
+@pytest.mark.parametrize("target", ["json", "json:", ":dump", "json.dump", ""])
+def test_a_target_has_a_module_and_a_name(target: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"is not a target; one that works: 'package\.module:Class\.method'"):
+        guard_target(target, "analytics")
+
+
+@pytest.mark.parametrize("path", ["Client", "Client.name", "calls"])
+def test_what_is_no_function_cannot_be_guarded(vendor: Vendor, path: str) -> None:
+    vendor.write()
+    vendor.imported()
+    with pytest.raises((ConfigurationError, TypeError), match="functions and methods"):
+        guard_target(f"{vendor.name}:{path}", "analytics")
+
+
+def test_guarding_twice_guards_once(vendor: Vendor) -> None:
+    vendor.write()
+    guarded = guard_target(f"{vendor.name}:send", "analytics")
+    assert guard_target(f"{vendor.name}:send", "analytics") is guarded
+    module = vendor.imported()
+    assert guard_target(f"{vendor.name}:send", "analytics") is guarded
+    with recorded() as outcomes, simulated(run="rush-hour"):
+        module.send("ride")
+    assert len(outcomes) == 1
+
+
+def test_another_effect_for_the_same_target_is_an_error_until_the_first_is_undone(vendor: Vendor) -> None:
+    vendor.write()
+    guarded = guard_target(f"{vendor.name}:send", "analytics")
+    with pytest.raises(ConfigurationError, match=r"is already guarded for the effect 'analytics'; undo\(\)"):
+        guard_target(f"{vendor.name}:send", "payment")
+    guarded.undo()
+    guard_target(f"{vendor.name}:send", "payment")
+    module = vendor.imported()
+    with recorded() as outcomes, simulated(run="rush-hour"):
+        module.send("ride")
+    assert [outcome.effect for outcome in outcomes] == ["payment"]
+
+
+def test_a_guard_undone_before_the_import_never_comes_into_force(vendor: Vendor) -> None:
+    vendor.write()
+    guarded = guard_target(f"{vendor.name}:send", "analytics")
+    guarded.undo()
+    guarded.undo()
+    module = vendor.imported()
+    assert sent(module, lambda: module.send("ride")) == (["ride"], ["ride"])
+    assert repr(guarded) == f"<guard 'analytics' on {vendor.name}:send: undone>"
+
+
+def test_undoing_puts_back_exactly_what_was_there(vendor: Vendor) -> None:
+    vendor.write()
+    module = vendor.imported()
+    before = {path: inspect.getattr_static(module.Client, path) for path in ("own", "of_class", "static")}
+    guards = [guard_target(f"{vendor.name}:Client.{path}", "analytics") for path in before]
+    assert all(inspect.getattr_static(module.Client, path) is not value for path, value in before.items())
+    for guarded in guards:
+        guarded.undo()
+    assert all(inspect.getattr_static(module.Client, path) is value for path, value in before.items())
+
+
+def test_undoing_leaves_what_others_have_put_on_top(vendor: Vendor) -> None:
+    vendor.write()
+    module = vendor.imported()
+    guarded = guard_target(f"{vendor.name}:send", "analytics")
+    inner = module.send
+    log: list[str] = []
+
+    def traced(event: str) -> Any:
+        log.append(event)
+        return inner(event)
+
+    module.send = traced
+    guarded.undo()
+    assert module.send is traced
+    module.send("ride")
+    assert log == module.calls == ["ride"]
+
+
+def test_an_undone_guard_under_the_patch_of_somebody_else_no_longer_guards(vendor: Vendor) -> None:
+    vendor.write()
+    module = vendor.imported()
+    guarded = guard_target(f"{vendor.name}:send", "analytics")
+    inner = module.send
+    module.send = lambda event: inner(event)
+    guarded.undo()
+    assert sent(module, lambda: module.send("ride")) == (["ride"], ["ride"])

@@ -1,0 +1,316 @@
+"""Keys: what a JWKS must look like, what its errors say and never say, and how a key file is followed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+import traceback
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import synthetic
+from synthetic import _config
+from synthetic._admission import Entrance, admit
+from synthetic._keys import load_keys, parse_keys
+from synthetic._reason import Reason
+from synthetic.errors import ConfigurationError
+from tests.support.keys import eddsa_pair, encoded, entry, mint, shared_key
+
+SECRET = b"the secret that nobody may ever read, 32 bytes and more"
+K = encoded(SECRET)
+OCT = {"kty": "oct", "kid": "a", "k": K}
+SIGNED_BY = (encoded(b"p" * 32), encoded(b"q" * 32))
+
+
+def _error(keys: object) -> ConfigurationError:
+    with pytest.raises(ConfigurationError) as caught:
+        synthetic.configure(keys=keys)  # type: ignore[arg-type]
+    assert caught.value.setting == "keys"
+    return caught.value
+
+
+NO_LIST = 'the JWKS has no "keys" list with at least one key; make one with: synthetic-traffic keygen'
+NO_KID = "key number 1 has no kid; every key needs one, as tokens name their key by it"
+ONLY = "only OKP with Ed25519 (EdDSA) and oct (HS256) are used"
+WRONG: list[tuple[object, str]] = [
+    ({}, NO_LIST),
+    ({"keys": []}, NO_LIST),
+    ({"keys": "a"}, NO_LIST),
+    ({"keys": [1]}, "key number 1 is not a JSON object"),
+    ({"keys": [{"kty": "oct", "k": K}]}, NO_KID),
+    ({"keys": [{**OCT, "kid": ""}]}, NO_KID),
+    ({"keys": [{**OCT, "kid": 1}]}, NO_KID),
+    ({"keys": [OCT, {**OCT, "k": encoded(os.urandom(32))}]}, "two keys have the kid 'a'; each needs its own"),
+    ({"keys": [{**OCT, "kty": "RSA"}]}, f"key 'a' has kty='RSA' crv=None; {ONLY}"),
+    ({"keys": [{**OCT, "kty": "EC", "crv": "P-256"}]}, f"key 'a' has kty='EC' crv='P-256'; {ONLY}"),
+    ({"keys": [{"kty": "OKP", "crv": "X25519", "kid": "a"}]}, f"key 'a' has kty='OKP' crv='X25519'; {ONLY}"),
+    ({"keys": [{"kty": "OKP", "crv": "Ed448", "kid": "a"}]}, f"key 'a' has kty='OKP' crv='Ed448'; {ONLY}"),
+    ({"keys": [{"kid": "a", "k": K}]}, f"key 'a' has kty=None crv=None; {ONLY}"),
+    ({"keys": [{**OCT, "alg": "EdDSA"}]}, "key 'a' has alg='EdDSA', but its kty='oct' means HS256"),
+    ({"keys": [{**OCT, "alg": "none"}]}, "key 'a' has alg='none', but its kty='oct' means HS256"),
+    ({"keys": [{**OCT, "use": "enc"}]}, "key 'a' has use='enc'; a key for signatures has use='sig' or none"),
+    ({"keys": [{"kty": "oct", "kid": "a"}]}, "key 'a' is not a usable HS256 key: a field is missing or damaged"),
+    ({"keys": [{**OCT, "k": None}]}, "key 'a' is not a usable HS256 key: a field is missing or damaged"),
+    ({"keys": [{**OCT, "k": 5}]}, "key 'a' is not a usable HS256 key: a field is missing or damaged"),
+    (
+        {"keys": [{**OCT, "k": encoded(b"x" * 31)}]},
+        "key 'a' has 31 bytes; an oct key needs at least 32 (synthetic-traffic keygen --shared makes one)",
+    ),
+    ("{", "the JWKS is not JSON: line 1, column 2"),
+    ('{"keys":\n [}', "the JWKS is not JSON: line 2, column 3"),
+    ('[{"kty":"oct"}]', 'the JWKS is not a JSON object with a "keys" list'),
+    ("[" * 100_000, "the JWKS is not JSON"),
+    (5, "is a int, not a JWKS: a dict, its JSON text, or the path of its file"),
+    ([OCT], "is a list, not a JWKS: a dict, its JSON text, or the path of its file"),
+]
+
+
+@pytest.mark.parametrize(("keys", "message"), WRONG, ids=range(len(WRONG)))
+def test_each_fault_of_a_jwks_has_its_own_message(keys: object, message: str) -> None:
+    assert str(_error(keys)) == f"keys (from the argument keys=): {message}"
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"x": "AAAA"}, {"x": 5}, {"x": SIGNED_BY[0], "d": None}, {"x": SIGNED_BY[0], "d": "AAAA"}]
+)
+def test_a_damaged_eddsa_key_is_named(fields: dict[str, Any]) -> None:
+    pytest.importorskip("cryptography", reason="EdDSA needs the extra eddsa")
+    message = str(_error({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "ed", **fields}]}))
+    assert (
+        message == "keys (from the argument keys=): key 'ed' is not a usable EdDSA key: a field is missing or damaged"
+    )
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    assert (
+        str(_error(path))
+        == f"keys (from the argument keys=): the key file {path} cannot be read: No such file or directory"
+    )
+
+
+def test_the_variable_is_named_where_the_keys_came_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNTHETIC_KEYS", '{"keys": []}')
+    with pytest.raises(ConfigurationError) as caught:
+        synthetic.configure()
+    assert caught.value.source == "the variable SYNTHETIC_KEYS"
+    assert str(caught.value) == f"keys (from the variable SYNTHETIC_KEYS): {NO_LIST}"
+
+
+def test_keys_come_as_a_dict_as_text_or_as_a_file(tmp_path: Path, keys: dict[str, Any]) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text(json.dumps(keys))
+    for given in (keys, json.dumps(keys), f"\n {json.dumps(keys)}", path, str(path), "keys.json"):
+        generation = load_keys(given, tmp_path).current()
+        assert generation is not None
+        assert list(generation.by_id) == ["test"]
+    assert load_keys(None, tmp_path).current() is None
+
+
+def test_the_last_key_that_can_sign_signs() -> None:
+    pytest.importorskip("cryptography", reason="EdDSA needs the extra eddsa")
+    private, public = eddsa_pair("private"), eddsa_pair("public")[1]
+    jwks = {"keys": [*shared_key("shared")["keys"], *private[0]["keys"], *public["keys"]]}
+    generation = parse_keys(json.dumps(jwks))
+    assert generation.signer is not None
+    assert (generation.signer.key_id, generation.signer.algorithm) == ("private", "EdDSA")
+    assert parse_keys(json.dumps(public)).signer is None
+
+
+# Secrets
+
+_SECRETS = (K, SECRET.decode(), SIGNED_BY[1], "q" * 32)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        if error.__cause__ is not None:
+            yield from _chain(error.__cause__)
+        error = error.__context__
+
+
+def _assert_silent(error: BaseException) -> None:
+    told = "".join(traceback.format_exception(error))
+    for link in _chain(error):
+        told += f"{link!s} {link!r} {link.args!r} {vars(link)!r}"
+        told += repr([getattr(link, name, None) for name in ("doc", "object", "msg")])
+    for secret in _SECRETS:
+        assert secret not in told.replace("\\n", "\n")
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"keys": [OCT, OCT]},
+        {"keys": [{**OCT, "alg": "none"}]},
+        {"keys": [{**OCT, "kty": "OKP"}]},
+        {"keys": [{**OCT, "k": K + "!"}, {"kid": 1}]},
+        {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "ed", "x": "A", "d": SIGNED_BY[1]}]},
+        {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "ed", "x": SIGNED_BY[0], "d": SIGNED_BY[1] + "AAAA"}]},
+        json.dumps({"keys": [OCT]})[:-1],
+        json.dumps({"keys": [OCT]}) + "}",
+        json.dumps([OCT]),
+        json.dumps(K),
+        [OCT],
+    ],
+    ids=range(11),
+)
+def test_no_error_holds_a_secret_in_message_repr_attributes_or_chain(keys: object) -> None:
+    _assert_silent(_error(keys))
+
+
+@pytest.mark.parametrize("content", [json.dumps({"keys": [OCT]})[:-1].encode(), b'{"k":"' + K.encode() + b'\xff"}'])
+def test_no_error_of_a_key_file_holds_a_secret(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "keys.json"
+    path.write_bytes(content)
+    _assert_silent(_error(path))
+
+
+def test_no_repr_holds_a_secret_or_a_token() -> None:
+    jwks = {"keys": [OCT]}
+    synthetic.configure(keys=jwks)
+    config = _config.active()
+    token = mint(jwks)
+    verdict, _, _ = admit([entry(token)], Entrance(), config)
+    generation = config.keys.current()
+    assert generation is not None
+    with synthetic.simulated(run="r") as marker:
+        shown = repr([config, config.keys, generation, *generation.by_id.values(), generation.signer, verdict, marker])
+    for secret in (*_SECRETS, repr(SECRET), token, token.split(".")[2]):
+        assert secret not in shown
+
+
+# Files
+
+
+def _eventually(holds: Callable[[], bool]) -> bool:
+    """Whether something holds within a few seconds."""
+    limit = time.monotonic() + 5
+    while not holds():
+        if time.monotonic() > limit:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _outcome(token: str) -> object:
+    verdict, reason, _ = admit([entry(token)], Entrance(), _config.active())
+    return "simulated" if verdict is not None and verdict.marker else reason
+
+
+def test_a_key_file_is_followed_as_it_changes_breaks_and_heals(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rotation as documented: the new key before the last everywhere, then moved last, then the old one removed."""
+    monkeypatch.setattr("synthetic._watch._LOOK_AGAIN", 0.05)
+    old, new = shared_key("old"), shared_key("new")
+    path = tmp_path / "keys.json"
+    path.write_text(json.dumps(old))
+    synthetic.configure(keys=path)
+
+    by_new = mint(new)
+    assert _outcome(by_new) is Reason.UNKNOWN_KEY  # early: this must not be held against it
+    path.write_text(json.dumps({"keys": [*new["keys"], *old["keys"]]}))
+    assert _eventually(lambda: _outcome(by_new) == "simulated")
+    assert _signer() == "old"
+
+    def errors() -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+
+    path.write_text('{"keys": [' + K)
+    assert _eventually(lambda: _outcome(by_new) == "simulated" and bool(errors()))
+    assert [_outcome(by_new), _outcome(mint(old))] == ["simulated", "simulated"]
+    (line,) = errors()
+    assert line.startswith(
+        f"{path} changed and cannot be used; what it held before stays in force: the JWKS is not JSON"
+    )
+    assert K not in caplog.text
+
+    path.write_text(json.dumps({"keys": [*old["keys"], *new["keys"]]}))
+    assert _eventually(lambda: _signer() == "new")
+    path.unlink()
+    assert _eventually(lambda: _outcome(by_new) == "simulated" and len(errors()) == 2)
+    assert _outcome(mint(old)) == "simulated"
+    path.write_text(json.dumps(new))
+    assert _eventually(lambda: _outcome(mint(old)) is Reason.UNKNOWN_KEY)
+    assert _outcome(by_new) == "simulated"
+
+
+def _signer() -> str | None:
+    generation = _config.active().keys.current()
+    return generation.signer.key_id if generation and generation.signer else None
+
+
+def test_a_key_file_is_looked_at_at_most_once_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text(json.dumps(shared_key()))
+    synthetic.configure(keys=path)
+    looks: list[object] = []
+    stat = os.stat
+    monkeypatch.setattr(os, "stat", lambda name, **rest: looks.append(name) or stat(name, **rest))
+    began = time.monotonic()
+    while time.monotonic() < began + 1.2:
+        _config.active().keys.current()
+    assert 1 <= sum(str(look) == str(path) for look in looks) <= 1 + (time.monotonic() - began)
+
+
+# The extra
+
+_WITHOUT_CRYPTOGRAPHY = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "cryptography":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Blocker())
+import synthetic
+try:
+    synthetic.configure(keys=sys.argv[1])
+except synthetic.errors.ConfigurationError as error:
+    print(error)
+else:
+    with synthetic.simulated(run="r"):
+        print(synthetic.headers()["baggage"].count("."))
+"""
+
+
+def _without_cryptography(jwks: dict[str, Any], folder: Path) -> str:
+    command = [sys.executable, "-W", "error", "-c", _WITHOUT_CRYPTOGRAPHY, json.dumps(jwks)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=60, check=False)
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_an_eddsa_key_without_the_extra_says_what_to_install(tmp_path: Path, private: bool) -> None:
+    jwk = {"kty": "OKP", "crv": "Ed25519", "kid": "ed", "x": SIGNED_BY[0], **({"d": SIGNED_BY[1]} if private else {})}
+    assert _without_cryptography({"keys": [jwk]}, tmp_path) == (
+        "keys (from the argument keys=): key 'ed' is EdDSA, which needs an extra: "
+        'pip install "synthetic-traffic[eddsa]"\n'
+    )
+
+
+def test_a_shared_key_needs_no_extra(tmp_path: Path) -> None:
+    assert _without_cryptography(shared_key(), tmp_path) == "2\n"
+
+
+def test_base64_of_either_alphabet_gives_the_same_bytes_of_a_secret() -> None:
+    """The JWKS of other tools is base64url; one with padding is read too, and never as another secret."""
+    jwks = {"keys": [{**OCT, "k": urlsafe_b64encode(SECRET).decode()}]}
+    assert _same_secret(jwks, {"keys": [OCT]})
+
+
+def _same_secret(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    synthetic.configure(keys=one)
+    return _outcome(mint(other)) == "simulated"

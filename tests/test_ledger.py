@@ -1,0 +1,250 @@
+"""The ledger: every decision on simulated work, and nothing that it must not tell."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextvars import copy_context
+from typing import Any
+
+import pytest
+import requests
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+import synthetic
+import synthetic.errors
+from synthetic import ledger
+from synthetic.asgi import SyntheticTrafficMiddleware
+from synthetic.ledger import Outcome
+from tests.support.clients import run_script
+from tests.support.keys import entry, mint, shared_key
+from tests.support.servers import uvicorn_server
+
+POLICY = {"open": "allow", "shut": "skip", "fake": "substitute", "shadow": "divert", "never": "refuse"}
+
+
+@pytest.fixture(autouse=True)
+def configured(keys: dict[str, Any]) -> None:
+    synthetic.configure(keys=keys, policy=POLICY, service="rides")
+
+
+def work(effect: str) -> str:
+    """Call one guarded function; tell which ran."""
+
+    def instead() -> str:
+        return "instead"
+
+    @synthetic.guard(effect, instead=instead)
+    def effective() -> str:
+        return "real"
+
+    try:
+        return str(effective())
+    except synthetic.EffectRefused:
+        return "refused"
+
+
+@pytest.mark.parametrize(
+    ("effect", "action", "ran"),
+    [
+        ("open", "allow", "real"),
+        ("shut", "skip", "None"),
+        ("fake", "substitute", "instead"),
+        ("unnamed", "substitute", "instead"),
+        ("shadow", "refuse", "refused"),
+        ("never", "refuse", "refused"),
+    ],
+)
+def test_each_decision_of_a_guard_is_one_outcome(effect: str, action: str, ran: str) -> None:
+    with ledger.recorded() as outcomes, synthetic.simulated(run="rush-hour") as marker:
+        assert work(effect) == ran
+    assert outcomes == [Outcome(effect, outcomes[0].action, marker, outcomes[0].target, None, "rides")]
+    assert outcomes[0].action == action
+    assert outcomes[0].target == f"{__name__}:work.<locals>.effective"
+
+
+@pytest.mark.parametrize(("effect", "action"), [("open", "allow"), ("unnamed", "skip"), ("shadow", "refuse")])
+def test_allows_is_a_decision_too(effect: str, action: str) -> None:
+    with ledger.recorded() as outcomes, synthetic.simulated(run="rush-hour"):
+        assert synthetic.allows(effect) is (action == "allow")
+    assert [(outcome.effect, outcome.action, outcome.target) for outcome in outcomes] == [(effect, action, None)]
+
+
+def test_real_work_emits_nothing() -> None:
+    with ledger.recorded() as outcomes:
+        assert work("never") == "real"
+        with synthetic.simulated(run="rush-hour"), synthetic.real():
+            assert work("never") == "real"
+            assert synthetic.allows("never")
+    assert not outcomes
+
+
+def test_outcomes_of_all_threads_are_recorded_until_the_block_ends() -> None:
+    with synthetic.simulated(run="rush-hour"):
+        contexts = [copy_context() for _ in range(8)]
+        with ledger.recorded() as outcomes:
+            threads = [threading.Thread(target=context.run, args=(_work_often,)) for context in contexts]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        work("open")
+    assert len(outcomes) == 8 * 50
+
+
+def _work_often() -> None:
+    for _ in range(50):
+        work("open")
+
+
+def test_recorders_can_be_nested() -> None:
+    with synthetic.simulated(run="rush-hour"), ledger.recorded() as outer:
+        with ledger.recorded() as inner:
+            work("open")
+        work("shut")
+    assert [outcome.effect for outcome in inner] == ["open"]
+    assert [outcome.effect for outcome in outer] == ["open", "shut"]
+
+
+def test_a_subscriber_hears_of_everything_once_until_it_unsubscribes() -> None:
+    heard: list[str] = []
+
+    def hear(outcome: Outcome) -> None:
+        heard.append(outcome.effect)
+
+    ledger.subscribe(hear)
+    unsubscribe = ledger.subscribe(hear)
+    with synthetic.simulated(run="rush-hour"):
+        work("open")
+        unsubscribe()
+        unsubscribe()
+        work("shut")
+    assert heard == ["open"]
+
+
+def test_a_failing_subscriber_harms_neither_the_work_nor_other_subscribers(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(outcome: Outcome) -> None:
+        raise RuntimeError("no room")
+
+    unsubscribe = ledger.subscribe(fail)
+    try:
+        with ledger.recorded() as outcomes, synthetic.simulated(run="rush-hour"):
+            assert work("open") == "real"
+    finally:
+        unsubscribe()
+    assert len(outcomes) == 1
+    assert "no room" in caplog.text
+
+
+def test_an_outcome_is_an_event_on_the_span_at_hand() -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    with provider.get_tracer("tests").start_as_current_span("work"), synthetic.simulated(run="rush-hour"):
+        work("shut")
+    (span,) = exporter.get_finished_spans()
+    assert [(event.name, dict(event.attributes or {})) for event in span.events] == [
+        (
+            "synthetic.effect",
+            {
+                "synthetic.effect": "shut",
+                "synthetic.action": "skip",
+                "synthetic.target": f"{__name__}:work.<locals>.effective",
+            },
+        )
+    ]
+
+
+METRICS = """
+import json, sys
+import synthetic
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+@synthetic.guard("analytics")
+def track():
+    pass
+
+synthetic.configure(policy={"payment": "refuse"})
+reader = InMemoryMetricReader()
+if sys.argv[1] == "early":
+    metrics.set_meter_provider(MeterProvider([reader]))
+with synthetic.simulated(run="rush-hour"):
+    track()
+    if sys.argv[1] == "late":
+        metrics.set_meter_provider(MeterProvider([reader]))
+    track()
+    track()
+    synthetic.allows("payment")
+track()
+(scope,) = reader.get_metrics_data().resource_metrics[0].scope_metrics
+(metric,) = scope.metrics
+points = [(dict(point.attributes), point.value) for point in metric.data.data_points]
+print(json.dumps([scope.scope.name, metric.name, sorted(points, key=str)]))
+"""
+
+
+@pytest.mark.parametrize(("provider", "tracked"), [("early", 3), ("late", 2)])
+def test_outcomes_are_counted_by_effect_and_action(keys: dict[str, Any], provider: str, tracked: int) -> None:
+    assert json.loads(run_script(METRICS, provider, keys=keys)) == [
+        "synthetic",
+        "synthetic.effects",
+        [
+            [{"effect": "analytics", "action": "skip"}, tracked],
+            [{"effect": "payment", "action": "refuse"}, 1],
+        ],
+    ]
+
+
+# Requests that were not admitted
+
+
+@pytest.fixture
+def service() -> Iterator[str]:
+    def answer(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(work("shut"))
+
+    with uvicorn_server(SyntheticTrafficMiddleware(Starlette(routes=[Route("/", answer)]))) as port:
+        yield f"http://127.0.0.1:{port}/"
+
+
+def test_a_request_that_is_not_admitted_is_an_outcome_with_its_reason(service: str, keys: dict[str, Any]) -> None:
+    with ledger.recorded() as outcomes:
+        requests.get(service)
+        requests.get(service, headers={"baggage": entry(mint(shared_key()))})
+        with synthetic.configured(halt="rush-hour"):
+            requests.get(service, headers={"baggage": entry(mint(keys))})
+        with synthetic.configured(shed=lambda: True):
+            requests.get(service, headers={"baggage": entry(mint(keys))})
+    assert [(o.effect, o.action, o.reason, o.marker and o.marker.run, o.service) for o in outcomes] == [
+        ("admission", "refuse", "bad-signature", None, "rides"),
+        ("admission", "refuse", "halted", "rush-hour", "rides"),
+        ("admission", "refuse", "shed", "rush-hour", "rides"),
+    ]
+
+
+def test_a_refusal_is_logged_at_most_once_a_second_and_reason_with_the_number_held_back(
+    service: str, keys: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    time.sleep(1.05)  # past the line of an earlier test
+    with requests.Session() as session:
+        for _ in range(5):
+            session.get(service, headers={"baggage": entry("forged")})
+            session.get(service, headers={"baggage": entry(mint(keys, claims={"aud": "other"}))})
+        time.sleep(1.05)
+        session.get(service, headers={"baggage": entry("forged")})
+    lines = [record.getMessage() for record in caplog.records if record.name == "synthetic"]
+    assert len(lines) == 3
+    assert "malformed" in lines[0]
+    assert "wrong-environment" in lines[1]
+    assert "malformed" in lines[2]
+    assert "4" in lines[2]

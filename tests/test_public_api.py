@@ -1,0 +1,104 @@
+"""The names that users build on, and that each of them is explained."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from typing import Any
+
+import pytest
+
+import synthetic
+
+NAMES = [
+    "EffectRefused",
+    "Marker",
+    "UnverifiedMarker",
+    "allows",
+    "configure",
+    "configured",
+    "current",
+    "guard",
+    "guard_target",
+    "headers",
+    "instrument",
+    "is_synthetic",
+    "real",
+    "simulated",
+    "uninstrument",
+]
+
+PUBLIC = [
+    "synthetic",
+    "synthetic.asgi",
+    "synthetic.errors",
+    "synthetic.ledger",
+    "synthetic.telemetry",
+    "synthetic.wsgi",
+]
+INTEGRATIONS = ["synthetic_requests", "synthetic_starlette"]
+
+
+def exported() -> list[tuple[str, Any]]:
+    modules = [importlib.import_module(name) for name in PUBLIC + INTEGRATIONS]
+    return [(f"{module.__name__}.{name}", getattr(module, name)) for module in modules for name in module.__all__]
+
+
+def members() -> list[tuple[str, Any]]:
+    """The public methods and properties of the exported classes that are ours."""
+    found = []
+    for path, value in exported():
+        if inspect.isclass(value):
+            own = [(name, member) for cls in value.__mro__ if cls.__module__.startswith("synthetic")
+                   for name, member in vars(cls).items()]  # fmt: skip
+            found += [(f"{path}.{name}", member) for name, member in own if not name.startswith("_")]
+    return [(path, member) for path, member in found if callable(member) or isinstance(member, property)]
+
+
+def test_the_public_names_are_these() -> None:
+    assert synthetic.__all__ == NAMES
+
+
+@pytest.mark.parametrize("module", PUBLIC + INTEGRATIONS)
+def test_each_public_module_lists_its_names_and_has_them(module: str) -> None:
+    found = importlib.import_module(module)
+    assert found.__all__ == sorted(found.__all__, key=lambda name: (not name.isupper(), name.islower(), name))
+    assert [name for name in found.__all__ if not hasattr(found, name)] == []
+    assert found.__doc__
+
+
+@pytest.mark.parametrize(("path", "value"), exported(), ids=[path for path, _ in exported()])
+def test_each_public_name_is_explained(path: str, value: Any) -> None:
+    if inspect.isclass(value) or inspect.isroutine(value):
+        assert inspect.getdoc(value), path
+        assert inspect.getdoc(value) != inspect.getdoc(type(value).__mro__[-1]), path
+
+
+def test_each_public_method_is_explained() -> None:
+    assert members()
+    assert [path for path, member in members() if not inspect.getdoc(member)] == []
+
+
+def test_each_setting_is_explained_in_configure() -> None:
+    documentation = inspect.getdoc(synthetic.configure) or ""
+    parameters = inspect.signature(synthetic.configure).parameters
+    assert [name for name in parameters if f"\n    {name}: " not in documentation] == []
+
+
+def test_the_errors_are_one_tree_that_its_module_draws() -> None:
+    from synthetic import errors
+
+    classes = [getattr(errors, name) for name in errors.__all__]
+    assert all(issubclass(each, errors.SyntheticTrafficError) for each in classes)
+    assert [name for name in errors.__all__ if name not in (errors.__doc__ or "")] == []
+    assert synthetic.EffectRefused is errors.EffectRefused
+    assert synthetic.UnverifiedMarker is errors.UnverifiedMarker
+    assert issubclass(errors.ConfigurationError, ValueError)
+
+
+def test_a_marker_is_compared_and_hashed_by_value_and_cannot_be_changed() -> None:
+    marker = synthetic.Marker("rush-hour", "load", "rider-7", "book")
+    assert marker == synthetic.Marker(run="rush-hour", kind="load", actor="rider-7", scenario="book")
+    assert len({marker, synthetic.Marker("rush-hour", "load", "rider-7", "book")}) == 1
+    with pytest.raises(AttributeError):
+        marker.run = "other"  # type: ignore[misc]

@@ -1,0 +1,132 @@
+"""No token and no key in anything that the library tells: lines, spans, events, reprs, errors."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+import synthetic
+import synthetic.errors
+from synthetic import ledger, telemetry
+from synthetic._config import active
+from synthetic.asgi import SyntheticTrafficMiddleware
+from tests.support.keys import entry, mint, shared_key
+from tests.support.servers import uvicorn_server
+
+
+@pytest.fixture(autouse=True)
+def configured(keys: dict[str, Any]) -> None:
+    synthetic.configure(keys=keys, policy={"never": "refuse"}, service="rides")
+
+
+def work(what: str = "") -> str:
+    return f"did {what}"
+
+
+@pytest.fixture
+def service() -> Iterator[str]:
+    def answer(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(work())
+
+    with uvicorn_server(SyntheticTrafficMiddleware(Starlette(routes=[Route("/", answer)]))) as port:
+        yield f"http://127.0.0.1:{port}/"
+
+
+def test_no_token_and_no_key_in_any_line_span_event_repr_or_error(
+    service: str, keys: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    telemetry.setup(provider)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    told = io.StringIO()
+    tokens = [mint(keys), mint(shared_key()), mint(keys, claims={"aud": "other"}), mint(keys, claims={"run": "a b"})]
+    with ledger.recorded() as outcomes, provider.get_tracer("tests").start_as_current_span("work"):
+        for token in tokens:
+            print(requests.get(service, headers={"baggage": entry(token)}).text, file=told)
+        with synthetic.simulated(run="rush-hour") as marker:
+            tokens.append(synthetic.headers()["baggage"].partition("=")[2])
+            _print_error(told, synthetic.guard("never")(work), "now")
+            print(marker, synthetic.current(), active(), active().keys, file=told)
+            _print_error(told, _call_outside)
+    for span in exporter.get_finished_spans():
+        told.write(span.to_json())
+    told.write(repr(outcomes) + caplog.text)
+    text = told.getvalue()
+    assert "rush-hour" in text
+    assert "bad-signature" in text
+    secret = keys["keys"][0]["k"]
+    assert secret not in text
+    for token in tokens:
+        for segment in token.split(".")[1:]:
+            assert segment not in text
+
+
+def _call_outside() -> None:
+    from synthetic_requests import SyntheticAdapter
+
+    with requests.Session() as session:
+        session.mount("http://", SyntheticAdapter())
+        session.get("http://api.example.com/")
+
+
+def wrong_keys(keys: dict[str, Any]) -> list[str]:
+    """JWKS texts that hold a good secret and cannot be used."""
+    good = keys["keys"][0]
+    wrong = [{"kty": "oct", "kid": "a"}, {**good, "alg": "EdDSA"}, {**good, "kid": None}, good, "text"]
+    return [json.dumps({"keys": [good, other]}) for other in wrong] + [json.dumps(keys)[:-1], json.dumps([keys])]
+
+
+def test_no_key_in_the_message_of_a_configuration_error(keys: dict[str, Any]) -> None:
+    told = io.StringIO()
+    for text in wrong_keys(keys):
+        with pytest.raises(synthetic.errors.ConfigurationError) as raised:
+            synthetic.configure(keys=text)
+        print(raised.value, repr(raised.value), vars(raised.value), raised.value.args, file=told)
+    assert keys["keys"][0]["k"] not in told.getvalue()
+
+
+@pytest.mark.parametrize("source", ["file", "variable"])
+def test_no_key_in_the_local_variables_of_a_configuration_errors_traceback(
+    keys: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    told = io.StringIO()
+    for number, text in enumerate(wrong_keys(keys)):
+        file = tmp_path / f"{number}.jwks"
+        file.write_text(text)
+        monkeypatch.setenv("SYNTHETIC_KEYS", str(file) if source == "file" else text)
+        _print_error(told, synthetic.configure)
+    assert "SYNTHETIC_KEYS" in told.getvalue()
+    assert keys["keys"][0]["k"] not in told.getvalue()
+
+
+def _print_error(told: io.StringIO, call: Any, *args: Any) -> None:
+    """Print an error as tools do that render the local variables of our frames."""
+    with pytest.raises(synthetic.errors.SyntheticTrafficError) as raised:
+        call(*args)
+    error = raised.value
+    print(error, repr(error), error.args, vars(error), file=told)
+    rendered: traceback.TracebackException | None = traceback.TracebackException.from_exception(
+        error, capture_locals=True
+    )
+    while rendered is not None:
+        for frame in rendered.stack:
+            if "tests" not in Path(frame.filename).parts:
+                print(frame.filename, frame.name, frame.locals, file=told)
+        rendered = rendered.__cause__ or (None if rendered.__suppress_context__ else rendered.__context__)

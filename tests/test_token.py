@@ -1,0 +1,295 @@
+"""Tokens: signed, authenticated, remembered within bounds, and forgeries remembered apart."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from base64 import urlsafe_b64decode
+from typing import Any
+
+import jwt
+import pytest
+
+from synthetic._keys import Keys, parse_keys
+from synthetic._marker import Marker
+from synthetic._reason import Reason
+from synthetic._token import (
+    ENTRY_LIMIT,
+    FORGED,
+    VERIFIED,
+    Claims,
+    Memory,
+    authenticate,
+    names_us,
+    sign,
+    unverified_parts,
+)
+from tests.support.keys import eddsa_pair, encoded, mint, shared_key
+
+NOW = 1_800_000_000
+MARKER = Marker("rush-hour", "load", "rider-7", "book")
+
+
+def _keys(jwks: dict[str, Any]) -> Keys:
+    return parse_keys(json.dumps(jwks))
+
+
+def _signed(keys: Keys, marker: Marker = MARKER, now: float = NOW, lifetime: float = 600) -> str:
+    token, _ = sign(keys, marker, issuer="synthetic-traffic", environment="staging", now=now, lifetime=lifetime)
+    return token
+
+
+@pytest.mark.parametrize("marker", [MARKER, Marker("r"), Marker("x" * 64, "test", actor="a")])
+def test_what_is_signed_is_authentic_and_says_the_same(keys: dict[str, Any], marker: Marker) -> None:
+    claims = authenticate(_keys(keys), _signed(_keys(keys), marker))
+    assert isinstance(claims, Claims)
+    assert claims.marker == marker
+    assert (claims.issuer, claims.environment) == ("synthetic-traffic", "staging")
+    assert (claims.issued_at, claims.expires_at) == (NOW, NOW + 600)
+
+
+def test_the_public_half_verifies_what_the_private_half_signed() -> None:
+    pytest.importorskip("cryptography", reason="EdDSA needs the extra eddsa")
+    private, public = eddsa_pair()
+    token = _signed(_keys(private))
+    assert isinstance(authenticate(_keys(public), token), Claims)
+    assert isinstance(authenticate(_keys(private), token), Claims)
+    assert authenticate(_keys(eddsa_pair()[1]), token) is Reason.BAD_SIGNATURE
+
+
+def test_any_jwt_library_reads_our_token(keys: dict[str, Any]) -> None:
+    secret = urlsafe_b64decode(keys["keys"][0]["k"] + "=")
+    token = _signed(_keys(keys))
+    read = jwt.decode(
+        token, secret, algorithms=["HS256"], audience="staging", options={"verify_exp": False, "verify_iat": False}
+    )
+    assert read == {
+        "iss": "synthetic-traffic",
+        "aud": "staging",
+        "iat": NOW,
+        "exp": NOW + 600,
+        "run": "rush-hour",
+        "kind": "load",
+        "sub": "rider-7",
+        "scenario": "book",
+    }
+    assert jwt.get_unverified_header(token) == {"typ": "synthetic+jwt", "alg": "HS256", "kid": "test"}
+
+
+def test_times_are_whole_seconds_and_the_fraction_never_lengthens_a_life(keys: dict[str, Any]) -> None:
+    token, expires_at = sign(_keys(keys), MARKER, issuer="i", environment="e", now=NOW + 0.9, lifetime=10.9)
+    claims = authenticate(_keys(keys), token)
+    assert isinstance(claims, Claims)
+    assert (claims.issued_at, claims.expires_at, expires_at) == (NOW, NOW + 10, NOW + 10)
+
+
+def test_public_keys_cannot_sign() -> None:
+    pytest.importorskip("cryptography", reason="EdDSA needs the extra eddsa")
+    with pytest.raises(LookupError, match="no key of the JWKS can sign"):
+        _signed(_keys(eddsa_pair()[1]))
+
+
+def test_the_longest_names_fit_into_an_entry() -> None:
+    keys = _keys(shared_key(kid="k" * 40))
+    token = _signed(keys, Marker("r" * 64, "simulation", "a" * 64, "s" * 64))
+    assert len(f"synthetic-traffic={token}") <= ENTRY_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("now", "retention", "expected"),
+    [
+        (NOW - 31, 0, Reason.NOT_YET_VALID),
+        (NOW - 30, 0, None),
+        (NOW + 629, 0, None),
+        (NOW + 630, 0, Reason.EXPIRED),
+        (NOW + 630, 60, None),
+        (NOW + 689.9, 60, None),
+        (NOW + 690, 60, Reason.EXPIRED),
+        (NOW - 31, 60, Reason.NOT_YET_VALID),
+    ],
+)
+def test_the_clock_decides_each_time_with_thirty_seconds_of_leeway(
+    keys: dict[str, Any], now: float, retention: float, expected: Reason | None
+) -> None:
+    generation = _keys(keys)
+    token = _signed(generation)
+    for _ in range(2):
+        claims = authenticate(generation, token)
+        assert isinstance(claims, Claims)
+        assert claims.refusal("synthetic-traffic", "staging", now, retention) is expected
+
+
+def test_issuer_and_environment_are_compared_exactly(keys: dict[str, Any]) -> None:
+    claims = authenticate(_keys(keys), _signed(_keys(keys)))
+    assert isinstance(claims, Claims)
+    assert claims.refusal("Synthetic-traffic", "staging", NOW) is Reason.WRONG_ISSUER
+    assert claims.refusal("synthetic-traffic", "staging ", NOW) is Reason.WRONG_ENVIRONMENT
+
+
+def test_a_changed_byte_anywhere_is_never_authentic(keys: dict[str, Any]) -> None:
+    generation = _keys(keys)
+    token = mint(keys)
+    for position in range(len(token)):
+        for byte in ("A", "_", ".", "=", "\xe9"):
+            changed = token[:position] + byte + token[position + 1 :]
+            if changed != token:
+                assert isinstance(authenticate(generation, changed), Reason)
+    assert isinstance(authenticate(generation, token), Claims)
+
+
+def test_every_cut_of_a_token_is_refused(keys: dict[str, Any]) -> None:
+    generation = _keys(keys)
+    token = mint(keys)
+    assert all(isinstance(authenticate(generation, token[:end]), Reason) for end in range(len(token)))
+    assert all(isinstance(authenticate(generation, token[start:]), Reason) for start in range(1, len(token)))
+
+
+def test_no_spelling_of_a_signature_but_the_canonical_one_is_good(keys: dict[str, Any]) -> None:
+    generation = _keys(keys)
+    token = mint(keys)
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    last = alphabet.index(token[-1])
+    assert last % 4 == 0
+    for unused_bits in (1, 2, 3):
+        assert authenticate(generation, token[:-1] + alphabet[last + unused_bits]) is Reason.MALFORMED
+    assert authenticate(generation, token + "=") is Reason.MALFORMED
+    assert authenticate(generation, token + "\n") is Reason.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "header", [{"crit": ["exp"]}, {"crit": []}, {"alg": "none"}, {"alg": "HS384"}, {"alg": ["HS256"]}]
+)
+def test_a_header_that_asks_for_more_is_the_wrong_type(keys: dict[str, Any], header: dict[str, Any]) -> None:
+    _, payload, signature = mint(keys).split(".")
+    head = {"alg": "HS256", "typ": "synthetic+jwt", "kid": "test", **header}
+    assert authenticate(_keys(keys), f"{encoded(json.dumps(head).encode())}.{payload}.{signature}") is Reason.WRONG_TYPE
+
+
+def test_nothing_in_a_token_raises(keys: dict[str, Any]) -> None:
+    generation = _keys(keys)
+    texts = (
+        "",
+        "null",
+        "[" * 400,
+        '{"kid":"test","alg":"HS256","x":' + "[" * 300 + "]" * 300 + "}",
+        "9" * 600,
+        "\xff",
+        '{"kid":{}}',
+    )
+    for head in texts:
+        for payload in ("{}", *texts[:3]):
+            token = ".".join(encoded(part.encode("latin-1")) for part in (head, payload, "x" * 32))
+            assert isinstance(authenticate(generation, token), Reason)
+            assert names_us(token, "synthetic-traffic") is False
+
+
+def test_a_deep_stack_and_a_deep_header_together_raise_nothing(keys: dict[str, Any]) -> None:
+    """An application that is deep in calls itself must not be brought down by a header nested to fit."""
+    generation = _keys(keys)
+    room = sys.getrecursionlimit()
+    tokens = [
+        ".".join(
+            encoded(part)
+            for part in (b'{"alg":"HS256","kid":"test","x":' + b"[" * n + b"]" * n + b"}", b"{}", b"x" * 32)
+        )
+        for n in range(200, 320)
+    ]
+    # The same frames are left to each: what the limit leaves to the check itself is what changes with the header.
+    depth = room - 290
+    seen: set[object] = set()
+
+    def descend(left: int) -> None:
+        if left:
+            return descend(left - 1)
+        seen.update(authenticate(generation, token) for token in tokens)
+
+    authenticate(generation, tokens[0])
+    thread = threading.Thread(target=descend, args=(depth,))
+    thread.start()
+    thread.join()
+    assert seen
+    assert seen <= {Reason.MALFORMED, Reason.BAD_SIGNATURE}
+
+
+def test_a_flood_of_forgeries_evicts_no_good_token(keys: dict[str, Any]) -> None:
+    generation = _keys(keys)
+    good = mint(keys)
+    assert isinstance(authenticate(generation, good), Claims)
+    head, payload, _ = good.split(".")
+    for number in range(FORGED * 3):
+        forged = f"{head}.{payload}.{encoded(number.to_bytes(32, 'big'))}"
+        assert authenticate(generation, forged) is Reason.BAD_SIGNATURE
+    assert len(generation.forged) == FORGED
+    assert list(generation.verified._items) == [good]
+
+
+def test_what_is_remembered_of_a_forgery_is_not_the_forgery(keys: dict[str, Any]) -> None:
+    generation = _keys(keys)
+    head, payload, _ = mint(keys).split(".")
+    authenticate(generation, f"{head}.{payload}.{encoded(b'x' * 32)}")
+    (remembered,) = generation.forged._items
+    assert len(remembered) == 16
+
+
+@pytest.mark.parametrize(
+    "bad", [{"claims": {"kind": "joy"}}, {"headers": {"typ": "JWT"}}, {"headers": {"kid": "later"}}]
+)
+def test_nothing_but_a_bad_signature_is_remembered_as_refused(keys: dict[str, Any], bad: dict[str, Any]) -> None:
+    generation = _keys(keys)
+    assert isinstance(authenticate(generation, mint(keys, **bad)), Reason)
+    assert len(generation.forged) == len(generation.verified) == 0
+
+
+def test_what_one_generation_of_keys_remembers_the_next_does_not_inherit(keys: dict[str, Any]) -> None:
+    token = mint(keys)
+    assert isinstance(authenticate(_keys(keys), token), Claims)
+    assert authenticate(_keys(shared_key("new")), token) is Reason.UNKNOWN_KEY
+    assert authenticate(_keys(shared_key("test")), token) is Reason.BAD_SIGNATURE
+    assert isinstance(authenticate(_keys(keys), token), Claims)
+
+
+def test_a_generation_remembers_a_bounded_number_of_good_tokens(keys: dict[str, Any]) -> None:
+    assert _keys(keys).verified.limit == VERIFIED == 16_384
+    memory = Memory[int, str](3)
+    for number in (1, 2, 3, 2, 4):
+        memory.remember(number, str(number))
+    assert [memory.get(number) for number in (1, 2, 3, 4)] == [None, "2", "3", "4"]
+    assert len(memory) == 3
+
+
+def test_a_memory_keeps_its_bound_under_many_threads() -> None:
+    memory = Memory[int, int](100)
+    seen: list[int] = []
+
+    def fill(start: int) -> None:
+        for number in range(start, start + 3_000):
+            memory.remember(number, number)
+            seen.append(len(memory))
+            assert memory.get(number) in (number, None)
+
+    threads = [threading.Thread(target=fill, args=(start,)) for start in (0, 2_000, 4_000, 100_000)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(seen) == 12_000
+    assert max(seen) <= 101  # the one that a writer has just added
+    assert len(memory) == 100
+
+
+def test_a_token_names_us_by_type_and_issuer_even_if_it_is_cut(keys: dict[str, Any]) -> None:
+    token = mint(keys)
+    head, payload, _ = token.split(".")
+    assert names_us(token, "synthetic-traffic")
+    assert names_us(f"{head}.{payload}", "synthetic-traffic")
+    assert names_us(f"{head}.{payload[:-10]}", "synthetic-traffic")
+    assert names_us(f'"{token}"', "synthetic-traffic")
+    assert not names_us(token, "acme")
+    assert not names_us(mint(keys, headers={"typ": "JWT"}), "synthetic-traffic")
+    assert not names_us("true", "synthetic-traffic")
+
+
+def test_the_parts_of_a_value_that_is_no_token_are_absent() -> None:
+    assert unverified_parts("junk") == (None, None)
+    assert unverified_parts(f"{encoded(b'{}')}.!!.x") == ({}, None)

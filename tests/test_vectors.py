@@ -1,0 +1,74 @@
+"""The test vectors for other languages hold for this library too."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+import synthetic
+from synthetic import _config
+from synthetic._admission import Entrance, admit
+from synthetic._reason import Reason
+from tests.support.make_vectors import PATH, document
+
+pytest.importorskip("cryptography", reason="the vectors hold an EdDSA key, which needs the extra eddsa")
+
+VECTORS: dict[str, Any] = json.loads(PATH.read_text(encoding="ascii"))
+CASES: list[dict[str, Any]] = VECTORS["cases"]
+
+
+def _settings(case: dict[str, Any]) -> dict[str, Any]:
+    given = {**VECTORS["defaults"], **case["settings"]}
+    ready, shed = given["ready"], given["shed"]
+    return {
+        **given,
+        "keys": VECTORS["service_keys"] if given["keys"] else None,
+        "ready": lambda: ready,
+        "shed": lambda: shed,
+        "clock": lambda: case["now"],
+    }
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["name"].replace(" ", "-") for case in CASES])
+def test_every_vector_holds(case: dict[str, Any]) -> None:
+    with synthetic.configured(**_settings(case)):
+        for _ in range(2):  # the second time from what was remembered
+            verdict, reason, forward = admit(case["headers"], Entrance(), _config.active())
+            marker = None if verdict is None else verdict.marker
+            assert _kind(verdict, reason) == case["verdict"]
+            assert (reason.value if reason else None) == case["reason"]
+            assert (_facts(marker) if marker else None) == case["marker"]
+            handed_on = case["headers"] if forward is None and verdict is not None else forward
+            assert (None if handed_on is None else list(handed_on)) == case["forward"]
+
+
+def _kind(verdict: Any, reason: Reason | None) -> str:
+    if verdict is None:
+        assert reason is not None
+        return "later" if reason.is_later else "refused"
+    return "real" if verdict.marker is None else "simulated"
+
+
+def _facts(marker: synthetic.Marker) -> dict[str, str | None]:
+    return {"run": marker.run, "kind": marker.kind, "actor": marker.actor, "scenario": marker.scenario}
+
+
+def test_the_file_is_what_its_generator_writes() -> None:
+    assert PATH.read_bytes() == document().encode("ascii")
+
+
+def test_every_reason_has_a_vector() -> None:
+    assert {case["reason"] for case in CASES} - {None} == {reason.value for reason in Reason}
+
+
+def test_no_two_vectors_have_one_name() -> None:
+    assert [name for name, times in Counter(case["name"] for case in CASES).items() if times > 1] == []
+
+
+def test_every_field_of_a_vector_is_described() -> None:
+    described = {name.removeprefix("cases[].") for name in VECTORS["fields"] if name.startswith("cases[].")}
+    assert {name for case in CASES for name in case} - {"name"} == described
+    assert {name for case in CASES for name in case["settings"]} <= VECTORS["defaults"].keys()

@@ -1,0 +1,229 @@
+"""Whatever the server does with a WSGI response, nothing is left behind: alone and beside OpenTelemetry's middleware.
+
+Servers may close a response on another thread, never iterate it, or drop it. The middleware is called here as a server
+would call it, on a worker whose context is otherwise empty.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import gc
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+from wsgiref.util import setup_testing_defaults
+
+import pytest
+from opentelemetry import baggage, context, trace
+from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware
+from opentelemetry.sdk.trace import TracerProvider
+
+import synthetic
+from synthetic.wsgi import SyntheticTrafficMiddleware
+from tests.support.keys import entry, mint
+from tests.support.reporting import has_explicit_verdict
+
+Keys = dict[str, Any]
+PROVIDER = TracerProvider()
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+class App:
+    """A response of two steps; ``seen`` are the runs in force at each step, and at the end."""
+
+    def __init__(self) -> None:
+        self.seen: list[str | None] = []
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        try:
+            for _ in range(2):
+                self.note()
+                yield b"step"
+        finally:
+            self.note()
+
+    def note(self) -> None:
+        assert has_explicit_verdict()
+        marker = synthetic.current()
+        self.seen.append(marker and marker.run)
+
+
+def otel(app: Any) -> Any:
+    return OpenTelemetryMiddleware(app, tracer_provider=PROVIDER)
+
+
+ORDERS: dict[str, Callable[[Any], Any]] = {
+    "ours alone": SyntheticTrafficMiddleware,
+    "ours, OpenTelemetry": lambda app: SyntheticTrafficMiddleware(otel(app)),
+    "OpenTelemetry, ours": lambda app: otel(SyntheticTrafficMiddleware(app)),
+    "ours, OpenTelemetry, ours": lambda app: SyntheticTrafficMiddleware(otel(SyntheticTrafficMiddleware(app))),
+}
+
+
+def elsewhere(work: Callable[[], object]) -> None:
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+
+def closed_on_another_thread(body: Any) -> None:
+    next(iter(body))
+    elsewhere(body.close)
+
+
+def never_iterated(body: Any) -> None:
+    body.close()
+
+
+def iterated_on_another_thread(body: Any) -> None:
+    elsewhere(lambda: list(body))
+    body.close()
+
+
+def each_step_on_another_thread(body: Any) -> None:
+    steps = iter(body)
+    for _ in range(2):
+        elsewhere(lambda: next(steps))
+    elsewhere(body.close)
+
+
+def dropped(body: Any) -> None:
+    next(iter(body))
+
+
+def served_in_full(body: Any) -> None:
+    assert list(body) == [b"step", b"step"]
+    body.close()
+
+
+ENDINGS = [
+    served_in_full,
+    closed_on_another_thread,
+    never_iterated,
+    iterated_on_another_thread,
+    each_step_on_another_thread,
+    dropped,
+]
+
+
+def request(app: Any, end: Callable[[Any], None], header: str | None = None) -> None:
+    environ: dict[str, Any] = {"HTTP_BAGGAGE": header, "HTTP_TRACEPARENT": TRACE} if header else {}
+    setup_testing_defaults(environ)
+    end(app(environ, lambda *_: lambda _: None))
+    gc.collect()
+
+
+def detach_errors(caplog: pytest.LogCaptureFixture) -> int:
+    return sum("Failed to detach" in record.getMessage() for record in caplog.records)
+
+
+def left_on_the_worker() -> tuple[bool, bool]:
+    return synthetic.is_synthetic(), "synthetic-traffic" in baggage.get_all()
+
+
+@pytest.mark.parametrize("end", ENDINGS)
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_next_request_on_the_worker_is_real_however_the_last_response_ended(
+    order: str, end: Callable[[Any], None], keys: Keys
+) -> None:
+    synthetic.configure(keys=keys)
+    marked, real = App(), App()
+
+    def worker() -> None:
+        request(ORDERS[order](marked), end, entry(mint(keys, claims={"run": "peak"})))
+        request(ORDERS[order](real), served_in_full)
+
+    contextvars.Context().run(worker)
+    assert set(marked.seen) <= {"peak"}
+    assert real.seen == [None] * 3
+    assert bool(marked.seen) == (end is not never_iterated)
+
+
+@pytest.mark.parametrize("end", ENDINGS)
+@pytest.mark.parametrize("order", ["ours alone", "ours, OpenTelemetry", "ours, OpenTelemetry, ours"])
+def test_outermost_it_leaves_nothing_on_the_worker_and_no_context_fails_to_detach(
+    order: str, end: Callable[[Any], None], keys: Keys, caplog: pytest.LogCaptureFixture
+) -> None:
+    synthetic.configure(keys=keys)
+
+    def worker() -> tuple[bool, bool]:
+        request(ORDERS[order](App()), end, entry(mint(keys)))
+        assert not trace.get_current_span().get_span_context().is_valid
+        return left_on_the_worker()
+
+    assert contextvars.Context().run(worker) == (False, False)
+    assert detach_errors(caplog) == 0
+
+
+@pytest.mark.parametrize("end", ENDINGS)
+def test_inside_opentelemetry_no_more_contexts_fail_to_detach_than_without_it(
+    end: Callable[[Any], None], keys: Keys, caplog: pytest.LogCaptureFixture
+) -> None:
+    synthetic.configure(keys=keys)
+    counted = []
+    for app in (otel(_plain), otel(SyntheticTrafficMiddleware(_plain))):
+        caplog.clear()
+        contextvars.Context().run(request, app, end, entry(mint(keys)))
+        counted.append(detach_errors(caplog))
+    assert counted[1] <= counted[0]
+
+
+def _plain(environ: Any, start_response: Any) -> Iterator[bytes]:
+    start_response("200 OK", [])
+    yield b"step"
+    yield b"step"
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_a_list_is_handed_to_the_server_as_it_is(keys: Keys, header: bool) -> None:
+    synthetic.configure(keys=keys)
+    body = [b"a", b"b"]
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return body
+
+    found: list[Any] = []
+    request(SyntheticTrafficMiddleware(app), found.append, entry(mint(keys)) if header else None)
+    assert found[0] is body
+
+
+@pytest.mark.parametrize("header", [True, False])
+@pytest.mark.parametrize("end", [served_in_full, never_iterated])
+def test_called_on_the_same_thread_it_leaves_the_caller_as_it_was(
+    keys: Keys, header: bool, end: Callable[[Any], None]
+) -> None:
+    synthetic.configure(keys=keys)
+    app = App()
+    with synthetic.simulated(run="caller") as marker:
+        before = context.get_current()
+        request(SyntheticTrafficMiddleware(app), end, entry(mint(keys, claims={"run": "peak"})) if header else None)
+        assert (synthetic.current(), context.get_current()) == (marker, before)
+    assert set(app.seen) <= {"peak" if header else None}
+    assert (synthetic.is_synthetic(), has_explicit_verdict()) == (False, False)
+
+
+def test_a_response_that_fails_while_it_is_iterated_leaves_nothing_behind(keys: Keys) -> None:
+    synthetic.configure(keys=keys)
+
+    def failing(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        yield b"step"
+        raise RuntimeError("broken")
+
+    def worker() -> tuple[bool, bool]:
+        with pytest.raises(RuntimeError, match="broken"):
+            request(SyntheticTrafficMiddleware(otel(failing)), list, entry(mint(keys)))
+        return left_on_the_worker()
+
+    assert contextvars.Context().run(worker) == (False, False)
+
+
+def test_nothing_is_logged_for_requests_that_are_in_order(keys: Keys, caplog: pytest.LogCaptureFixture) -> None:
+    synthetic.configure(keys=keys)
+    app = SyntheticTrafficMiddleware(otel(App()))
+    for number in range(10):
+        request(app, served_in_full, entry(mint(keys)) if number % 2 else None)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

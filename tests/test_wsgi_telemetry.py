@@ -1,0 +1,102 @@
+"""The WSGI middleware beside OpenTelemetry's, inside and outside of it, on a real server."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware
+from opentelemetry.sdk.trace import TracerProvider
+
+import synthetic
+from synthetic.wsgi import SyntheticTrafficMiddleware as Ours
+from tests.support.entrances import wsgi_entrances
+from tests.support.keys import entry, mint
+from tests.support.markers import STRANGERS, baggage, forged
+from tests.support.reporting_wsgi import application
+from tests.support.servers import waitress_server, wsgiref_server
+from tests.support.wire import Connection, get
+
+Keys = dict[str, Any]
+PROVIDER = TracerProvider()
+TRACE = ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+
+
+def otel(app: Any) -> Any:
+    return OpenTelemetryMiddleware(app, tracer_provider=PROVIDER)
+
+
+def spanned(app: Any) -> Any:
+    def within(environ: Any, start_response: Any) -> Any:
+        with PROVIDER.get_tracer("outer").start_as_current_span("outer"):
+            return list(app(environ, start_response))
+
+    return within
+
+
+ARRANGEMENTS = {
+    "ours": Ours(application),
+    "ours-otel": Ours(otel(application)),
+    "otel-ours": otel(Ours(application)),
+    "ours-otel-ours": Ours(otel(Ours(application))),
+    "span-ours-otel": spanned(Ours(otel(application))),
+    "ours-span-otel": Ours(spanned(otel(application))),
+}
+
+
+@pytest.fixture(scope="module", params=[wsgiref_server, waitress_server])
+def port(request: pytest.FixtureRequest) -> Iterator[int]:
+    with request.param(wsgi_entrances(ARRANGEMENTS)) as port:
+        yield port
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    yield
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def check_real(seen: Any) -> None:
+    assert (seen["simulated"], seen["explicit"], seen["headers"]) == (False, True, {})
+    assert "synthetic-traffic" not in seen["otel"]
+    assert "synthetic-traffic" not in (seen["injected"] or "")
+
+
+@pytest.mark.parametrize("name", ARRANGEMENTS)
+def test_a_good_marker_is_seen_and_sent_on(port: int, name: str, keys: Keys) -> None:
+    synthetic.configure(keys=keys)
+    token = mint(keys)
+    for headers in (baggage(f"user=7,{entry(token)}"), baggage("user=7", entry(token))):
+        for seen in get(port, f"/{name}/stream", [*headers, TRACE]).lines():
+            assert (seen["simulated"], seen["explicit"]) == (True, True)
+            assert seen["otel"]["synthetic-traffic"] == token
+            assert seen["injected"].split(",")[0] == entry(token)
+
+
+@pytest.mark.parametrize("name", ARRANGEMENTS)
+def test_a_forged_marker_is_refused(port: int, name: str, keys: Keys) -> None:
+    synthetic.configure(keys=keys)
+    assert get(port, f"/{name}/echo", [*forged(keys), TRACE]).json()["reason"] == "bad-signature"
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+@pytest.mark.parametrize("name", ARRANGEMENTS)
+def test_a_stripped_entry_does_not_come_back(port: int, name: str, keys: Keys, stranger: str) -> None:
+    synthetic.configure(keys=keys, on_unverified="strip")
+    seen = get(port, f"/{name}/echo", [*baggage(f"user=7,{stranger}"), TRACE]).json()
+    check_real(seen)
+    assert seen["baggage"] == ["user=7"]
+    if "otel" in name and "span" not in name:  # with a span around it, OpenTelemetry reads no headers
+        assert seen["otel"] == {"user": "7"}
+
+
+@pytest.mark.parametrize("name", ARRANGEMENTS)
+def test_real_and_marked_requests_in_turn_have_each_their_own_verdict(port: int, name: str, keys: Keys) -> None:
+    synthetic.configure(keys=keys)
+    with Connection(port) as connection:
+        for number in range(6):
+            headers = baggage(entry(mint(keys))) if number % 2 else []
+            assert connection.request(f"/{name}/echo", [*headers, TRACE]).json()["simulated"] is bool(number % 2)
+        check_real(connection.request(f"/{name}/echo").json())
