@@ -7,21 +7,19 @@ than the ``if`` one would write. A coroutine function, generator or asynchronous
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import functools
 import inspect
 import logging
-import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import _AsyncGeneratorContextManager, _GeneratorContextManager  # pyright: ignore[reportPrivateUsage]
 from enum import Enum
-from types import FrameType
-from typing import Any, Final, Literal, NamedTuple, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import Any, Final, NamedTuple, ParamSpec, Protocol, TypeVar, cast, overload
 
 import wrapt
 
 from synthetic._decision import decide
+from synthetic._kinds import VISIBLE_KINDS, Kind, awaitable, excludes_none, kind_of, skipped
 from synthetic._marker import Marker
 from synthetic._policy import Action
 from synthetic._verdict import REAL, VERDICT, current, is_synthetic
@@ -121,7 +119,7 @@ def _decorated(function: Any, terms: Terms) -> Any:
         what = f"the class {function.__name__}" if inspect.isclass(function) else repr(function)
         raise TypeError(f"guard({terms.effect!r}) is for functions and methods; {what} is neither. Guard its methods.")
     site = _Site(function, terms)
-    return _Proxy(function, site.decided, is_synthetic) if site.kind in _VISIBLE_KINDS else _closure(function, site)
+    return _Proxy(function, site.decided, is_synthetic) if site.kind in VISIBLE_KINDS else _closure(function, site)
 
 
 def _closure(function: Callable[..., Any], site: _Site) -> Callable[..., Any]:
@@ -172,10 +170,6 @@ class _Proxy(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         return self
 
 
-Kind = Literal["function", "coroutine", "generator", "async generator", "context manager", "async context manager"]
-_VISIBLE_KINDS: Final = ("coroutine", "generator", "async generator")
-
-
 class _Site:
     """One guarded callable: what it is, what its effect is, and what stands in for it."""
 
@@ -183,7 +177,7 @@ class _Site:
 
     def __init__(self, function: Any, terms: Terms) -> None:
         self.terms = terms
-        self.kind = _kind_of(function)
+        self.kind: Kind = kind_of(function)
         self.target = _name_of(function)
         self._has_warned = False
 
@@ -208,25 +202,17 @@ class _Site:
     def _substituted(self, instead: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         # A bound method's instance comes apart from its arguments; the substitute takes the same ones.
         result = instead(*args, **kwargs) if instance is None else instead(instance, *args, **kwargs)
-        return _awaitable(result) if self.kind == "coroutine" and not inspect.isawaitable(result) else result
+        return awaitable(result) if self.kind == "coroutine" and not inspect.isawaitable(result) else result
 
     def _skipped(self, function: Any, returns: Any) -> Any:
         value = None if returns is UNSET else returns
-        if self.kind in ("function", "coroutine"):
-            if returns is UNSET:
-                self._warn_once(function)
-            return value if self.kind == "function" else _awaitable(value)
-        if self.kind == "context manager":
-            return contextlib.contextmanager(_once)(value)
-        if self.kind == "async context manager":
-            return contextlib.asynccontextmanager(_async_once)(value)
-        if self.kind == "generator":
-            return _once(value) if _is_for_context_manager() else _nothing()
-        return _async_once(value) if _is_for_context_manager() else _async_nothing()
+        if returns is UNSET and self.kind in ("function", "coroutine"):
+            self._warn_once(function)
+        return skipped(self.kind, value)
 
     def _warn_once(self, function: Any) -> None:
         is_first, self._has_warned = not self._has_warned, True
-        if is_first and _excludes_none(function):
+        if is_first and excludes_none(function):
             _log.warning(
                 "%s was skipped for simulated work and returned None, which its annotation excludes; "
                 "give the guard returns= or instead=",
@@ -238,73 +224,3 @@ def _name_of(function: Any) -> str:
     module = getattr(function, "__module__", None) or "builtins"
     name = getattr(function, "__qualname__", None) or type(function).__qualname__
     return f"{module}:{name}"
-
-
-async def _awaitable(value: Any) -> Any:
-    return value
-
-
-def _nothing() -> Iterator[Any]:
-    return
-    yield
-
-
-async def _async_nothing() -> AsyncGenerator[Any, None]:
-    return
-    yield
-
-
-def _once(value: Any) -> Generator[Any, None, None]:
-    yield value
-
-
-async def _async_once(value: Any) -> AsyncGenerator[Any, None]:
-    yield value
-
-
-# contextlib makes every context manager of one function from one piece of code, and enters them from another.
-_CONTEXT_MANAGER: Final = cast("Any", contextlib.contextmanager(_once)).__code__
-_ASYNC_CONTEXT_MANAGER: Final = cast("Any", contextlib.asynccontextmanager(_async_once)).__code__
-_MADE_INTO_MANAGER: Final = cast("Any", _GeneratorContextManager).__init__.__code__
-_MADE_INTO_ASYNC_MANAGER: Final = cast("Any", _AsyncGeneratorContextManager).__init__.__code__
-
-
-def _kind_of(function: Any) -> Kind:
-    code = getattr(function, "__code__", None)
-    if code is _CONTEXT_MANAGER:
-        return "context manager"
-    if code is _ASYNC_CONTEXT_MANAGER:
-        return "async context manager"
-    for candidate in (function, getattr(function, "__call__", None)):  # noqa: B004 - the kind of a callable object
-        if inspect.iscoroutinefunction(candidate):
-            return "coroutine"
-        if inspect.isasyncgenfunction(candidate):
-            return "async generator"
-        if inspect.isgeneratorfunction(candidate):
-            return "generator"
-    return "function"
-
-
-def _is_for_context_manager() -> bool:
-    """Whether the call that is being decided comes from ``contextlib``, which wants exactly one value.
-
-    The frames between are this one, those of guards (several may be nested), and wrapt's where it has no C extension.
-    """
-    frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("wrapt", "synthetic"):
-        frame = frame.f_back
-    return frame is not None and frame.f_code in (_MADE_INTO_MANAGER, _MADE_INTO_ASYNC_MANAGER)
-
-
-def _excludes_none(function: Any) -> bool:
-    """Whether the annotation of the result is there and leaves no room for None."""
-    import types
-    import typing
-
-    try:
-        annotated = typing.get_type_hints(function).get("return", Any)
-    except Exception:  # an annotation that cannot be evaluated says nothing
-        return False
-    if typing.get_origin(annotated) in (typing.Union, types.UnionType):
-        return type(None) not in typing.get_args(annotated)
-    return annotated not in (Any, None, type(None), object) and not isinstance(annotated, TypeVar)

@@ -28,6 +28,8 @@ SERVER = "contract/server.py"
 CLIENT = "contract/client.py"
 HOSTS = "contract/client_hosts.py"
 
+CARRIED = "test_verdict_carried.py"
+
 COVERED: dict[str, list[tuple[str, str]]] = {
     # The mark is lost: simulated work runs as real.
     "start-up and shutdown race": [
@@ -57,9 +59,9 @@ COVERED: dict[str, list[tuple[str, str]]] = {
         (HERE, "test_an_effect_nobody_listed_does_not_fall_through"),
     ],
     "thread pools, executors, process pools, background tasks of a sync route": [
-        ("test_verdict_carried.py", "test_what_carries_contextvars_carries_the_verdict"),
-        ("test_verdict_carried.py", "test_thread_instrumentation_carries_the_verdict"),
-        ("test_verdict_carried.py", "test_headers_carry_the_marker_into_a_spawned_process"),
+        (CARRIED, "test_what_carries_contextvars_carries_the_verdict"),
+        (CARRIED, "test_thread_instrumentation_carries_the_verdict"),
+        (CARRIED, "test_headers_carry_the_marker_into_a_spawned_process"),
         ("integrations/test_starlette.py", "test_a_background_task_in_the_thread_pool_sees_the_verdict"),
         ("guards/test_routes.py", "test_background_tasks_of_a_simulated_request_are_guarded"),
     ],
@@ -99,7 +101,7 @@ COVERED: dict[str, list[tuple[str, str]]] = {
     ],
     "a heartbeat is marked because it runs on a marked thread": [
         (HERE, "test_a_heartbeat_on_a_marked_thread_is_real"),
-        ("test_verdict_carried.py", "test_a_worker_that_is_started_as_real_stays_real"),
+        (CARRIED, "test_a_worker_that_is_started_as_real_stays_real"),
     ],
     "a response for a simulated user is cached and a real one reads it": [
         (ASGI, "test_a_response_computed_for_a_simulated_user_is_kept_by_no_shared_cache"),
