@@ -7,7 +7,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+from opentelemetry import baggage as otel_baggage
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware, asgi_getter
 from opentelemetry.sdk.trace import TracerProvider
 
 import synthetic
@@ -41,6 +42,17 @@ SPELLINGS = [
 """Each found by OpenTelemetry 1.45 under our key, none as we write it."""
 
 
+def reads_stray_bytes() -> bool:
+    """Whether this OpenTelemetry can read a header that is not UTF-8 (for older ones it is an error)."""
+    try:
+        return bool(asgi_getter.get({"headers": [(b"baggage", b"b=\xff")]}, "baggage"))
+    except UnicodeDecodeError:
+        return False
+
+
+READABLE = [spelling for spelling in SPELLINGS if spelling.isascii() or reads_stray_bytes()]
+
+
 @pytest.fixture(scope="module", params=["h11", "httptools"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     def otel(app: Any) -> Any:
@@ -57,8 +69,6 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 async def without_asking(scope: Any, receive: Any, send: Any) -> None:
     """An application that is not protected: says whether OpenTelemetry found our entry."""
-    from opentelemetry import baggage as otel_baggage
-
     body = str(otel_baggage.get_baggage("synthetic-traffic")).encode()
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body})
@@ -68,14 +78,14 @@ async def without_asking(scope: Any, receive: Any, send: Any) -> None:
 def test_an_odd_spelling_that_opentelemetry_understands_is_refused(server: Server, keys: Keys, spelling: str) -> None:
     synthetic.configure(keys=keys)
     headers = baggage("user=7," + spelling.replace("TOKEN", mint(keys)))
-    for entrance in ("plain", "inside"):
+    for entrance in ("plain", "inside") if spelling in READABLE else ("plain",):
         id_ = uuid4().hex
         response = get(server.port, f"/{entrance}/echo", [*headers, ("x-id", id_)])
         assert (response.status, response.json()["reason"]) == (403, "malformed")
         assert server.journal(id_) == {}
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("spelling", READABLE)
 def test_an_odd_spelling_of_a_stranger_is_gone_where_strangers_are_stripped(
     server: Server, keys: Keys, spelling: str
 ) -> None:

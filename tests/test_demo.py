@@ -43,6 +43,8 @@ def start(tmp_path: Path, *arguments: str, program: Path = RIDES, **variables: s
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
+        # Whoever runs the tests in the background ignores the signal, and a child inherits that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
     )
 
 

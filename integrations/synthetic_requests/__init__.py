@@ -16,6 +16,7 @@ import wrapt
 from requests.adapters import BaseAdapter, HTTPAdapter
 
 from synthetic._egress import depart
+from synthetic._instrument import Integration
 from synthetic.errors import ExternalCallRefused
 
 __all__ = ["ExternalRequestRefused", "SyntheticAdapter", "instrument", "integration", "uninstrument"]
@@ -39,7 +40,7 @@ class SyntheticAdapter(BaseAdapter):
 
     def __init__(self, adapter: BaseAdapter | None = None) -> None:
         super().__init__()
-        self.adapter = HTTPAdapter() if adapter is None else adapter
+        self.adapter: BaseAdapter = HTTPAdapter() if adapter is None else adapter
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """Send one request, with the marker if it is simulated. Raises ExternalRequestRefused."""
@@ -124,7 +125,7 @@ class _Integration:
         return get_adapter
 
 
-integration = _Integration()
+integration: Integration = _Integration()
 """The entry point ``requests``."""
 
 

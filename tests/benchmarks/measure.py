@@ -25,8 +25,8 @@ class Effort:
     slices: int
 
 
-FULL = Effort(rounds=600, processes=41, slices=160)
-QUICK = Effort(rounds=60, processes=15, slices=24)
+FULL = Effort(rounds=600, processes=41, slices=400)
+QUICK = Effort(rounds=60, processes=15, slices=80)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""A Starlette application on uvicorn, with the middleware and without it, in a process of its own.
+"""A Starlette application on uvicorn, without the middleware and with it, in a process of its own.
 
-Both are served by one process, on a port each: two processes of the same program differ in speed by more than the
+One process serves them all, on a port each: two processes of the same program differ in speed by more than the
 middleware costs. Prints the ports, and serves until its standard input ends.
 """
 
@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import uvicorn
@@ -24,6 +25,7 @@ from starlette.routing import Route
 
 import synthetic
 import synthetic_starlette
+from synthetic.asgi import SyntheticTrafficMiddleware
 
 
 async def ride(request: Request) -> JSONResponse:
@@ -36,23 +38,24 @@ async def busy(request: Request) -> JSONResponse:
     return JSONResponse({"seconds": time.process_time()})
 
 
-def application(*, is_marked: bool) -> Starlette:
-    app = Starlette(routes=[Route("/rides/{number:int}", ride), Route("/busy", busy)])
-    if is_marked:
-        synthetic_starlette.install(app)
-    return app
+def applications() -> Iterator[Starlette]:
+    """The same application without the middleware, with it, and with all that ``install`` adds."""
+    bare, marked, installed = (
+        Starlette(routes=[Route("/rides/{number:int}", ride), Route("/busy", busy)]) for _ in range(3)
+    )
+    marked.add_middleware(SyntheticTrafficMiddleware)
+    synthetic_starlette.install(installed)
+    yield from (bare, marked, installed)
 
 
 async def serve() -> None:
-    """Serve both applications in one event loop."""
+    """Serve all of them in one event loop."""
     servers: list[Any] = []
-    for is_marked in (False, True):
+    for application in applications():
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))
         listening.listen()
-        config = uvicorn.Config(
-            application(is_marked=is_marked), http="httptools", access_log=False, log_level="warning"
-        )
+        config = uvicorn.Config(application, http="httptools", access_log=False, log_level="warning")
         servers.append(uvicorn.Server(config).serve(sockets=[listening]))
         print(listening.getsockname()[1], flush=True)
     await asyncio.gather(*servers)

@@ -10,6 +10,7 @@ from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.instrumentation.starlette import StarletteInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.util.http import ExcludeList
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -76,7 +77,7 @@ ARRANGEMENTS: dict[str, Arrangement] = {
     "ours, OpenTelemetry": lambda: Ours(otel(starlette_app())),
     "OpenTelemetry, ours": lambda: otel(Ours(starlette_app())),
     "ours, OpenTelemetry, ours": lambda: Ours(otel(Ours(starlette_app()))),
-    "OpenTelemetry that excludes all, ours": lambda: otel(Ours(starlette_app()), excluded_urls=".*"),
+    "OpenTelemetry that excludes all, ours": lambda: otel(Ours(starlette_app()), excluded_urls=ExcludeList([".*"])),
     "span, ours, OpenTelemetry": lambda: spanned(Ours(otel(starlette_app()))),
     "ours, span, OpenTelemetry": lambda: Ours(spanned(otel(starlette_app()))),
     "Starlette's instrumentor, then add_middleware": lambda: with_ours(
