@@ -35,6 +35,9 @@ class Found(NamedTuple):
     foreign: tuple[str, ...] = ()
     is_clean: bool = True
 
+    def __repr__(self) -> str:
+        return f"<found {len(self.values)} entries of ours, {len(self.odd)} odd ones>"  # never what they hold
+
     @property
     def is_empty(self) -> bool:
         """True where nothing of ours was found."""

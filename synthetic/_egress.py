@@ -25,9 +25,9 @@ __all__ = ["EXTERNAL_CALL", "Departure", "depart"]
 EXTERNAL_CALL: Final = "external-call"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Departure:
-    """How a call may leave: with ``header`` as its ``baggage`` header (None: without one)."""
+    """How a call may leave: with ``header`` as its ``baggage`` header (None: without one). Its repr tells neither."""
 
     header: str | None
     otel: context.Context | None = None

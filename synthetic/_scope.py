@@ -140,6 +140,9 @@ class _Signed(NamedTuple):
     keys: Keys
     config: Configuration
 
+    def __repr__(self) -> str:
+        return f"<token to renew at {self.renew_at:.0f}>"
+
 
 def _signed_token(marker: Marker, config: Configuration, keys: Keys) -> _Signed:
     """The token of this process for a marker: all work of one actor shares it, and so what others verified."""

@@ -36,9 +36,12 @@ _FLAGS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Raw:
-    """A setting's value as it was given, where it came from, and the folder that a relative path in it starts at."""
+    """A setting's value as it was given, where it came from, and the folder that a relative path in it starts at.
+
+    Its repr has no value, which may be a key.
+    """
 
     value: Any
     source: str

@@ -23,10 +23,16 @@ from starlette.routing import Route
 import synthetic
 import synthetic.errors
 from synthetic import ledger, telemetry
+from synthetic._baggage import find
 from synthetic._config import active
+from synthetic._egress import depart
+from synthetic._settings import Raw
+from synthetic._verdict import current_verdict
 from synthetic.asgi import SyntheticTrafficMiddleware
 from tests.support.keys import entry, mint, shared_key
 from tests.support.servers import uvicorn_server
+
+KEY = "synthetic-traffic"
 
 
 @pytest.fixture(autouse=True)
@@ -130,3 +136,14 @@ def _print_error(told: io.StringIO, call: Any, *args: Any) -> None:
             if "tests" not in Path(frame.filename).parts:
                 print(frame.filename, frame.name, frame.locals, file=told)
         rendered = rendered.__cause__ or (None if rendered.__suppress_context__ else rendered.__context__)
+
+
+def test_what_holds_a_token_or_a_key_inside_does_not_show_it(keys: dict[str, Any]) -> None:
+    with synthetic.simulated(run="rush-hour"):
+        token = synthetic.headers()["baggage"].partition("=")[2]
+        verdict = current_verdict()
+        shown = repr([verdict, verdict._signed, depart("payments", None), find((entry(token),), KEY)])
+    shown += repr(Raw(keys, "the argument keys=", Path())) + repr(active().keys.current())
+    assert "rush-hour" in shown
+    assert token not in shown
+    assert keys["keys"][0]["k"] not in shown
