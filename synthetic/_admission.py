@@ -95,9 +95,10 @@ def _check_stripping(strips: bool, config: Configuration) -> None:
 def admit(headers: Sequence[str], entrance: Entrance, config: Configuration) -> Admission:
     """Decide on a carrier whose ``baggage`` headers have these values (text in latin-1, one character a byte)."""
     token = first_token(headers, config.key)
-    known = _verified_before(token, config) if token is not None else None
-    if token is not None and known is not None:
-        return _admit_marked(token, known, None, entrance, config)
+    if token is not None:
+        known = _authentic(token, config)
+        if known is not None:
+            return _admit_marked(token, known, None, entrance, config)
     found = find(headers, config.key)
     if found.is_empty:
         return _refuse(Reason.MISSING, None, config) if entrance.must_be_marked(config) else ADMITTED_AS_REAL
@@ -132,9 +133,13 @@ def _is_strangers(found: Found, config: Configuration) -> bool:
     return found.is_clean and not any(names_us(value, config.issuer) for value in (*found.values, *found.odd))
 
 
-def _verified_before(token: str, config: Configuration) -> Claims | None:
+def _authentic(token: str, config: Configuration) -> Claims | None:
+    """What the value of our first entry says, if it is a token of ours: then there is nothing odd about the entry."""
     keys = config.keys.current()
-    return None if keys is None else keys.verified.get(token)
+    if keys is None or len(token) + len(config.key) >= ENTRY_LIMIT:
+        return None
+    claims = keys.verified.get(token) or authenticate(keys, token)
+    return claims if isinstance(claims, Claims) else None
 
 
 def _admit_marked(
@@ -143,7 +148,8 @@ def _admit_marked(
     refusal = claims.refusal(config.issuer, config.environment, config.clock(), entrance.retention(config))
     if refusal is None and config.is_halted(claims.marker.run):
         refusal = Reason.HALTED
-    refusal = refusal or _later(config)
+    if refusal is None and (config.ready or config.shed):
+        refusal = _later(config)
     if refusal is not None:
         return _refuse(refusal, claims.marker, config)
     return received(claims, token), None, onward

@@ -46,8 +46,10 @@ class Configuration(NamedTuple):
 
     def is_halted(self, run: str) -> bool:
         """Whether the run, or every run, is halted."""
+        if self.halt_file is None and not self.halt:
+            return False
         halted = self.halt if self.halt_file is None else self.halt | self.halt_file.content()
-        return bool(halted) and ("all" in halted or run in halted)
+        return "all" in halted or run in halted
 
 
 class Settings(TypedDict, total=False):

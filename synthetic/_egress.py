@@ -1,15 +1,15 @@
 """What leaves with a call to another service: the one rule for every client (PROTOCOL, "Egress").
 
 A client integration asks ``depart`` once per hop, writes the header it is given, and makes the call inside
-``Departure.in_context()``, for instrumentation further down writes what the OpenTelemetry context holds.
+``in_context``, for instrumentation further down writes what the OpenTelemetry context holds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
+from urllib.parse import urlsplit
 
 from opentelemetry import baggage, context
 
@@ -17,56 +17,57 @@ from synthetic import ledger
 from synthetic._baggage import entry_of, find, merge
 from synthetic._config import Configuration, active
 from synthetic._policy import Action
-from synthetic._verdict import MIRROR, REAL, Simulated, Verdict, current_verdict, marked, unmarked
+from synthetic._verdict import MIRROR, Simulated, Verdict, current_verdict, marked, unmarked
 from synthetic.errors import ExternalCallRefused
 
-__all__ = ["EXTERNAL_CALL", "Departure", "depart"]
+__all__ = ["EXTERNAL_CALL", "Departure", "depart", "in_context"]
 
 EXTERNAL_CALL: Final = "external-call"
 
 
-@dataclass(frozen=True, repr=False)
-class Departure:
+class Departure(NamedTuple):
     """How a call may leave: with ``header`` as its ``baggage`` header (None: without one). Its repr tells neither."""
 
     header: str | None
     otel: context.Context | None = None
 
-    @contextmanager
-    def in_context(self) -> Generator[None, None, None]:
-        """The OpenTelemetry context for the length of the call: it says the same as the header."""
-        if self.otel is None:
-            yield
-            return
-        attached = context.attach(self.otel)
-        try:
-            yield
-        finally:
-            context.detach(attached)
+    def __repr__(self) -> str:
+        return f"<departure {'with' if self.header else 'without'} baggage>"
 
 
-def depart(host: str, header: str | None, *, refused: type[ExternalCallRefused] = ExternalCallRefused) -> Departure:
-    """Decide how a call to ``host`` may leave that would send ``header`` as its ``baggage``.
+@contextmanager
+def in_context(otel: context.Context) -> Generator[None, None, None]:
+    """The OpenTelemetry context of a departure, for the length of the call: it says the same as the header."""
+    attached = context.attach(otel)
+    try:
+        yield
+    finally:
+        context.detach(attached)
 
-    ``host`` is the parsed host name, without a port. Simulated work takes the marker along to hosts that take part;
-    for any other the policy for ``external-call`` decides, and unless it says ``allow``, ``refused`` is raised. Real
-    work takes no marker along, whatever stale one the header or the context holds. Raises UnverifiedMarker for work
-    whose marker does not verify.
+
+def depart(url: str, header: str | None, *, refused: type[ExternalCallRefused] = ExternalCallRefused) -> Departure:
+    """Decide how a call to ``url`` may leave that would send ``header`` as its ``baggage``.
+
+    Of the URL only the host name counts; ``//host:port`` will do. Simulated work takes the marker along to hosts that
+    take part; for any other the policy for ``external-call`` decides, and unless it says ``allow``, ``refused`` is
+    raised. Real work takes no marker along, whatever stale one the header or the context holds. Where nothing was
+    decided, a marker in the header is the caller's own word, and goes to hosts that take part. Raises UnverifiedMarker
+    for work whose marker does not verify.
     """
     verdict = current_verdict()
-    if verdict is REAL or (verdict is None and header is None):
+    if verdict is None:
+        if header is None or find((header,), active().key).is_empty:
+            return _real(header)
+    elif verdict.marker is None:
         return _real(header)
     config = active()
-    if verdict is None:
-        # Nothing was decided here, and the caller has set the header: it says of itself what it is.
-        if find((cast("str", header),), config.key).is_empty:
-            return Departure(header)
-        return Departure(header) if host in config.internal_hosts else _external(host, header, None, config, refused)
-    if verdict.marker is None:
-        return _real(header)
+    host = urlsplit(url).hostname or ""
     if host not in config.internal_hosts:
         return _external(host, header, verdict, config, refused)
-    token = cast("Simulated", verdict).token()
+    return Departure(header) if verdict is None else _simulated(header, cast("Simulated", verdict).token(), config)
+
+
+def _simulated(header: str | None, token: str, config: Configuration) -> Departure:
     entry = entry_of(config.key, token)
     present = context.get_current()
     carried = baggage.get_baggage(config.key, present) == token

@@ -67,9 +67,10 @@ class Simulated:
     def alone(self, key: str) -> context.Context:
         """Return an OpenTelemetry context that holds this verdict and nothing else."""
         token = self.token()
-        if self._alone is None or self._alone[:2] != (key, token):
-            self._alone = (key, token, marked(context.Context({MIRROR: self}), key, token))
-        return self._alone[2]
+        alone = self._alone
+        if alone is None or alone[1] != token or alone[0] != key:
+            self._alone = alone = (key, token, marked(context.Context({MIRROR: self}), key, token))
+        return alone[2]
 
     def __repr__(self) -> str:
         return f"<simulated {self.marker}>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import Context
 from typing import Any
 
@@ -12,12 +12,21 @@ import pytest
 from opentelemetry import baggage, context, propagate
 
 import synthetic
-from synthetic import ledger
-from synthetic._egress import depart
+from synthetic import _egress, ledger
+from synthetic._egress import Departure, in_context
 from synthetic.errors import ConfigurationError, ExternalCallRefused
 from tests.support.keys import eddsa_pair, entry, mint, shared_key
 
 INSIDE, OUTSIDE = "payments", "api.example.com"
+
+
+def depart(host: str, header: str | None) -> Departure:
+    return _egress.depart(f"http://rider@{host}:8080/path", header)
+
+
+def on_its_way(departure: Departure) -> Any:
+    """The context that an integration makes the call in."""
+    return nullcontext() if departure.otel is None else in_context(departure.otel)
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +49,7 @@ def opentelemetry_baggage(**entries: str) -> Iterator[None]:
 def injected(departure: Any) -> str | None:
     """What instrumentation that runs further down would write."""
     carrier: dict[str, str] = {}
-    with departure.in_context():
+    with on_its_way(departure):
         propagate.inject(carrier)
     return carrier.get("baggage")
 
@@ -67,7 +76,7 @@ def test_the_context_is_what_it_was_after_a_call_that_fails() -> None:
     with synthetic.simulated(run="rush-hour"):
         before = context.get_current()
         departure = depart(INSIDE, None)
-        with pytest.raises(KeyError), departure.in_context():
+        with pytest.raises(KeyError), on_its_way(departure):
             raise KeyError
         assert context.get_current() is before
 

@@ -142,7 +142,7 @@ def test_what_holds_a_token_or_a_key_inside_does_not_show_it(keys: dict[str, Any
     with synthetic.simulated(run="rush-hour"):
         token = synthetic.headers()["baggage"].partition("=")[2]
         verdict = current_verdict()
-        shown = repr([verdict, verdict._signed, depart("payments", None), find((entry(token),), KEY)])
+        shown = repr([verdict, verdict._signed, depart("http://payments/", None), find((entry(token),), KEY)])
     shown += repr(Raw(keys, "the argument keys=", Path())) + repr(active().keys.current())
     assert "rush-hour" in shown
     assert token not in shown

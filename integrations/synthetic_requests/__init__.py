@@ -6,16 +6,14 @@ mounted for. Each redirect hop is decided anew.
 
 from __future__ import annotations
 
-from copy import copy
 from functools import wraps
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import requests
 import wrapt
 from requests.adapters import BaseAdapter, HTTPAdapter
 
-from synthetic._egress import depart
+from synthetic._egress import depart, in_context
 from synthetic._instrument import Integration
 from synthetic.errors import ExternalCallRefused
 
@@ -61,12 +59,14 @@ class _Carrying(wrapt.ObjectProxy):  # type: ignore[type-arg]
 def _sent(ours: Any, adapter: Any, request: requests.PreparedRequest, args: Any, kwargs: Any) -> requests.Response:
     present: str | bytes | None = cast("Any", request.headers).get(_HEADER)
     carried = present.decode("latin-1") if isinstance(present, bytes) else present
-    departure = depart(urlsplit(request.url or "").hostname or "", carried, refused=ExternalRequestRefused)
-    if departure.header == carried and departure.otel is None:
-        response: requests.Response = adapter.send(request, *args, **kwargs)
+    header, otel = depart(request.url or "", carried, refused=ExternalRequestRefused)
+    departing = request if header == carried else _with_header(request, header)
+    if otel is None:
+        response: requests.Response = adapter.send(departing, *args, **kwargs)
     else:
-        with departure.in_context():
-            response = adapter.send(_with_header(request, departure.header), *args, **kwargs)
+        with in_context(otel):
+            response = adapter.send(departing, *args, **kwargs)
+    if departing is not request:
         # The caller's request stays as it was: it may be logged, or sent again for other work.
         response.request = request
     # Authentication handlers send once more through the connection of a response: through here again.
@@ -75,7 +75,8 @@ def _sent(ours: Any, adapter: Any, request: requests.PreparedRequest, args: Any,
 
 
 def _with_header(request: requests.PreparedRequest, header: str | None) -> requests.PreparedRequest:
-    departing = copy(request)
+    departing = requests.PreparedRequest.__new__(type(request))
+    vars(departing).update(vars(request))
     departing.headers = request.headers.copy()
     if header is None:
         departing.headers.pop(_HEADER, None)
