@@ -8,18 +8,16 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from opentelemetry import context
-
 from synthetic import _config, ledger
 from synthetic._baggage import Found, entry_of, find, first_token, forward
 from synthetic._config import Configuration, OnMissing, OnUnverified
 from synthetic._marker import Marker
 from synthetic._reason import Reason
 from synthetic._token import ENTRY_LIMIT, Claims, authenticate, names_us
-from synthetic._verdict import REAL, Entered, Real, Received, enter, received
+from synthetic._verdict import REAL, Real, Received, received
 from synthetic.errors import ConfigurationError
 
-__all__ = ["ADMITTED_AS_REAL", "Admission", "Entrance", "admit", "check_entrances", "enter_admitted"]
+__all__ = ["ADMITTED_AS_REAL", "Admission", "Entrance", "admit", "check_entrances"]
 
 _log = logging.getLogger("synthetic")
 
@@ -153,17 +151,6 @@ def _admit_marked(
     if refusal is not None:
         return _refuse(refusal, claims.marker, config)
     return received(claims, token), None, onward
-
-
-def enter_admitted(verdict: Real | Received) -> Entered:
-    """Put the verdict of an admission in force, and tell the span that began before it."""
-    has_span = verdict is not REAL and context.get_current()
-    entered = enter(verdict)
-    if has_span:
-        from synthetic.telemetry import mark_current_span
-
-        mark_current_span()
-    return entered
 
 
 def _later(config: Configuration) -> Reason | None:

@@ -64,16 +64,17 @@ def depart(url: str, header: str | None, *, refused: type[ExternalCallRefused] =
     host = urlsplit(url).hostname or ""
     if host not in config.internal_hosts:
         return _external(host, header, verdict, config, refused)
-    return Departure(header) if verdict is None else _simulated(header, cast("Simulated", verdict).token(), config)
+    return Departure(header) if verdict is None else _simulated(header, cast("Simulated", verdict), config)
 
 
-def _simulated(header: str | None, token: str, config: Configuration) -> Departure:
+def _simulated(header: str | None, verdict: Simulated, config: Configuration) -> Departure:
+    token = verdict.token()
     entry = entry_of(config.key, token)
     present = context.get_current()
-    carried = baggage.get_baggage(config.key, present) == token
+    is_carried = baggage.get_baggage(config.key, present) == token
     return Departure(
         entry if header is None else merge(header, config.key, entry),
-        None if carried else marked(present, config.key, token),
+        None if is_carried else marked(present, verdict, config.key),
     )
 
 

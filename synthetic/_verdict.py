@@ -31,7 +31,6 @@ __all__ = [
     "current",
     "current_verdict",
     "enter",
-    "enter_real",
     "is_synthetic",
     "leave",
     "marked",
@@ -69,7 +68,7 @@ class Simulated:
         token = self.token()
         alone = self._alone
         if alone is None or alone[1] != token or alone[0] != key:
-            self._alone = alone = (key, token, marked(context.Context({MIRROR: self}), key, token))
+            self._alone = alone = (key, token, marked(context.Context(), self, key))
         return alone[2]
 
     def __repr__(self) -> str:
@@ -180,27 +179,25 @@ Entered = tuple["Token[Verdict | None]", "Token[context.Context] | None"]
 """What ``leave`` needs: how to reset our context variable, and OpenTelemetry's where that was touched."""
 
 
-def enter(verdict: Real | Simulated) -> Entered:
-    """Put ``verdict`` in force; ``leave`` puts back what was before."""
-    return enter_real() if isinstance(verdict, Real) else _enter_simulated(verdict)
+def enter(verdict: Real | Simulated, *, marks_span: bool = False) -> Entered:
+    """Put ``verdict`` in force; ``leave`` puts back what was before.
 
-
-def enter_real() -> Entered:
-    """The same for REAL. The OpenTelemetry context is touched only if it holds something of ours."""
+    For real work the OpenTelemetry context is touched only if it holds something of ours. With ``marks_span``, the
+    span that is current, which began before the verdict was known, is told of it.
+    """
     present = context.get_current()
+    if isinstance(verdict, Simulated):
+        key = active().key
+        otel = marked(present, verdict, key) if present else verdict.alone(key)
+        entered = _set_verdict(verdict), context.attach(otel)
+        if present and marks_span:
+            from synthetic.telemetry import mark_current_span
+
+            mark_current_span()
+        return entered
     if present and _holds_ours(present):
         return _set_verdict(REAL), context.attach(unmarked(present))
     return _set_verdict(REAL), None
-
-
-def _enter_simulated(verdict: Simulated) -> Entered:
-    key = active().key
-    present = context.get_current()
-    if present:
-        present = marked(context.set_value(MIRROR, verdict, present), key, verdict.token())
-    else:
-        present = verdict.alone(key)
-    return _set_verdict(verdict), context.attach(present)
 
 
 def leave(entered: Entered) -> None:
@@ -217,12 +214,12 @@ def leave(entered: Entered) -> None:
         context.detach(otel)
 
 
-def marked(present: context.Context, key: str, token: str) -> context.Context:
-    """Return ``present`` with the token in its baggage, first: what is last may be cut off on the wire."""
+def marked(present: context.Context, verdict: Simulated, key: str) -> context.Context:
+    """Return ``present`` with the verdict, and its token first in the baggage: what is last may be cut on the wire."""
     others = {name: value for name, value in baggage.get_all(present).items() if name != key}
     if others:
         present = baggage.clear(present)
-    present = baggage.set_baggage(key, token, present)
+    present = baggage.set_baggage(key, verdict.token(), context.set_value(MIRROR, verdict, present))
     for name, value in others.items():
         present = baggage.set_baggage(name, value, present)
     return present

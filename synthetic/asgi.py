@@ -8,10 +8,10 @@ from typing import Any
 from opentelemetry.context import get_current
 
 from synthetic import _config
-from synthetic._admission import Entrance, admit, enter_admitted
+from synthetic._admission import Entrance, admit
 from synthetic._config import OnMissing, OnUnverified
 from synthetic._http import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, refusal_of
-from synthetic._verdict import REAL, VERDICT, leave
+from synthetic._verdict import REAL, VERDICT, enter, leave
 from synthetic.errors import ConfigurationError
 
 __all__ = ["SyntheticTrafficMiddleware"]
@@ -57,8 +57,11 @@ class SyntheticTrafficMiddleware:
         kind = scope["type"]
         if kind != "http" and kind != "websocket":
             return await self._pass_on(scope, receive, send)
-        for name, _ in scope["headers"]:
-            if len(name) == 7 and name.lower() == b"baggage":
+        headers = iter(scope["headers"])
+        values: list[str] = []
+        for name, value in headers:
+            if len(name) == 7 and name.lower() == b"baggage":  # in any case, as OpenTelemetry's getter reads it
+                values = [value.decode("latin-1"), *_more_baggage(headers)]
                 break
         else:
             if self._unmarked_is_real_under is _config.in_force and not get_current():
@@ -73,8 +76,8 @@ class SyntheticTrafficMiddleware:
                         pass  # finalised in another context: there is nothing to put back here
         config = _config.active()
         entrance = self._entrance
-        self._unmarked_is_real_under = () if entrance.must_be_marked(config) else config
-        values = [value.decode("latin-1") for name, value in scope["headers"] if _is_baggage(name)]
+        if self._unmarked_is_real_under is not config and not entrance.must_be_marked(config):
+            self._unmarked_is_real_under = config
         verdict, reason, onward = admit(values, entrance, config)
         if verdict is None:
             return await _answer(refusal_of(reason), scope, receive, send)
@@ -82,7 +85,7 @@ class SyntheticTrafficMiddleware:
             scope = {**scope, "headers": _with_baggage(scope["headers"], onward)}
         if verdict is not REAL:
             send = _uncached(send)
-        entered = enter_admitted(verdict)
+        entered = enter(verdict, marks_span=True)
         try:
             await self.app(scope, receive, send)
         finally:
@@ -103,14 +106,13 @@ _set_verdict = VERDICT.set
 _reset_verdict = VERDICT.reset
 
 
-def _is_baggage(name: bytes) -> bool:
-    """In any case: servers lower it, but OpenTelemetry's getter would read the other spellings too."""
-    return name.lower() == b"baggage"
+def _more_baggage(headers: Headers) -> list[str]:
+    return [value.decode("latin-1") for name, value in headers if len(name) == 7 and name.lower() == b"baggage"]
 
 
 def _with_baggage(headers: Headers, values: Sequence[str]) -> list[tuple[bytes, bytes]]:
     replaced = [(b"baggage", value.encode("latin-1")) for value in values]
-    return replaced + [header for header in headers if not _is_baggage(header[0])]
+    return replaced + [header for header in headers if header[0].lower() != b"baggage"]
 
 
 _CACHE_HEADERS = frozenset(name.encode() for name in CACHE_HEADERS)
@@ -121,9 +123,8 @@ _STARTS = frozenset({"http.response.start", "websocket.http.response.start"})
 def _uncached(send: Send) -> Send:
     def send_uncached(message: Message) -> Awaitable[None]:
         if message["type"] in _STARTS:
-            headers = [header for header in message.get("headers", ()) if header[0].lower() not in _CACHE_HEADERS]
-            headers.append(_CACHE_CONTROL)
-            message = {**message, "headers": headers}
+            kept = [header for header in message.get("headers", ()) if header[0].lower() not in _CACHE_HEADERS]
+            message = {**message, "headers": [*kept, _CACHE_CONTROL]}
         return send(message)
 
     return send_uncached

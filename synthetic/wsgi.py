@@ -8,10 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from synthetic import _config
-from synthetic._admission import Entrance, admit, enter_admitted
+from synthetic._admission import Entrance, admit
 from synthetic._config import OnMissing, OnUnverified
 from synthetic._http import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, refusal_of
-from synthetic._verdict import REAL, Real, Received
+from synthetic._verdict import REAL, Real, Received, enter
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -56,7 +56,7 @@ class SyntheticTrafficMiddleware:
             if verdict is not REAL:
                 start_response = _uncached(start_response)
         context = copy_context()
-        context.run(enter_admitted, verdict)
+        context.run(enter, verdict, marks_span=True)
         body = context.run(self.app, environ, start_response)
         if type(body) in _FINISHED or (verdict is REAL and _is_file(body, environ)):
             return body

@@ -41,7 +41,7 @@ _PACKAGES = (
 
 
 def main() -> int:
-    """Measure, print the table, and return 1 where a goal is missed."""
+    """Measure, and print the table."""
     options = _parser().parse_args()
     effort = QUICK if options.quick else FULL
     rows: list[Row] = []
@@ -53,7 +53,7 @@ def main() -> int:
     print((markdown if options.markdown else plain)(rows))
     missed = sum(row.is_missed for row in rows)
     print(f"\n{missed} of {sum(row.goal is not None for row in rows)} goals missed", file=sys.stderr)
-    return 1 if missed else 0
+    return 0
 
 
 def _machine() -> str:
@@ -65,7 +65,7 @@ def _machine() -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks",
-        description="How long things take, against what users run today. Exit code 1: a goal is missed.",
+        description="How long things take, against what users run today.",
         epilog="Example: python -m tests.benchmarks --quick --only is_synthetic guard",
     )
     parser.add_argument(
