@@ -57,28 +57,25 @@ class SyntheticTrafficMiddleware:
         kind = scope["type"]
         if kind != "http" and kind != "websocket":
             return await self._pass_on(scope, receive, send)
-        headers = iter(scope["headers"])
-        values: list[str] = []
-        for name, value in headers:
+        values = None
+        for name, value in scope["headers"]:
             if len(name) == 7 and name.lower() == b"baggage":  # in any case, as OpenTelemetry's getter reads it
-                values = [value.decode("latin-1"), *_more_baggage(headers)]
-                break
-        else:
-            if self._unmarked_is_real_under is _config.in_force and not get_current():
-                # Nearly every request comes this way, and pays for nothing else.
-                alone = _set_verdict(REAL)
+                values = [*(values or ()), value.decode("latin-1")]
+        if values is None and self._unmarked_is_real_under is _config.in_force and not get_current():
+            # Nearly every request comes this way, and pays for nothing else.
+            alone = _set_verdict(REAL)
+            try:
+                return await self.app(scope, receive, send)
+            finally:
                 try:
-                    return await self.app(scope, receive, send)
-                finally:
-                    try:
-                        _reset_verdict(alone)
-                    except ValueError:
-                        pass  # finalised in another context: there is nothing to put back here
+                    _reset_verdict(alone)
+                except ValueError:
+                    pass  # finalised in another context: there is nothing to put back here
         config = _config.active()
         entrance = self._entrance
         if self._unmarked_is_real_under is not config and not entrance.must_be_marked(config):
             self._unmarked_is_real_under = config
-        verdict, reason, onward = admit(values, entrance, config)
+        verdict, reason, onward = admit(values or (), entrance, config)
         if verdict is None:
             return await _answer(refusal_of(reason), scope, receive, send)
         if onward is not None:
@@ -104,10 +101,6 @@ class SyntheticTrafficMiddleware:
 
 _set_verdict = VERDICT.set
 _reset_verdict = VERDICT.reset
-
-
-def _more_baggage(headers: Headers) -> list[str]:
-    return [value.decode("latin-1") for name, value in headers if len(name) == 7 and name.lower() == b"baggage"]
 
 
 def _with_baggage(headers: Headers, values: Sequence[str]) -> list[tuple[bytes, bytes]]:
