@@ -17,7 +17,7 @@ from synthetic import ledger
 from synthetic._baggage import entry_of, find, merge
 from synthetic._config import Configuration, active
 from synthetic._policy import Action
-from synthetic._verdict import MIRROR, Simulated, Verdict, current_verdict, marked, unmarked
+from synthetic._verdict import MIRROR, REAL, VERDICT, Simulated, Verdict, current_verdict, marked, unmarked
 from synthetic.errors import ExternalCallRefused
 
 __all__ = ["EXTERNAL_CALL", "Departure", "depart", "in_context"]
