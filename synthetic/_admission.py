@@ -47,10 +47,11 @@ class Entrance:
         self.edge = edge
         self.on_unverified = on_unverified
         self.on_missing = on_missing
-        if _config.in_force is None:
-            _unchecked.add(self)
+        config = _config.active()  # a wrong variable or file is an error now, and not at the first request
+        if _config.is_declared:
+            self.check(config)
         else:
-            self.check(_config.in_force)
+            _unchecked.add(self)
 
     def check(self, config: Configuration) -> None:
         """Raise ConfigurationError where this entrance cannot work with ``config``."""
@@ -70,15 +71,16 @@ class Entrance:
 
 
 _unchecked: weakref.WeakSet[Entrance] = weakref.WeakSet()
-"""Entrances built before there was a configuration: the first one is checked against them."""
+"""Entrances built before ``configure`` was called, which looks at them."""
 
 
 def check_entrances(config: Configuration) -> None:
     """Raise ConfigurationError where the settings, or an application that was built before them, cannot work."""
-    _check_stripping(config.on_unverified == "strip", config)
-    for entrance in list(_unchecked):
-        entrance.check(config)
+    waiting = list(_unchecked)
     _unchecked.clear()
+    _check_stripping(config.on_unverified == "strip", config)
+    for entrance in waiting:
+        entrance.check(config)
 
 
 def _check_stripping(strips: bool, config: Configuration) -> None:
@@ -143,8 +145,14 @@ def _authentic(token: str, config: Configuration) -> Claims | None:
 def _admit_marked(
     token: str, claims: Claims, onward: Sequence[str] | None, entrance: Entrance, config: Configuration
 ) -> Admission:
-    refusal = claims.refusal(config.issuer, config.environment, config.clock(), entrance.retention(config))
-    if refusal is None and config.is_halted(claims.marker.run):
+    try:
+        now = config.clock()
+    except Exception as error:  # the user's own code, as in _asked
+        _log.error("%r failed; simulated requests are sent away for later: %r", config.clock, error)
+        return _refuse(Reason.NOT_READY, claims.marker, config)
+    retention = entrance.retention(config) if now >= claims.expires_at else 0
+    refusal = claims.refusal(config.issuer, config.environment, now, retention)
+    if refusal is None and (config.halt or config.halt_file) and config.is_halted(claims.marker.run):
         refusal = Reason.HALTED
     if refusal is None and (config.ready or config.shed):
         refusal = _later(config)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
-__all__ = ["NOTHING", "Found", "entry_of", "find", "first_token", "forward", "merge"]
+__all__ = ["HEADER_LIMIT", "NOTHING", "Found", "entry_of", "find", "first_token", "forward", "merge"]
 
 HEADER_LIMIT = 8192
 """Bytes of a header above which OpenTelemetry reads none of it (W3C Baggage asks for at least that much)."""
@@ -26,8 +26,7 @@ class Found(NamedTuple):
 
     ``values`` are the distinct values of our entries, in order; ``odd`` are the values of those that only an odd
     spelling or decoding makes ours. ``foreign`` is the headers without any entry of ours. ``is_clean`` is False where
-    an entry of ours would still be found in ``foreign``, so that only refusing is safe, and ``is_canonical`` is True
-    where the headers are already as we would send them on.
+    an entry of ours would still be found in ``foreign``, so that only refusing is safe.
     """
 
     values: tuple[str, ...] = ()
@@ -62,7 +61,7 @@ def first_token(headers: Sequence[str], key: str) -> str | None:
 
     What is returned is not looked into: only an authentic token makes it a canonical entry.
     """
-    if len(headers) != 1 or not headers[0].startswith(key + "="):
+    if len(headers) != 1 or len(headers[0]) > HEADER_LIMIT or not headers[0].startswith(key + "="):
         return None
     token, _, others = headers[0][len(key) + 1 :].partition(",")
     return token if not others or _is_foreign(others, key) else None

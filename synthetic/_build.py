@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from synthetic._admission import check_entrances
-from synthetic._config import Configuration, OnMissing, OnUnverified
+from synthetic._config import ALL_RUNS, Configuration, OnMissing, OnUnverified
 from synthetic._hosts import HostRule
 from synthetic._keys import KeySource, load_keys
+from synthetic._marker import is_name
 from synthetic._policy import Policy, load_policy
 from synthetic._recorders import warn_about_recorders
 from synthetic._settings import Raw, Sources, choice, flag, names, seconds, text
@@ -23,6 +24,10 @@ __all__ = ["build"]
 
 _ONLY_ARGUMENTS = ("ready", "shed", "clock")
 _DAY = 86_400
+_NOT_RUNS = ("1", "true", "yes", "on", "*")
+"""What somebody may write who means ``all``."""
+
+_log = logging.getLogger("synthetic")
 
 
 def build(arguments: Mapping[str, object], known: tuple[str, ...]) -> Configuration:
@@ -37,7 +42,7 @@ def build(arguments: Mapping[str, object], known: tuple[str, ...]) -> Configurat
         keys=sources.read("keys", lambda raw: load_keys(raw.value, raw.base), KeySource()),
         policy=sources.read("policy", lambda raw: load_policy(raw.value, environment, raw.base), Policy()),
         internal_hosts=sources.read("internal_hosts", lambda raw: HostRule(names(raw)), HostRule()),
-        halt=sources.read("halt", lambda raw: frozenset(names(raw)), frozenset[str]()),
+        halt=sources.read("halt", lambda raw: frozenset(map(_halted, names(raw))), frozenset[str]()),
         halt_file=sources.read("halt_file", _halt_file, None),
         service=sources.read("service", text(r"[^\x00-\x1f\x7f]{1,255}", "rides"), cast("Any", None)),
         environment=environment,
@@ -55,7 +60,6 @@ def build(arguments: Mapping[str, object], known: tuple[str, ...]) -> Configurat
         shed=sources.read("shed", _value, None),
         clock=sources.read("clock", _value, time.time),
     )
-    check_entrances(config)
     warn_about_recorders()
     return config
 
@@ -75,5 +79,18 @@ def _halt_file(raw: Raw) -> WatchedFile[frozenset[str]]:
 
 
 def _halted_runs(content: str) -> frozenset[str]:
-    without_comments = re.sub(r"#.*", "", content)
-    return frozenset(re.findall(r"[^,\s]+", without_comments))
+    found = re.findall(r"[^,\s]+", re.sub(r"#.*", "", content))
+    try:
+        return frozenset(map(_halted, found))
+    except ValueError as error:
+        # Whoever wrote this wanted to stop something: simulated requests that are refused do no harm.
+        _log.error("the halt file is not understood, and halts every run: %s", error)
+        return frozenset({ALL_RUNS})
+
+
+def _halted(name: str) -> str:
+    if name.lower() == ALL_RUNS:
+        return ALL_RUNS
+    if name.lower() in _NOT_RUNS or not is_name(name):
+        raise ValueError(f"{name!r} is not the name of a run; values that work: 'all' for every run, 'rush-hour'")
+    return name

@@ -196,7 +196,9 @@ def _inspect(options: argparse.Namespace) -> int:
     for value in dict.fromkeys((*found.values, *found.odd)):
         _describe(value)
     logging.getLogger("synthetic").addHandler(logging.NullHandler())  # the refusal is printed, not logged
-    _, reason, _ = admit(headers, Entrance(edge=not options.not_edge), config)
+    _, reason, _ = admit(
+        headers, Entrance(edge=not options.not_edge, on_unverified="refuse", on_missing="real"), config
+    )
     if reason is None:
         print("verdict    good: simulated")
         return 0

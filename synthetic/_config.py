@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from synthetic._policy import Policy
     from synthetic._watch import WatchedFile
 
-__all__ = ["Configuration", "OnMissing", "OnUnverified", "Settings", "active", "configure", "configured"]
+__all__ = ["ALL_RUNS", "Configuration", "OnMissing", "OnUnverified", "Settings", "active", "configure", "configured"]
 
 OnUnverified = Literal["refuse", "strip"]
 OnMissing = Literal["real", "refuse"]
+
+ALL_RUNS = "all"
+"""What halts every run."""
 
 
 class Configuration(NamedTuple):
@@ -46,10 +49,8 @@ class Configuration(NamedTuple):
 
     def is_halted(self, run: str) -> bool:
         """Whether the run, or every run, is halted."""
-        if self.halt_file is None and not self.halt:
-            return False
         halted = self.halt if self.halt_file is None else self.halt | self.halt_file.content()
-        return "all" in halted or run in halted
+        return ALL_RUNS in halted or run in halted
 
 
 class Settings(TypedDict, total=False):
@@ -80,6 +81,8 @@ _NAMES = tuple(Settings.__annotations__)
 _lock = threading.RLock()
 in_force: Configuration | None = None
 """For the hot path, which asks ``in_force or active()``; only ``configure`` writes it."""
+is_declared = False
+"""Whether ``configure`` was called. Before, what is in force may lack what it is about to be given."""
 _arguments: Settings = {}
 
 
@@ -119,9 +122,9 @@ def configure(
     Args:
         keys: a JWKS: a dict, its JSON text, or the path of its file, which is read again when it changes. Without
             keys nothing can be verified and every marker is refused.
-        policy: effect -> action, as a dict, or the path of a TOML file with one table per environment. Actions are
-            allow, skip, substitute, divert and refuse.
-        service: this service's name, for telemetry and receipts.
+        policy: effect -> action, as a dict, or one such table per environment, or the path of a TOML file with those.
+            Actions are allow, skip, substitute, divert and refuse.
+        service: this service's name, on every outcome of the ledger.
         environment: the audience that a token must have, and the policy table in force (``default``).
         internal_hosts: the hosts that take part, which the marker may be sent to. Default: loopback, names of one
             label, and names under .svc, .cluster.local, .internal, .local and .localhost. ``["*"]`` is every host.
@@ -171,16 +174,25 @@ def configured(**settings: Any) -> Generator[None, None, None]:
 
 
 def _replace(arguments: Settings, *, only_first: bool = False) -> Configuration:
-    global in_force, _arguments
+    global in_force, is_declared, _arguments
+    from synthetic._build import build
+
     with _lock:
         if only_first and in_force is not None:
             return in_force
-        from synthetic._build import build
-
         try:
             config = build(cast("Mapping[str, object]", arguments), _NAMES)
+            if not only_first:
+                _check_entrances(config)
         except ConfigurationError as error:
             # What reports errors with local variables must not find keys in those of the frames below.
             raise error.with_traceback(None) from None
         in_force, _arguments = config, arguments
+        is_declared = is_declared or not only_first
         return config
+
+
+def _check_entrances(config: Configuration) -> None:
+    from synthetic._admission import check_entrances
+
+    check_entrances(config)

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple, ParamSpec, Protocol, TypeVar, cast, o
 import wrapt
 
 from synthetic._decision import decide
-from synthetic._kinds import VISIBLE_KINDS, Kind, awaitable, excludes_none, kind_of, skipped
+from synthetic._kinds import VISIBLE_KINDS, Kind, awaitable, excludes_none, kind_of, remade_manager, skipped, yielding
 from synthetic._marker import Marker
 from synthetic._policy import Action
 from synthetic._verdict import REAL, VERDICT, current, is_synthetic
@@ -118,6 +118,12 @@ def _decorated(function: Any, terms: Terms) -> Any:
     if inspect.isclass(function) or not callable(function):
         what = f"the class {function.__name__}" if inspect.isclass(function) else repr(function)
         raise TypeError(f"guard({terms.effect!r}) is for functions and methods; {what} is neither. Guard its methods.")
+    kind = kind_of(function)
+    if kind in ("context manager", "async context manager"):
+        # Guarded below contextlib, which calls the function once for each use: as a decorator, too.
+        return remade_manager(
+            kind, _decorated(cast("Any", function).__wrapped__, terms._replace(instead=yielding(kind, terms.instead)))
+        )
     site = _Site(function, terms)
     return _Proxy(function, site.decided, is_synthetic) if site.kind in VISIBLE_KINDS else _closure(function, site)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from synthetic._reason import Reason
+from synthetic.errors import EffectRefused, UnverifiedMarker
 
-__all__ = ["CACHE_HEADERS", "PROBLEM_JSON", "SIMULATED_CACHE_CONTROL", "Problem", "problem", "refusal_of"]
+__all__ = ["CACHE_HEADERS", "PROBLEM_JSON", "SIMULATED_CACHE_CONTROL", "Problem", "problem", "problem_of", "refusal_of"]
 
 PROBLEM_JSON = "application/problem+json"
 SIMULATED_CACHE_CONTROL = "private, no-store"
@@ -47,6 +48,24 @@ def refusal_of(reason: Reason | None) -> Problem:
     if reason.is_later:
         return problem(429, detail, reason.value, ("retry-after", str(_RETRY_AFTER)))
     return problem(403, detail, reason.value)
+
+
+def problem_of(error: BaseException) -> Problem | None:
+    """Return the response for an error of ours that nobody caught; None for any other error.
+
+    An exception group that holds nothing else counts, as from a task group. A 5xx would count against the host that
+    serves real users.
+    """
+    inner = getattr(error, "exceptions", None)
+    if isinstance(inner, tuple) and inner:
+        answers = [problem_of(one) for one in cast("tuple[BaseException, ...]", inner)]
+        return answers[0] if all(answers) else None
+    if isinstance(error, EffectRefused):
+        detail = "A side effect of this simulated request was refused."
+        return problem(403, detail, "effect-refused", effect=error.effect)
+    if isinstance(error, UnverifiedMarker):
+        return refusal_of(error.reason)
+    return None
 
 
 def problem(status: int, detail: str, reason: str, *headers: tuple[str, str], **members: str) -> Problem:

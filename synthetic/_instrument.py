@@ -17,18 +17,18 @@ GROUP = "synthetic.integrations"
 
 
 class Integration(Protocol):
-    """What an integration offers: to patch its product and to take the patch off. Each is done once."""
+    """What an integration offers. Both may be called at any time, and look at what is there."""
 
     def instrument(self) -> None:
-        """Patch the product. ImportError means that the product is not installed."""
+        """Patch the product, unless the patch is on. ImportError means that the product is not installed."""
         ...
 
     def uninstrument(self) -> None:
-        """Take the patch off."""
+        """Take the patch off, if it is on."""
         ...
 
 
-_instrumented: dict[str, Integration] = {}
+_instrumented: set[str] = set()
 
 
 def instrument(*names: str) -> tuple[str, ...]:
@@ -37,29 +37,34 @@ def instrument(*names: str) -> tuple[str, ...]:
     Returns the names of all that are instrumented now, sorted; what is instrumented already stays so. Raises
     ConfigurationError for a name that no integration has, and for a named product that is not installed.
     """
-    known = {point.name: point for point in entry_points(group=GROUP)}
-    for name in names:
-        if name not in known:
-            raise ConfigurationError(f"there is no integration {name!r}; there are: {', '.join(sorted(known))}")
-    for name in names or sorted(known):
-        if name not in _instrumented:
-            _instrument(known[name], is_wanted=bool(names))
+    for point in _points(names):
+        _instrument(point, is_wanted=bool(names))
     return tuple(sorted(_instrumented))
 
 
 def uninstrument(*names: str) -> tuple[str, ...]:
-    """Undo ``instrument``, for all or for those named. Returns the names of what is still instrumented."""
-    for name in names or tuple(_instrumented):
-        integration = _instrumented.pop(name, None)
-        if integration is not None:
-            integration.uninstrument()
+    """Undo ``instrument``, for all or for those named. Returns the names of what is still instrumented.
+
+    Raises ConfigurationError for a name that no integration has.
+    """
+    for point in _points(names):
+        if names or point.name in _instrumented:
+            cast("Integration", point.load()).uninstrument()
+            _instrumented.discard(point.name)
     return tuple(sorted(_instrumented))
+
+
+def _points(names: tuple[str, ...]) -> list[EntryPoint]:
+    known = {point.name: point for point in entry_points(group=GROUP)}
+    for name in names:
+        if name not in known:
+            raise ConfigurationError(f"there is no integration {name!r}; there are: {', '.join(sorted(known))}")
+    return [known[name] for name in names or sorted(known)]
 
 
 def _instrument(point: EntryPoint, *, is_wanted: bool) -> None:
     try:
-        integration = cast("Integration", point.load())
-        integration.instrument()
+        cast("Integration", point.load()).instrument()
     except ImportError as error:
         if is_wanted:
             raise ConfigurationError(
@@ -68,4 +73,4 @@ def _instrument(point: EntryPoint, *, is_wanted: bool) -> None:
             ) from error
         _log.debug("%s is not installed: %s", point.name, error)
         return
-    _instrumented[point.name] = integration
+    _instrumented.add(point.name)

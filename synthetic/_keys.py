@@ -84,9 +84,11 @@ def _key_file(path: Path) -> WatchedFile[Keys]:
     try:
         return WatchedFile(path, parse_keys)
     except OSError as error:
-        problem = f"the key file {path} cannot be read: {error.strerror}"
+        # Only what looks like a file's name is quoted: it may be a secret that somebody took for a JWKS.
+        named = f"{path} " if 1 < len(path.suffix) <= len(".jwks.") else ""
+        problem = f"{named}is neither a JWKS in JSON nor the path of a file that can be read: {error.strerror}"
     except UnicodeDecodeError:
-        problem = f"the key file {path} is not UTF-8"
+        problem = "the key file is not UTF-8"
     # Raised out here: an error that is being handled would carry the file's content along as its context.
     raise ValueError(problem)
 

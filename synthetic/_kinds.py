@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import _AsyncGeneratorContextManager, _GeneratorContextManager  # pyright: ignore[reportPrivateUsage]
 from types import FrameType
 from typing import Any, Final, Literal, TypeVar, cast
 
-__all__ = ["VISIBLE_KINDS", "Kind", "awaitable", "excludes_none", "kind_of", "skipped"]
+__all__ = ["VISIBLE_KINDS", "Kind", "awaitable", "excludes_none", "kind_of", "remade_manager", "skipped", "yielding"]
 
 Kind = Literal["function", "coroutine", "generator", "async generator", "context manager", "async context manager"]
 VISIBLE_KINDS: Final = ("coroutine", "generator", "async generator")
@@ -70,14 +70,35 @@ def _is_for_context_manager() -> bool:
     return frame is not None and frame.f_code in (_MADE_INTO_MANAGER, _MADE_INTO_ASYNC_MANAGER)
 
 
+def remade_manager(kind: Kind, generator: Any) -> Any:
+    """Return the context manager function that ``contextlib`` makes of a generator function."""
+    if kind == "context manager":
+        return contextlib.contextmanager(generator)
+    return contextlib.asynccontextmanager(generator)
+
+
+def yielding(kind: Kind, instead: Callable[..., Any] | None) -> Callable[..., Any] | None:
+    """Return a generator function that does what a substitute does which returns a context manager."""
+    if instead is None:
+        return None
+    entered = _entered if kind == "context manager" else _async_entered
+    return lambda *args, **kwargs: entered(instead(*args, **kwargs))
+
+
+def _entered(manager: Any) -> Generator[Any, None, None]:
+    with manager as value:
+        yield value
+
+
+async def _async_entered(manager: Any) -> AsyncGenerator[Any, None]:
+    async with manager as value:
+        yield value
+
+
 def skipped(kind: Kind, value: Any) -> Any:
     """Return what a call of something of this kind gives that is skipped, with ``value`` for its result."""
     if kind == "coroutine":
         return awaitable(value)
-    if kind == "context manager":
-        return contextlib.contextmanager(_once)(value)
-    if kind == "async context manager":
-        return contextlib.asynccontextmanager(_async_once)(value)
     if kind == "generator":
         return _once(value) if _is_for_context_manager() else _nothing()
     if kind == "async generator":

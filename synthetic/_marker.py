@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
-__all__ = ["KINDS", "Kind", "Marker"]
+__all__ = ["KINDS", "Kind", "Marker", "is_name"]
 
 Kind = Literal["simulation", "load", "monitor", "replay", "test"]
 """What sort of simulated work a marker stands for."""
@@ -40,8 +40,13 @@ class Marker:
                 _check_name(field, value)
 
 
+def is_name(value: object) -> bool:
+    """Whether ``value`` can name a run, an actor or a scenario."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
 def _check_name(field: str, value: object) -> None:
-    if not isinstance(value, str) or _NAME.fullmatch(value) is None:
+    if not is_name(value):
         raise ValueError(
             f"{field}={value!r} is not 1 to 64 characters of A-Z a-z 0-9 . _ : -, as in {field}='rush-hour'"
         )

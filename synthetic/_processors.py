@@ -19,7 +19,7 @@ _done: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 class MarkerSpanProcessor(SpanProcessor):
-    """Sets the attributes when a span starts, for sampling and exporters after it."""
+    """Sets the attributes when a span starts, for the processors and exporters after it."""
 
     def on_start(self, span: Span, parent_context: context.Context | None = None) -> None:
         """Set the attributes of the work that the span is part of."""

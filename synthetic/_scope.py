@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
 
 from synthetic._config import Configuration, active
+from synthetic._kinds import kind_of
 from synthetic._marker import Kind, Marker
 from synthetic._verdict import REAL, Entered, Real, Simulated, current_verdict, enter, leave
 from synthetic.errors import ConfigurationError
@@ -52,10 +53,10 @@ class Scope(Generic[M]):
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Decorate a function or a coroutine function."""
-        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        if kind_of(function) not in ("function", "coroutine"):
             raise TypeError(
-                f"{function.__qualname__} is a generator: a verdict held across a yield would reach its consumer. "
-                "Use a with block around each step of its work."
+                f"{function.__qualname__} is a {kind_of(function)}: a verdict held across a yield would reach whoever "
+                "consumes it. Use a with block around each step of its work."
             )
         if inspect.iscoroutinefunction(function):
             coroutine_function = cast("Callable[P, Awaitable[Any]]", function)
@@ -70,9 +71,21 @@ class Scope(Generic[M]):
         @functools.wraps(function)
         def synchronous(*args: P.args, **kwargs: P.kwargs) -> R:
             with Scope(self._marker, self._verdict):
-                return function(*args, **kwargs)
+                return _done(function(*args, **kwargs), function)
 
         return synchronous
+
+
+def _done(result: R, function: Callable[..., R]) -> R:
+    """Return the result of a decorated function, unless its work is still to come: that would be out of the scope."""
+    if inspect.isawaitable(result) or inspect.isgenerator(result) or inspect.isasyncgen(result):
+        if inspect.iscoroutine(result) or inspect.isgenerator(result):
+            result.close()
+        raise TypeError(
+            f"{function.__qualname__} returns a {type(result).__name__}, whose work would run outside of the scope "
+            "that decorates it. Decorate the coroutine function itself, or use a with block."
+        )
+    return result
 
 
 def simulated(

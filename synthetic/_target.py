@@ -7,8 +7,9 @@ import importlib.machinery
 import sys
 import threading
 from collections.abc import Callable
+from difflib import get_close_matches
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import wrapt
 
@@ -27,8 +28,10 @@ class GuardedTarget:
     def __init__(self, target: str, effect: str, instead: Callable[..., Any] | None, returns: Any) -> None:
         self.target = target
         self.effect = effect
+        self.terms = (effect, instead, returns)
+        self.module, _, self._path = target.partition(":")
         self._decorate = make_guard(Terms(effect, instead, returns, lambda: self._is_undone))
-        self._module, _, self._path = target.partition(":")
+        self._guarded: Any = None
         self._restore: list[Callable[[], None]] = []
         self._is_undone = False
 
@@ -43,21 +46,30 @@ class GuardedTarget:
                 return
             self._is_undone = True
             del _targets[self.target]
-            for restore in reversed(self._restore):
-                restore()
+            self._take_back()
 
     def apply(self, module: ModuleType) -> None:
-        """Put the guard on, now that its module is imported."""
-        with _lock:
-            if self._is_undone or self._restore:
-                return
-            parent, name, original = _resolve(module, self._path, self.target)
-            guarded = self._decorate(original)
+        """Put the guard on, unless it is there: a module that was imported anew has new functions."""
+        parent, name, original = _resolve(module, self._path, self.target)
+        if self._guarded is not None and _is_below(original, self._guarded):
+            return
+        guarded = self._decorate(original)
+        if isinstance(parent, type) and not hasattr(cast("object", type(original)), "__get__"):
+            guarded = staticmethod(guarded)  # what does not bind to its object must not begin to
+        self._guarded, self._restore = guarded, []
+        try:
             self._replace(parent, name, original, guarded)
             if parent is module:
-                self._replace_aliases(name, original, guarded)
+                self._replace_aliases(original, guarded)
+        except BaseException:
+            self._take_back()
+            raise
 
-    def _replace_aliases(self, name: str, original: Any, guarded: Any) -> None:
+    def _take_back(self) -> None:
+        for restore in reversed(self._restore):
+            restore()
+
+    def _replace_aliases(self, original: Any, guarded: Any) -> None:
         """Guard the function also where another module has imported it by name already."""
         for module in list(sys.modules.values()):
             for alias, value in list(getattr(module, "__dict__", {}).items()):
@@ -85,10 +97,11 @@ def guard_target(
     """Guard someone else's function or method, named ``"package.module:Class.method"``.
 
     It is guarded now if its module is imported, else when it is; names that other modules have imported are guarded
-    too. The other arguments are those of ``guard``. Called again with the same effect, it returns the guard that is
-    there. ``undo()`` on what is returned takes it off.
+    too. The other arguments are those of ``guard``. Called again with the same ones, it returns the guard that is
+    there, and puts it on anew where the module was reloaded. ``undo()`` on what is returned takes it off.
 
-    Raises ConfigurationError where there is no such module, and, now or at the import, where it has no such attribute.
+    Raises ConfigurationError where there is no such module; where it has no such attribute, now or at the import; and
+    where the target has another guard.
     """
     module, _, path = target.partition(":")
     if not module or not path:
@@ -101,25 +114,42 @@ def guard_target(
     with _lock:
         present = _targets.get(target)
         if present is None:
-            return _put(GuardedTarget(target, effect, instead, returns), module)
-        if present.effect != effect:
+            present = GuardedTarget(target, effect, instead, returns)
+        elif present.terms != (effect, instead, returns):
             raise ConfigurationError(
-                f"{target} is already guarded for the effect {present.effect!r}; undo() that guard first"
+                f"{target} is already guarded for the effect {present.effect!r}, with its own instead= or returns=; "
+                "undo() that guard first"
             )
+        if module in sys.modules:
+            present.apply(sys.modules[module])
+        elif all(other.module != module for other in _targets.values()):
+            wrapt.register_post_import_hook(_on_import, module)
+        _targets[target] = present
         return present
 
 
-def _put(guarded: GuardedTarget, module: str) -> GuardedTarget:
-    _targets[guarded.target] = guarded
-    try:
-        if module in sys.modules:
-            guarded.apply(sys.modules[module])
-        else:
-            wrapt.register_post_import_hook(guarded.apply, module)
-    except BaseException:
-        del _targets[guarded.target]
-        raise
-    return guarded
+def _on_import(module: ModuleType) -> None:
+    """Guard every target of a module; then say which could not be, and the import fails."""
+    errors: list[ConfigurationError] = []
+    with _lock:
+        for target in list(_targets.values()):
+            if target.module == module.__name__:
+                try:
+                    target.apply(module)
+                except ConfigurationError as error:
+                    errors.append(error)
+    if errors:
+        # wrapt forgets its hooks once it has called them, and Python a module whose import failed: both begin again.
+        sys.modules.pop(module.__name__, None)
+        wrapt.register_post_import_hook(_on_import, module.__name__)
+        raise errors[0]
+
+
+def _is_below(present: Any, guarded: Any) -> bool:
+    """Whether ``guarded`` is there, or below what others have wrapped around it."""
+    while present is not None and present is not guarded:
+        present = getattr(present, "__wrapped__", None)
+    return present is not None
 
 
 def _is_being_imported(module: str) -> bool:
@@ -155,12 +185,21 @@ def _resolve(module: ModuleType, path: str, target: str) -> tuple[Any, str, Any]
     """The object that has the last name of ``path``, that name, and the raw value under it."""
     *parents, name = path.split(".")
     parent: Any = module
-    try:
-        for step in parents:
-            parent = getattr(parent, step)
-        value = getattr(parent, name)
-    except AttributeError as error:
-        raise ConfigurationError(f"cannot guard {target}: {error}") from None
+    for step in parents:
+        parent = _attribute(parent, step, target)
+    value = _attribute(parent, name, target)
     if isinstance(parent, type):
-        value = next(vars(cls)[name] for cls in parent.__mro__ if name in vars(cls))
+        value = next((vars(cls)[name] for cls in parent.__mro__ if name in vars(cls)), value)
     return parent, name, value
+
+
+def _attribute(parent: Any, name: str, target: str) -> Any:
+    if hasattr(parent, name):
+        return getattr(parent, name)
+    is_module = isinstance(parent, ModuleType)
+    owner = f"the module {parent.__name__!r}" if is_module else repr(parent)
+    if is_module and _is_being_imported(parent.__name__):
+        raise ConfigurationError(f"cannot guard {target}: {owner} is being imported and has no {name!r} yet")
+    close = get_close_matches(name, dir(parent), n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise ConfigurationError(f"cannot guard {target}: {owner} has no attribute {name!r}{hint}")

@@ -13,6 +13,7 @@ import threading
 from base64 import urlsafe_b64decode
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Generic, TypeGuard, TypeVar, cast
+from urllib.parse import unquote
 
 from synthetic._marker import Marker
 from synthetic._reason import Reason
@@ -187,18 +188,22 @@ def authenticate(keys: Keys, token: str) -> Claims | Reason:
     return claims
 
 
-def names_us(token: str, issuer: str) -> bool:
-    """Whether a value is a token, whole or cut, that says it is a marker of ``issuer``.
+def names_us(value: str, issuer: str) -> bool:
+    """Whether a value holds a token, whole or cut, quoted or encoded, that says it is a marker of ``issuer``.
 
     Believed only in order to refuse it: a token that was cut before its issuer counts as ours.
     """
+    return any(_token_names_us(part.strip("\"'"), issuer) for part in unquote(value).split())
+
+
+def _token_names_us(token: str, issuer: str) -> bool:
     header, claims = unverified_parts(token)
     return header is not None and header.get("typ") == TYPE and (claims is None or claims.get("iss") == issuer)
 
 
 def unverified_parts(token: str) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """Return the header and the claims that a value has in the form of a token; None for what it has not."""
-    header, _, rest = token.strip('"').partition(".")
+    header, _, rest = token.partition(".")
     return _json_object(header), _json_object(rest.partition(".")[0])
 
 

@@ -61,7 +61,7 @@ class WatchedFile(Generic[T]):
 
     def _read(self) -> T:
         try:
-            text = self.path.read_text(encoding="utf-8")
+            text = self.path.read_text(encoding="utf-8-sig")
         except FileNotFoundError:
             if self._absent is None:
                 raise

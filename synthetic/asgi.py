@@ -10,7 +10,7 @@ from opentelemetry.context import get_current
 from synthetic import _config
 from synthetic._admission import Entrance, admit
 from synthetic._config import OnMissing, OnUnverified
-from synthetic._http import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, refusal_of
+from synthetic._http import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, problem_of, refusal_of
 from synthetic._verdict import REAL, VERDICT, enter, leave
 from synthetic.errors import ConfigurationError
 
@@ -81,10 +81,15 @@ class SyntheticTrafficMiddleware:
         if onward is not None:
             scope = {**scope, "headers": _with_baggage(scope["headers"], onward)}
         if verdict is not REAL:
-            send = _uncached(send)
+            send = _SimulatedSend(send)
         entered = enter(verdict, marks_span=True)
         try:
             await self.app(scope, receive, send)
+        except Exception as error:
+            answer = problem_of(error) if isinstance(send, _SimulatedSend) and not send.has_started else None
+            if answer is None or kind != "http":
+                raise
+            await _answer(answer, scope, receive, send)
         finally:
             leave(entered)
 
@@ -113,14 +118,21 @@ _CACHE_CONTROL = (b"cache-control", SIMULATED_CACHE_CONTROL.encode())
 _STARTS = frozenset({"http.response.start", "websocket.http.response.start"})
 
 
-def _uncached(send: Send) -> Send:
-    def send_uncached(message: Message) -> Awaitable[None]:
+class _SimulatedSend:
+    """``send`` for a simulated response: no shared cache may keep it. It knows whether the response has started."""
+
+    __slots__ = ("_send", "has_started")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.has_started = False
+
+    def __call__(self, message: Message) -> Awaitable[None]:
         if message["type"] in _STARTS:
+            self.has_started = True
             kept = [header for header in message.get("headers", ()) if header[0].lower() not in _CACHE_HEADERS]
             message = {**message, "headers": [*kept, _CACHE_CONTROL]}
-        return send(message)
-
-    return send_uncached
+        return self._send(message)
 
 
 async def _answer(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
@@ -132,4 +144,4 @@ async def _answer(problem: Problem, scope: Scope, receive: Receive, send: Send) 
             return await send({"type": "websocket.close", "code": 1008, "reason": problem.reason})
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in problem.headers]
     await send({"type": f"{kind}.start", "status": problem.status, "headers": headers})
-    await send({"type": f"{kind}.body", "body": problem.body})
+    await send({"type": f"{kind}.body", "body": b"" if scope.get("method") == "HEAD" else problem.body})

@@ -48,9 +48,10 @@ class UnverifiedMarker(SyntheticTrafficError):
     """
 
     def __init__(self, reason: Reason) -> None:
+        hint = _HINTS.get(reason.value, "Admit requests with SyntheticTrafficMiddleware, which refuses such markers.")
         super().__init__(
             f"this work carries a marker that cannot be verified ({reason.value}): it is neither executed as real nor "
-            "believed. Admit requests with SyntheticTrafficMiddleware, or wrap work that is real in synthetic.real()."
+            f"believed. {hint}"
         )
         self.reason = reason
 
@@ -82,6 +83,10 @@ class ExternalCallRefused(EffectRefused):
     def host(self) -> str:
         """The host name that was not called."""
         return self.target
+
+
+_NEEDS_KEYS = "Configure the keys that verify it: keys=, SYNTHETIC_KEYS, or keys in synthetic.toml."
+_HINTS = {"no-keys": _NEEDS_KEYS, "unknown-key": _NEEDS_KEYS}
 
 
 def _restore(kind: type[EffectRefused], args: tuple[object, ...], facts: dict[str, object]) -> EffectRefused:

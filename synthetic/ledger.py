@@ -7,8 +7,10 @@ Three subscribers are built in: the OpenTelemetry counter ``synthetic.effects``,
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["ADMISSION", "Outcome", "Subscriber", "recorded", "subscribe"]
 
 _log = logging.getLogger("synthetic")
+_lock = threading.Lock()
 
 ADMISSION = "admission"
 """The effect of an outcome that stands for a request that was not admitted."""
@@ -57,12 +60,14 @@ class Subscriber(Protocol):
 def subscribe(subscriber: Subscriber) -> Callable[[], None]:
     """Hand every outcome from now on to ``subscriber``; return what ends that. Subscribing twice counts once."""
     global _subscribers
-    if subscriber not in _subscribers:
-        _subscribers = (*_subscribers, subscriber)
+    with _lock:
+        if subscriber not in _subscribers:
+            _subscribers = (*_subscribers, subscriber)
 
     def unsubscribe() -> None:
         global _subscribers
-        _subscribers = tuple(other for other in _subscribers if other != subscriber)
+        with _lock:
+            _subscribers = tuple(other for other in _subscribers if other != subscriber)
 
     return unsubscribe
 
@@ -79,13 +84,22 @@ def recorded() -> Generator[list[Outcome], None, None]:
         unsubscribe()
 
 
+_is_recording: ContextVar[bool] = ContextVar("synthetic-recording", default=False)
+
+
 def record(outcome: Outcome) -> None:
-    """Hand ``outcome`` to every subscriber."""
-    for subscriber in _subscribers:
-        try:
-            subscriber(outcome)
-        except Exception:  # a failing subscriber never harms the request
-            _log.exception("the ledger's subscriber %r failed", subscriber)
+    """Hand ``outcome`` to every subscriber. What a subscriber does itself is not recorded: it would have no end."""
+    if _is_recording.get():
+        return
+    recording = _is_recording.set(True)
+    try:
+        for subscriber in _subscribers:
+            try:
+                subscriber(outcome)
+            except Exception:  # a failing subscriber never harms the request
+                _log.exception("the ledger's subscriber %r failed", subscriber)
+    finally:
+        _is_recording.reset(recording)
 
 
 def record_refusal(reason: Reason, marker: Marker | None, service: str | None) -> None:

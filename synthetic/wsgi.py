@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import Context, copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from synthetic import _config
 from synthetic._admission import Entrance, admit
+from synthetic._baggage import HEADER_LIMIT
 from synthetic._config import OnMissing, OnUnverified
-from synthetic._http import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, refusal_of
+from synthetic._http import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, problem_of, refusal_of
 from synthetic._verdict import REAL, Real, Received, enter
 
 if TYPE_CHECKING:
@@ -44,20 +46,25 @@ class SyntheticTrafficMiddleware:
         """Handle one request."""
         header: str | None = environ.get(_HEADER)
         config = _config.in_force or _config.active()
-        entrance = self._entrance
         verdict: Real | Received = REAL
-        if header is not None or (entrance.on_missing or config.on_missing) != "real":
-            admitted, reason, onward = admit(() if header is None else (header,), entrance, config)
+        if header is not None or self._entrance.must_be_marked(config):
+            admitted, reason, onward = admit(() if header is None else (header,), self._entrance, config)
             if admitted is None:
-                return _answer(refusal_of(reason), start_response)
+                return _answer(refusal_of(reason), environ, start_response)
             verdict = admitted
             if onward is not None:
-                environ = _with_baggage(environ, onward)
+                environ = _with_baggage(environ, onward, is_simulated=verdict is not REAL)
             if verdict is not REAL:
                 start_response = _uncached(start_response)
         context = copy_context()
         context.run(enter, verdict, marks_span=True)
-        body = context.run(self.app, environ, start_response)
+        try:
+            body = context.run(self.app, environ, start_response)
+        except Exception as error:
+            answer = None if verdict is REAL else problem_of(error)
+            if answer is None:
+                raise
+            return _answer(answer, environ, start_response, sys.exc_info())
         if type(body) in _FINISHED or (verdict is REAL and _is_file(body, environ)):
             return body
         return _Steps(context, body)
@@ -99,9 +106,12 @@ class _Steps:
             self.close()
 
 
-def _with_baggage(environ: WSGIEnvironment, values: Iterable[str]) -> WSGIEnvironment:
+def _with_baggage(environ: WSGIEnvironment, values: Sequence[str], *, is_simulated: bool) -> WSGIEnvironment:
     rest = {name: value for name, value in environ.items() if name != _HEADER}
     header = ",".join(values)
+    if is_simulated and len(header) > HEADER_LIMIT:
+        # There is one header only, and OpenTelemetry would read nothing of it: ours goes alone, so as not to be lost.
+        header = values[0].partition(",")[0]
     return {**rest, _HEADER: header} if header else rest
 
 
@@ -113,6 +123,9 @@ def _uncached(start_response: StartResponse) -> StartResponse:
     return cast("StartResponse", start_uncached)
 
 
-def _answer(problem: Problem, start_response: StartResponse) -> list[bytes]:
-    start_response(f"{problem.status} {problem.title}", list(problem.headers))
-    return [problem.body]
+def _answer(
+    problem: Problem, environ: WSGIEnvironment, start_response: StartResponse, exc_info: Any = None
+) -> list[bytes]:
+    start_response(f"{problem.status} {problem.title}", list(problem.headers), exc_info)
+    # Not every server takes the body of a HEAD response off, and the next response would begin with it.
+    return [] if environ.get("REQUEST_METHOD") == "HEAD" else [problem.body]

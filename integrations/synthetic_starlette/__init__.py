@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket
 import synthetic.asgi
 from synthetic import EffectRefused, Marker, UnverifiedMarker, current
 from synthetic._config import OnMissing, OnUnverified
-from synthetic._http import problem
+from synthetic._http import problem_of
 
 __all__ = ["SyntheticTrafficMiddleware", "install", "marker", "refused"]
 
@@ -72,17 +72,10 @@ def marker(request: HTTPConnection) -> Marker | None:
 
 
 async def refused(connection: Request | WebSocket, error: Exception) -> Response | None:
-    """Answer where a guard refused an effect: a problem document with status 403, or the end of the websocket.
-
-    A 5xx would count against the host that serves real users.
-    """
-    if isinstance(error, EffectRefused):
-        answer = problem(
-            403, "A side effect of this simulated request was refused.", "effect-refused", effect=error.effect
-        )
-    else:
-        reason = error.reason.value if isinstance(error, UnverifiedMarker) else "refused"
-        answer = problem(403, "This work carries a marker that cannot be verified.", reason)
+    """Answer where a guard refused an effect: a problem document with status 403, or the end of the websocket."""
+    answer = problem_of(error)
+    if answer is None:
+        raise error
     if isinstance(connection, WebSocket):
         await connection.close(1008, answer.reason)
         return None
