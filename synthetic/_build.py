@@ -78,9 +78,9 @@ def _halt_file(raw: Raw) -> WatchedFile[frozenset[str]]:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _halted_runs(content: str) -> frozenset[str]:
-    found = re.findall(r"[^,\s]+", re.sub(r"#.*", "", content))
+def _halted_runs(content: bytes) -> frozenset[str]:
     try:
+        found = re.findall(r"[^,\s]+", re.sub(r"#.*", "", content.decode("utf-8-sig")))
         return frozenset(map(_halted, found))
     except ValueError as error:
         # Whoever wrote this wanted to stop something: simulated requests that are refused do no harm.

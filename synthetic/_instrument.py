@@ -49,7 +49,10 @@ def uninstrument(*names: str) -> tuple[str, ...]:
     """
     for point in _points(names):
         if names or point.name in _instrumented:
-            cast("Integration", point.load()).uninstrument()
+            try:
+                cast("Integration", point.load()).uninstrument()
+            except ImportError:
+                pass  # what is not installed is not patched
             _instrumented.discard(point.name)
     return tuple(sorted(_instrumented))
 

@@ -82,7 +82,7 @@ def load_keys(value: object, base: Path) -> KeySource:
 
 def _key_file(path: Path) -> WatchedFile[Keys]:
     try:
-        return WatchedFile(path, parse_keys)
+        return WatchedFile(path, lambda content: parse_keys(content.decode("utf-8-sig")))
     except OSError as error:
         # Only what looks like a file's name is quoted: it may be a secret that somebody took for a JWKS.
         named = f"{path} " if 1 < len(path.suffix) <= len(".jwks.") else ""

@@ -26,7 +26,7 @@ class WatchedFile(Generic[T]):
     is logged. A missing file is an error unless ``absent`` gives the content to assume.
     """
 
-    def __init__(self, path: Path, parse: Callable[[str], T], *, absent: T | None = None) -> None:
+    def __init__(self, path: Path, parse: Callable[[bytes], T], *, absent: T | None = None) -> None:
         self.path = path
         self._parse = parse
         self._absent = absent
@@ -61,9 +61,9 @@ class WatchedFile(Generic[T]):
 
     def _read(self) -> T:
         try:
-            text = self.path.read_text(encoding="utf-8-sig")
+            content = self.path.read_bytes()
         except FileNotFoundError:
             if self._absent is None:
                 raise
             return self._absent
-        return self._parse(text)
+        return self._parse(content)

@@ -67,7 +67,7 @@ class SyntheticTrafficMiddleware:
             return _answer(answer, environ, start_response, sys.exc_info())
         if type(body) in _FINISHED or (verdict is REAL and _is_file(body, environ)):
             return body
-        return _Steps(context, body)
+        return _Steps(context, body) if verdict is REAL else _SimulatedSteps(context, body, environ, start_response)
 
 
 _FINISHED = (list, tuple)
@@ -104,6 +104,36 @@ class _Steps:
     def __del__(self) -> None:
         if not self._is_closed:
             self.close()
+
+
+class _SimulatedSteps(_Steps):
+    """The same for a simulated request: an effect that is refused before anything was sent is a 403 here, too."""
+
+    __slots__ = ("_environ", "_start_response")
+
+    def __init__(
+        self, context: Context, body: Iterable[bytes], environ: WSGIEnvironment, start_response: StartResponse
+    ) -> None:
+        super().__init__(context, body)
+        self._environ = environ
+        self._start_response = start_response
+
+    def __iter__(self) -> Iterator[bytes]:
+        steps = super().__iter__()
+        has_started = False
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration:
+                return
+            except Exception as error:
+                answer = None if has_started else problem_of(error)
+                if answer is None:
+                    raise
+                yield from _answer(answer, self._environ, self._start_response, sys.exc_info())
+                return
+            has_started = has_started or bool(step)
+            yield step
 
 
 def _with_baggage(environ: WSGIEnvironment, values: Sequence[str], *, is_simulated: bool) -> WSGIEnvironment:

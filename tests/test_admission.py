@@ -15,8 +15,11 @@ import synthetic
 from synthetic import _config, ledger
 from synthetic._admission import Entrance, admit
 from synthetic._reason import Reason
+from synthetic.asgi import SyntheticTrafficMiddleware
 from synthetic.errors import ConfigurationError
 from tests.support.keys import entry, mint, shared_key
+from tests.support.servers import uvicorn_server
+from tests.support.wire import get
 
 NOW = 1_800_000_000
 DAY = 86_400
@@ -179,6 +182,39 @@ def test_a_question_that_fails_is_logged_without_stopping_anything(
     assert "for later" in line
 
 
+def test_a_clock_that_fails_sends_simulated_work_away_for_later_and_leaves_real_work_alone(
+    keys: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> float:
+        raise RuntimeError("no time server")
+
+    synthetic.configure(keys=keys, clock=broken)
+    for entrance in (EDGE, INSIDE):
+        assert [decide(headers, **entrance) for headers in ((), ("x=1",))] == ["real", "real"]
+    assert decide((made(shared_key()),)) == "bad-signature"
+    assert caplog.records == [] or all(record.levelno < logging.ERROR for record in caplog.records)
+    with ledger.recorded() as outcomes:
+        assert decide((made(keys),)) == decide((f"x=1,{made(keys)}",), edge=False) == "not-ready"
+    assert [(o.reason, o.marker and o.marker.run) for o in outcomes] == [("not-ready", "rush-hour")] * 2
+    lines = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert lines
+    assert all("no time server" in line and "for later" in line for line in lines)
+
+
+def test_a_clock_that_fails_is_a_response_that_says_when_to_come_again(keys: dict[str, Any]) -> None:
+    synthetic.configure(keys=keys, clock=lambda: 1 / 0)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    with uvicorn_server(SyntheticTrafficMiddleware(app), lifespan="off") as port:
+        response = get(port, "/", [("baggage", entry(mint(keys)))])
+        assert (response.status, response.json()["reason"]) == (429, "not-ready")
+        assert response.values("retry-after")
+        assert get(port, "/").status == 200
+
+
 # What an entrance says goes before the configuration.
 
 
@@ -262,6 +298,7 @@ def test_an_entrance_that_was_built_before_the_configuration_is_checked_with_it(
     keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_config, "in_force", None)
+    monkeypatch.setattr(_config, "is_declared", False)
     entrance = Entrance(on_unverified="strip")
     with pytest.raises(ConfigurationError, match="needs keys"):
         synthetic.configure()
@@ -295,6 +332,32 @@ def test_what_is_stripped_is_only_what_does_not_name_us(service: dict[str, Any])
     assert handed_on(entry(token), "synthetic-traffic=1") == "ambiguous"
     assert handed_on(f"syn%74hetic-traffic={token}") == "malformed"
     assert handed_on(f"\\x73ynthetic-traffic={token},b=\xff") == "malformed"
+
+
+DISGUISES: dict[str, Callable[[str], str]] = {
+    "dots in percent": lambda token: token.replace(".", "%2E"),
+    "dots in lower-case percent": lambda token: token.replace(".", "%2e"),
+    "double quotes": lambda token: f'"{token}"',
+    "single quotes": lambda token: f"'{token}'",
+    "quotes in percent": lambda token: f"%22{token}%22",
+    "Bearer": lambda token: f"Bearer {token}",
+    "Bearer in percent": lambda token: f"Bearer%20{token}",
+    "Bearer in quotes": lambda token: f'"Bearer {token}"',
+    "first byte in percent": lambda token: f"%{ord(token[0]):02X}{token[1:]}",
+    "every byte in percent": lambda token: "".join(f"%{ord(letter):02x}" for letter in token),
+    "first byte and dots in percent": lambda token: f"%{ord(token[0]):02x}{token[1:].replace('.', '%2e')}",
+}
+
+
+@pytest.mark.parametrize("disguise", DISGUISES)
+def test_a_token_of_ours_in_any_disguise_is_refused_and_not_stripped(service: dict[str, Any], disguise: str) -> None:
+    token = mint(service, claims={"iat": NOW, "exp": NOW + 600})
+    for value in (token, mint(shared_key(), claims={"iat": NOW, "exp": NOW + 600}), token.rpartition(".")[0]):
+        for spelled in (DISGUISES[disguise](value), f"{DISGUISES[disguise](value)};p=1"):
+            for header in (entry(spelled), f"a=1,{entry(spelled)},b=2", f"syn%74hetic-traffic={spelled}"):
+                assert decide((header,), on_unverified="strip") in ("malformed", "too-long"), header
+    theirs = mint(shared_key("theirs"), claims={"iss": "acme", "iat": NOW, "exp": NOW + 600})
+    assert decide((entry(DISGUISES[disguise](theirs)),), on_unverified="strip") == "real"
 
 
 @pytest.mark.parametrize("end", range(1, 40))

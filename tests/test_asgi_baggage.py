@@ -126,6 +126,20 @@ def test_a_marker_goes_first_so_that_no_limit_cuts_it_off(server: Server, keys: 
             assert seen["injected"].startswith(entry(token))
 
 
+def test_every_request_with_a_marker_before_over_long_entries_is_simulated_to_opentelemetry_too(
+    server: Server, keys: Keys
+) -> None:
+    synthetic.configure(keys=keys)
+    token = mint(keys)
+    others = f"big={'x' * 4000},user=7,big2={'y' * 5000}"
+    for entrance in ("plain", "inside"):
+        for _ in range(3):  # the token is seen for the first time once
+            seen = get(server.port, f"/{entrance}/echo", baggage(f"{entry(token)},{others}")).json()
+            assert (seen["simulated"], seen["otel"]["synthetic-traffic"]) == (True, token)
+            assert seen["injected"].startswith(entry(token))
+            assert ",".join(seen["baggage"]) == f"{entry(token)},{others}"
+
+
 def test_every_mix_of_cases_in_the_header_name_is_read(server: Server, keys: Keys) -> None:
     synthetic.configure(keys=keys)
     assert get(server.port, "/plain/echo", [("BagGage", entry(mint(keys)))]).json()["simulated"] is True

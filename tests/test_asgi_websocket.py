@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any
 from uuid import uuid4
 
@@ -70,6 +71,8 @@ def test_an_unmarked_websocket_is_explicitly_real(server: Server, keys: Keys) ->
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_a_refused_websocket_gets_the_same_response_as_a_request(server: Server, keys: Keys, kind: str) -> None:
+    if kind == "escape in the key" and int(version("websockets").partition(".")[0]) < 17:
+        pytest.skip("a client of websockets before 17 sends its headers in UTF-8, which leaves no stray byte")
     synthetic.configure(keys=keys)
     headers, reason = REFUSED[kind]
     id_ = uuid4().hex

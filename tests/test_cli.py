@@ -294,6 +294,25 @@ def test_a_service_that_is_not_an_edge_still_takes_an_expired_token(shared: str)
     assert run("inspect", "--keys", shared, "--not-edge", header).returncode == 0
 
 
+JUNK = ["synthetic-traffic=1", "baggage: user=7,synthetic-traffic=true", "synthetic-traffic=a.b.c", "synthetic-traffic"]
+
+
+@pytest.mark.parametrize("settings", [{"SYNTHETIC_ON_UNVERIFIED": "strip"}, {"SYNTHETIC_ON_MISSING": "refuse"}])
+@pytest.mark.parametrize("header", JUNK)
+def test_inspect_judges_the_header_and_not_what_an_edge_would_make_of_the_request(
+    shared: str, settings: dict[str, str], header: str
+) -> None:
+    done = run("inspect", "--keys", shared, header, **settings)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "refused: malformed" in done.stdout
+    good = output("mint", "--keys", shared, "--run", "rush-hour")
+    assert "good: simulated" in output("inspect", "--keys", shared, good, **settings)
+    nothing = run("inspect", "--keys", shared, "baggage: user=7", **settings)
+    assert (nothing.returncode, nothing.stderr) == (1, "")
+    assert "the request is real" in nothing.stdout
+    assert "missing" not in nothing.stdout
+
+
 def test_inspect_without_keys_says_how_to_give_them(shared: str) -> None:
     header = output("mint", "--keys", shared, "--run", "rush-hour")
     done = run("inspect", header)

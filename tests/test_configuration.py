@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +15,7 @@ from synthetic._config import Configuration, active
 from synthetic.asgi import SyntheticTrafficMiddleware
 from synthetic.errors import ConfigurationError
 from tests.support.keys import shared_key
-from tests.support.servers import environment, wait_until
+from tests.support.servers import wait_until
 
 
 class Setting(NamedTuple):
@@ -194,7 +192,7 @@ def test_a_relative_path_stays_what_it_was_when_the_working_directory_changes(
 # name, argument, text of the variable (or None), what the message says
 WRONG: list[tuple[str, Any, str | None, str]] = [
     ("keys", {"keys": []}, '{"keys": []}', 'no "keys" list with at least one key; make one with: synthetic-traffic'),
-    ("keys", 42, "no-such-file", "not a JWKS: a dict|the key file .*no-such-file cannot be read: No such file"),
+    ("keys", 42, "no-such-file", "not a JWKS: a dict|nor the path of a file that can be read: No such file"),
     ("policy", {"payment": "deny"}, None, "the actions are allow, divert, refuse, skip, substitute"),
     ("service", "a\nb", "a\nb", "a value that works: 'rides'"),
     ("environment", "two words", "two words", "a value that works: 'staging'"),
@@ -204,6 +202,10 @@ WRONG: list[tuple[str, Any, str | None, str]] = [
     ("on_unverified", "ignore", "ignore", "'ignore' is not one of: refuse, strip"),
     ("on_missing", "ignore", "ignore", "'ignore' is not one of: real, refuse"),
     ("halt", [1], None, "is not a list of names"),
+    *(("halt", wrong, wrong, "values? that works?: 'all'") for wrong in ("*", "true", "1", "yes", "on", "Yes", "TRUE")),
+    ("halt", ["rush-hour", "*"], "rush-hour,*", r"'\*' is not .*values? that works?: 'all'"),
+    ("halt", "rush/hour", "rush/hour", "'rush/hour' is not .*values? that works?: 'all'"),
+    ("halt", "x" * 65, "x" * 65, "values? that works?: 'all'"),
     ("lifetime", "soon", "soon", "'soon' is not a duration; values that work: 600, '10m', '7d'"),
     ("lifetime", 0, "0", "is not between 2 and 86400 seconds"),
     ("lifetime", "25h", "25h", "'25h' is not between 2 and 86400 seconds"),
@@ -310,26 +312,6 @@ def test_stripping_without_keys_is_an_error_wherever_it_is_asked_for() -> None:
         SyntheticTrafficMiddleware(app, on_unverified="strip")
     with synthetic.configured(keys=ONE, on_unverified="strip"):
         assert active().on_unverified == "strip"
-
-
-FIRST_USE = """
-import synthetic
-with synthetic.simulated(run="rush-hour"):
-    print(synthetic.allows("payment"), synthetic.headers()["baggage"].partition("=")[0])
-"""
-
-
-def test_without_configure_the_first_use_reads_the_variables_and_the_file(tmp_path: Path) -> None:
-    write('key = "our-mark"\npolicy = {payment = "allow"}\n', str(tmp_path / "synthetic.toml"))
-    done = subprocess.run(
-        [sys.executable, "-c", FIRST_USE],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={**environment(), "SYNTHETIC_KEYS": json.dumps(ONE)},
-        check=False,
-    )
-    assert (done.stdout, done.stderr) == ("True our-mark\n", "")
 
 
 CAPTURE = "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_{}_REQUEST"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +12,9 @@ import pytest
 import synthetic
 from synthetic import EffectRefused, guard, simulated
 from synthetic._config import active
-from synthetic.asgi import SyntheticTrafficMiddleware
 from synthetic.errors import ConfigurationError
 from synthetic.ledger import recorded
-from tests.support.servers import uvicorn_server, wait_until
-from tests.support.wire import get
+from tests.support.servers import wait_until
 from tests.test_configuration import ONE, TWO, configure, key_ids, write
 
 
@@ -110,34 +107,6 @@ def test_threads_see_one_configuration_or_the_other_and_never_a_mixture() -> Non
         for thread in threads:
             thread.join()
     assert {(outcome.service, str(outcome.action)) for outcome in outcomes} == {("one", "allow"), ("two", "refuse")}
-
-
-def test_a_halt_file_is_in_force_within_moments_of_a_change(keys: dict[str, Any]) -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body", "body": b""})
-
-    synthetic.configure(keys=keys, halt_file="halted")
-    with simulated(run="rush-hour"):
-        marked = list(synthetic.headers().items())
-    with uvicorn_server(SyntheticTrafficMiddleware(app), lifespan="off") as port:
-        assert get(port, "/", marked).status == 200
-        Path("halted").write_text("# since noon\nother, rush-hour\n")
-        wait_until(lambda: get(port, "/", marked).status == 403)
-        assert get(port, "/", marked).json()["reason"] == "halted"
-        assert get(port, "/").status == 200
-        Path("halted").unlink()
-        wait_until(lambda: get(port, "/", marked).status == 200)
-
-
-def test_a_halt_file_says_all_or_names_runs() -> None:
-    Path("halted").write_text("all\n")
-    assert configure(halt_file="halted").is_halted("any")
-    assert not configure(halt_file="no-such-file").is_halted("any")
-    Path("halted").write_text("# all\none two,three # four\n")
-    config = configure(halt_file="halted", halt="five")
-    runs = ("one", "two", "three", "four", "five", "all", "#")
-    assert [run for run in runs if config.is_halted(run)] == ["one", "two", "three", "five"]
 
 
 def test_a_key_file_that_breaks_keeps_the_old_keys_and_logs_no_secret(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 import requests
 
 import synthetic
+import synthetic_requests
+from synthetic import simulated
 from synthetic._instrument import GROUP
 from synthetic.errors import ConfigurationError
 from tests.support.clients import run_script
@@ -37,20 +40,107 @@ def test_an_unknown_name_is_an_error_that_lists_the_known_ones_and_nothing_is_pa
 
 
 def test_undoing_what_is_not_instrumented_is_no_error() -> None:
-    assert synthetic.uninstrument("requests", "unheard-of") == ()
+    assert synthetic.uninstrument("requests") == ()
+    assert requests.Session.get_adapter is ORIGINAL
+
+
+def test_undoing_an_unknown_name_is_an_error_and_nothing_is_undone(keys: dict[str, Any]) -> None:
+    synthetic.configure(keys=keys)
+    synthetic.instrument("requests")
+    try:
+        with pytest.raises(ConfigurationError, match=r"no integration 'unheard-of'.*requests"):
+            synthetic.uninstrument("requests", "unheard-of")
+        assert carries()
+    finally:
+        synthetic.uninstrument()
+    assert requests.Session.get_adapter is ORIGINAL
+
+
+# Switched on and off elsewhere
+
+
+def carries() -> bool:
+    """Whether a simulated call to a host that does not take part is refused before it leaves."""
+    with simulated(run="rush-hour"), requests.Session() as session:
+        try:
+            session.get("http://api.example.com/", proxies={"http": "http://127.0.0.1:9"}, timeout=1)
+        except synthetic_requests.ExternalRequestRefused:
+            return True
+        except requests.exceptions.ProxyError:
+            return False
+    raise AssertionError("the call was answered")
+
+
+@pytest.fixture
+def restored(keys: dict[str, Any]) -> Iterator[None]:
+    synthetic.configure(keys=keys)
+    assert not carries()
+    yield
+    synthetic_requests.uninstrument()
+    synthetic.uninstrument()
+    requests.Session.get_adapter = ORIGINAL  # type: ignore[method-assign]
+
+
+def uninstrumented() -> None:
+    synthetic_requests.uninstrument()
+
+
+def adapter_restored() -> None:
+    requests.Session.get_adapter = ORIGINAL  # type: ignore[method-assign]
+
+
+@pytest.mark.usefixtures("restored")
+@pytest.mark.parametrize("names", [(), ("requests",)])
+@pytest.mark.parametrize("taken_off", [uninstrumented, adapter_restored])
+def test_what_somebody_else_took_off_is_put_on_again_by_the_next_instrument(
+    taken_off: Callable[[], None], names: tuple[str, ...]
+) -> None:
+    for _ in range(2):
+        assert "requests" in synthetic.instrument(*names)
+        assert carries()
+        taken_off()
+        assert not carries()
+    assert "requests" in synthetic.instrument(*names)
+    assert carries()
+    synthetic.uninstrument("requests")
+    assert not carries()
+    assert requests.Session.get_adapter is ORIGINAL
+
+
+@pytest.mark.usefixtures("restored")
+def test_what_the_integration_itself_put_on_is_taken_off_by_name() -> None:
+    synthetic_requests.instrument()
+    assert carries()
+    assert synthetic.uninstrument("requests") == ()
+    assert not carries()
+    assert requests.Session.get_adapter is ORIGINAL
+
+
+@pytest.mark.usefixtures("restored")
+def test_instrumenting_often_and_by_both_ways_wraps_once() -> None:
+    synthetic.instrument("requests")
+    wrapped = requests.Session.get_adapter
+    synthetic.instrument()
+    synthetic_requests.instrument()
+    synthetic.instrument("requests")
+    assert requests.Session.get_adapter is wrapped
+    synthetic.uninstrument("requests")
+    assert requests.Session.get_adapter is ORIGINAL
 
 
 # What others offer
 
 ANOTHER = """
 class Integration:
-    calls = []
+    changes = []
 
     def instrument(self):
-        self.calls.append("instrument")
+        if self.changes[-1:] != ["on"]:
+            self.changes.append("on")
 
     def uninstrument(self):
-        self.calls.append("uninstrument")
+        if self.changes[-1:] == ["on"]:
+            self.changes.append("off")
 
 integration = Integration()
 """
@@ -63,12 +153,15 @@ print(*[name for name in synthetic.instrument() if name in ("another", "absent",
 synthetic.instrument("another")
 synthetic.instrument()
 import another
-print(*another.integration.calls)
+print(*another.integration.changes)
 print(*synthetic.uninstrument("another"))
 synthetic.uninstrument("another")
-print(*another.integration.calls)
+print(*another.integration.changes)
 synthetic.instrument("another")
-print(*another.integration.calls)
+print(*another.integration.changes)
+another.integration.uninstrument()
+synthetic.instrument()
+print(*another.integration.changes)
 try:
     synthetic.instrument("absent")
 except synthetic.errors.ConfigurationError as error:
@@ -85,19 +178,33 @@ def add_distribution(folder: Path, name: str, module: str, source: str) -> None:
     info.joinpath("entry_points.txt").write_text(f"[{GROUP}]\n{name} = {module}:integration\n")
 
 
-def test_an_integration_of_another_distribution_is_found_once_and_an_absent_product_only_matters_when_named(
+def test_an_integration_of_another_distribution_is_found_and_an_absent_product_only_matters_when_it_is_wanted(
     tmp_path: Path,
 ) -> None:
     add_distribution(tmp_path, "another", "another", ANOTHER)
     add_distribution(tmp_path, "absent", "absent", "import a_product_that_nobody_has_installed\n")
-    found, once, left, undone, again, missing = run_script(SCRIPT, str(tmp_path)).splitlines()
+    found, once, left, undone, again, anew, missing = run_script(SCRIPT, str(tmp_path)).splitlines()
     assert found == "another requests"
-    assert once == "instrument"
+    assert once == "on"
     assert left == "requests"
-    assert undone == "instrument uninstrument"
-    assert again == "instrument uninstrument instrument"
+    assert undone == "on off"
+    assert again == "on off on"
+    assert anew == "on off on off on"
     assert "a_product_that_nobody_has_installed" in missing
     assert 'pip install "synthetic-traffic[absent]"' in missing
+
+
+ABSENT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import synthetic
+print(synthetic.uninstrument("absent"))
+"""
+
+
+def test_undoing_for_a_product_that_is_not_installed_is_no_error(tmp_path: Path) -> None:
+    add_distribution(tmp_path, "absent", "absent", "import a_product_that_nobody_has_installed\n")
+    assert run_script(ABSENT, str(tmp_path)) == "()\n"
 
 
 LAZY = """

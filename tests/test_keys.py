@@ -93,8 +93,17 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     assert (
         str(_error(path))
-        == f"keys (from the argument keys=): the key file {path} cannot be read: No such file or directory"
+        == f"keys (from the argument keys=): {path} is neither a JWKS in JSON nor the path of a file that can be read: "
+        "No such file or directory"
     )
+
+
+def test_a_bare_secret_is_not_quoted_where_a_jwks_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = shared_key()["keys"][0]["k"]
+    monkeypatch.setenv("SYNTHETIC_KEYS", secret)
+    with pytest.raises(ConfigurationError, match=r"variable SYNTHETIC_KEYS.* neither a JWKS in JSON nor") as caught:
+        synthetic.configure()
+    assert secret not in str(caught.value)
 
 
 def test_the_variable_is_named_where_the_keys_came_from_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,6 +144,54 @@ def test_a_failing_subscriber_harms_neither_the_work_nor_other_subscribers(caplo
     assert "no room" in caplog.text
 
 
+@pytest.mark.parametrize("raises", [False, True])
+def test_a_subscriber_whose_own_work_is_guarded_is_called_once_for_each_outcome(
+    caplog: pytest.LogCaptureFixture, raises: bool
+) -> None:
+    heard: list[str] = []
+    worked: list[str] = []
+
+    def hear(outcome: Outcome) -> None:
+        heard.append(outcome.effect)
+        worked.append(work("shut"))
+        synthetic.allows("open")
+        if raises:
+            raise RuntimeError("no room")
+
+    unsubscribe = ledger.subscribe(hear)
+    try:
+        with synthetic.simulated(run="rush-hour"):
+            assert [work("open"), work("never")] == ["real", "refused"]
+            assert synthetic.allows("open")
+    finally:
+        unsubscribe()
+    assert heard == ["open", "never", "open"]
+    assert worked == ["None"] * 3
+    assert "RecursionError" not in caplog.text
+    with ledger.recorded() as outcomes, synthetic.simulated(run="rush-hour"):
+        work("open")
+    assert len(outcomes) == 1
+
+
+def test_two_subscribers_with_guarded_work_each_hear_of_every_outcome_once() -> None:
+    heard: list[str] = []
+
+    def first(outcome: Outcome) -> None:
+        heard.append(f"first {outcome.effect}")
+        work("shut")
+
+    def second(outcome: Outcome) -> None:
+        heard.append(f"second {outcome.effect}")
+        work("shut")
+
+    undo = [ledger.subscribe(first), ledger.subscribe(second)]
+    with synthetic.simulated(run="rush-hour"):
+        work("open")
+    for unsubscribe in undo:
+        unsubscribe()
+    assert heard == ["first open", "second open"]
+
+
 def test_an_outcome_is_an_event_on_the_span_at_hand() -> None:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()

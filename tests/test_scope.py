@@ -179,21 +179,6 @@ def test_methods_of_every_kind_can_be_decorated(keys: dict[str, Any]) -> None:
         assert asyncio.run(Rider().heartbeat()) == ("rider-7", False)
 
 
-def generator() -> Any:
-    yield 1
-
-
-async def asynchronous_generator() -> Any:
-    yield 1
-
-
-@pytest.mark.parametrize("function", [generator, asynchronous_generator])
-@pytest.mark.parametrize("scope", [real(), simulated(run="rush-hour")])
-def test_generators_cannot_be_decorated(function: Any, scope: Any) -> None:
-    with pytest.raises(TypeError, match=r"generator is a generator: a verdict held across a yield would reach"):
-        scope(function)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

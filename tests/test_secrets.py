@@ -96,7 +96,8 @@ def wrong_keys(keys: dict[str, Any]) -> list[str]:
     """JWKS texts that hold a good secret and cannot be used."""
     good = keys["keys"][0]
     wrong = [{"kty": "oct", "kid": "a"}, {**good, "alg": "EdDSA"}, {**good, "kid": None}, good, "text"]
-    return [json.dumps({"keys": [good, other]}) for other in wrong] + [json.dumps(keys)[:-1], json.dumps([keys])]
+    bare = [good["k"], f"  {good['k']}\n", f'"{good["k"]}"', f"k={good['k']}", f"/{good['k']}"]
+    return [json.dumps({"keys": [good, other]}) for other in wrong] + [json.dumps(keys)[:-1], json.dumps([keys])] + bare
 
 
 def test_no_key_in_the_message_of_a_configuration_error(keys: dict[str, Any]) -> None:

@@ -284,7 +284,9 @@ def test_a_token_names_us_by_type_and_issuer_even_if_it_is_cut(keys: dict[str, A
     assert names_us(token, "synthetic-traffic")
     assert names_us(f"{head}.{payload}", "synthetic-traffic")
     assert names_us(f"{head}.{payload[:-10]}", "synthetic-traffic")
-    assert names_us(f'"{token}"', "synthetic-traffic")
+    for disguised in (f'"{token}"', f"'{token}'", f"Bearer {token}", token.replace(".", "%2E"), f"%65{token[1:]}"):
+        assert names_us(disguised, "synthetic-traffic"), disguised
+        assert not names_us(disguised, "acme"), disguised
     assert not names_us(token, "acme")
     assert not names_us(mint(keys, headers={"typ": "JWT"}), "synthetic-traffic")
     assert not names_us("true", "synthetic-traffic")

@@ -75,6 +75,54 @@ def test_a_good_marker_is_seen_and_sent_on(port: int, name: str, keys: Keys) -> 
             assert seen["injected"].split(",")[0] == entry(token)
 
 
+LIMIT = 8192
+"""Bytes of a header above which OpenTelemetry reads none of it."""
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["ours first", "ours last"])
+@pytest.mark.parametrize("name", ARRANGEMENTS)
+def test_where_one_header_does_not_hold_all_entries_only_ours_is_handed_on(
+    port: int, name: str, keys: Keys, is_first: bool
+) -> None:
+    synthetic.configure(keys=keys)
+    token = mint(keys)
+    room = LIMIT - len(entry(token)) - 1
+    for size in (room + 1, 9000, 20_000):
+        others = f"user=7,big={'x' * (size - len('user=7,big='))}"
+        header = f"{entry(token)},{others}" if is_first else f"{others},{entry(token)}"
+        for _ in range(2):  # the token is seen for the first time once
+            seen = get(port, f"/{name}/echo", baggage(header)).json()
+            assert (seen["simulated"], seen["explicit"], seen["baggage"]) == (True, True, [entry(token)])
+            assert seen["otel"]["synthetic-traffic"] == token
+            assert seen["injected"].startswith(entry(token))
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["ours first", "ours last"])
+@pytest.mark.parametrize("name", ARRANGEMENTS)
+def test_foreign_entries_that_fit_into_the_header_are_handed_on_byte_for_byte(
+    port: int, name: str, keys: Keys, is_first: bool
+) -> None:
+    synthetic.configure(keys=keys)
+    token = mint(keys)
+    room = LIMIT - len(entry(token)) - 1
+    start = "user=7; p ,a=%2C%20,,half=" + "x" * 4000
+    others = f"{start},rest={'y' * (room - len(start) - len(',rest='))}"
+    header = f"{entry(token)},{others}" if is_first else f"{others},{entry(token)}"
+    for _ in range(2):
+        seen = get(port, f"/{name}/echo", baggage(header)).json()
+        assert (seen["simulated"], seen["baggage"]) == (True, [f"{entry(token)},{others}"])
+        assert seen["otel"]["synthetic-traffic"] == token
+
+
+@pytest.mark.parametrize("name", ARRANGEMENTS)
+def test_over_long_entries_of_a_real_request_stay_as_they_came(port: int, name: str, keys: Keys) -> None:
+    synthetic.configure(keys=keys)
+    others = f"user=7,big={'x' * 9000}"
+    seen = get(port, f"/{name}/echo", baggage(others)).json()
+    check_real(seen)
+    assert seen["baggage"] == [others]
+
+
 @pytest.mark.parametrize("name", ARRANGEMENTS)
 def test_a_forged_marker_is_refused(port: int, name: str, keys: Keys) -> None:
     synthetic.configure(keys=keys)

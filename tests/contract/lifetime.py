@@ -105,3 +105,23 @@ class PersistentContract(LifetimeContract):
             server.configure(halt="all")
             for _ in range(20):
                 self.check_simulated(json.loads(connection.line_after(b"data: ")))
+
+    def test_a_request_after_a_refused_head_request_on_the_connection_gets_its_own_answer(
+        self, server: Server, keys: Keys
+    ) -> None:
+        server.configure(keys=keys)
+        with Connection(server.port) as connection:
+            for _ in range(3):
+                connection.send(request_bytes("/plain/echo", forged(keys), method="HEAD"))
+                status, _ = connection.head()
+                assert (status, connection.is_over) == (403, False)
+                self.check_simulated(connection.request("/plain/echo", marked(keys)).json())
+                self.check_real(connection.request("/plain/echo").json())
+
+    def test_refused_head_requests_can_be_pipelined(self, server: Server, keys: Keys) -> None:
+        server.configure(keys=keys)
+        refused = request_bytes("/plain/echo", forged(keys), method="HEAD")
+        with Connection(server.port) as connection:
+            connection.send(refused * 2 + request_bytes("/plain/echo"))
+            assert [connection.head()[0] for _ in range(2)] == [403, 403]
+            self.check_real(connection.response().json())

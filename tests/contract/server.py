@@ -14,7 +14,7 @@ from tests.support.handles import Server
 from tests.support.keys import entry, mint
 from tests.support.markers import DAY, REFUSED, STRANGERS, baggage, expired, forged, marked
 from tests.support.servers import wait_until
-from tests.support.wire import Connection, Response
+from tests.support.wire import Connection, Response, request_bytes
 
 Keys = dict[str, Any]
 
@@ -116,6 +116,22 @@ class ServerContract:
         self.check_simulated(seen)
         assert ",".join(seen["baggage"]) == f"{entry(token)},{others},big={'x' * 5000}"
 
+    def test_a_marker_in_over_long_headers_is_handed_on_so_that_opentelemetry_reads_it(
+        self, server: Server, keys: Keys
+    ) -> None:
+        server.configure(keys=keys)
+        token = mint(keys)
+        for headers in (
+            baggage(f"{entry(token)},big={'x' * 5000}", f"big2={'y' * 5000}"),
+            baggage(f"big={'x' * 5000}", f"big2={'y' * 5000},{entry(token)}"),
+        ):
+            for _ in range(2):
+                seen = self.call(server, "/plain/echo", headers).json()
+                self.check_simulated(seen)
+                assert seen["baggage"][0].split(",")[0] == entry(token)
+                assert len(seen["baggage"][0]) <= 8192
+                assert seen["otel"]["synthetic-traffic"] == token
+
     def test_no_cache_may_keep_a_simulated_response(self, server: Server, keys: Keys) -> None:
         server.configure(keys=keys)
         response = self.call(server, "/plain/echo", marked(keys))
@@ -179,6 +195,20 @@ class ServerContract:
         self.check_not_admitted(server, marked(keys), 429, reason)
         self.check_not_admitted(server, forged(keys), 403, "bad-signature")
         self.check_real(self.call(server, "/plain/echo").json())
+
+    @pytest.mark.parametrize("kind", ["forged", "bare key", "shed"])
+    def test_a_head_request_that_is_not_admitted_gets_the_head_of_its_answer_and_no_body(
+        self, server: Server, keys: Keys, kind: str
+    ) -> None:
+        server.configure(keys=keys, **({"shed": True} if kind == "shed" else {}))
+        headers = marked(keys) if kind == "shed" else REFUSED[kind][0](keys)
+        with Connection(server.port) as connection:
+            connection.send(request_bytes("/plain/echo", [*headers, ("connection", "close")], method="HEAD"))
+            status, answered = connection.head()
+            assert connection.rest() == b""
+        assert status == (429 if kind == "shed" else 403)
+        assert ("content-type", "application/problem+json") in answered
+        assert ("cache-control", "no-store") in answered
 
     # The entrance's own settings
 

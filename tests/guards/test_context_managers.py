@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from typing import Any
 
 import pytest
@@ -191,3 +191,44 @@ def test_a_function_that_returns_a_context_manager_can_substitute_one(keys: dict
 
     with simulated(run="rush-hour"), connect() as session:
         assert session == "session"
+
+
+def test_a_substitute_of_a_context_manager_may_be_any_callable_that_returns_one(keys: dict[str, Any]) -> None:
+    synthetic.configure(keys=keys)
+
+    @guard("data-mutation", instead=lambda name: nullcontext(f"fake {name}"))
+    @contextmanager
+    def connect(name: str) -> Iterator[str]:
+        raise AssertionError("the real one ran")
+        yield name
+
+    @guard("data-mutation", instead=lambda name: nullcontext(f"fake {name}"))
+    @asynccontextmanager
+    async def connect_later(name: str) -> AsyncIterator[str]:
+        raise AssertionError("the real one ran")
+        yield name
+
+    async def entered() -> str:
+        async with connect_later("rides") as session:
+            return session
+
+    with simulated(run="rush-hour"):
+        with connect("rides") as session:
+            assert session == "fake rides"
+        assert asyncio.run(entered()) == "fake rides"
+
+
+def test_an_exception_in_the_block_reaches_the_substitute_which_may_swallow_it(keys: dict[str, Any]) -> None:
+    synthetic.configure(keys=keys)
+
+    @guard("data-mutation", instead=lambda: suppress(KeyError))
+    @contextmanager
+    def transaction() -> Iterator[None]:
+        raise AssertionError("the real one ran")
+        yield
+
+    with simulated(run="rush-hour"):
+        with transaction():
+            raise KeyError("swallowed")
+        with pytest.raises(ValueError, match="not swallowed"), transaction():
+            raise ValueError("not swallowed")

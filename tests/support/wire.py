@@ -99,6 +99,10 @@ class Connection:
         self.is_over = version == b"HTTP/1.0" or ("connection", "close") in headers
         return int(status), headers
 
+    def rest(self) -> bytes:
+        """Everything until the server closes the connection."""
+        return self._file.read()
+
     def response(self) -> Response:
         status, headers = self.head()
         named = dict(headers)

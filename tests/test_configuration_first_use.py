@@ -1,0 +1,110 @@
+"""A process in which nothing was configured when the library is used first, or when a middleware is built."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.servers import environment
+from tests.test_configuration import ONE, write
+
+FIRST_USE = """
+import synthetic
+with synthetic.simulated(run="rush-hour"):
+    print(synthetic.allows("payment"), synthetic.headers()["baggage"].partition("=")[0])
+"""
+
+
+def test_without_configure_the_first_use_reads_the_variables_and_the_file(tmp_path: Path) -> None:
+    write('key = "our-mark"\npolicy = {payment = "allow"}\n', str(tmp_path / "synthetic.toml"))
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_USE],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**environment(), "SYNTHETIC_KEYS": json.dumps(ONE)},
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("True our-mark\n", "")
+
+
+BUILT = """
+import sys
+from importlib import import_module
+from synthetic.errors import ConfigurationError
+
+async def app(*connection):
+    pass
+
+module, options = sys.argv[1], {name: value for name, value in [argument.split("=") for argument in sys.argv[2:]]}
+try:
+    import_module(module).SyntheticTrafficMiddleware(app, **options)
+except ConfigurationError as error:
+    print(error)
+else:
+    print("built")
+"""
+
+MIDDLEWARES = ["synthetic.asgi", "synthetic.wsgi", "synthetic_starlette"]
+
+
+def program(text: str, *arguments: str, **variables: str) -> str:
+    """What a program prints in which nothing was configured but these variables."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", text, *arguments],
+        capture_output=True,
+        text=True,
+        env={**environment(), **variables},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@pytest.mark.parametrize("module", MIDDLEWARES)
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("SYNTHETIC_LIFETIME", "soon", "'soon' is not a duration"),
+        ("SYNTHETIC_KEYS", "no-such.jwks", "No such file"),
+        ("SYNTHETIC_ON_UNVERIFIED", "drop", "'drop' is not one of: refuse, strip"),
+        ("SYNTHETIC_CONFIG", "no-such.toml", "no-such.toml cannot be read"),
+        ("SYNTHETIC_HALT", "*", "'all'"),
+    ],
+)
+def test_a_wrong_variable_is_an_error_when_a_middleware_is_built_where_nothing_was_configured(
+    module: str, variable: str, value: str, message: str
+) -> None:
+    said = program(BUILT, module, **{variable: value})
+    assert variable in said
+    assert message in said
+
+
+CONFIGURED_LATER = """
+import json, sys
+from importlib import import_module
+import synthetic
+from synthetic.errors import ConfigurationError
+
+async def app(*connection):
+    pass
+
+module, keys = sys.argv[1:]
+middleware = import_module(module).SyntheticTrafficMiddleware(app, on_unverified="strip")
+try:
+    synthetic.configure()
+except ConfigurationError as error:
+    print(error.setting)
+synthetic.configure(keys=json.loads(keys))
+print("configured")
+"""
+
+
+@pytest.mark.parametrize("module", MIDDLEWARES)
+def test_a_middleware_that_strips_may_be_built_before_the_keys_are_configured(module: str) -> None:
+    assert program(BUILT, module, "on_unverified=strip") == "built\n"
+    assert program(CONFIGURED_LATER, module, json.dumps(ONE)) == "on_unverified\nconfigured\n"
