@@ -28,7 +28,8 @@ class GuardedTarget:
     def __init__(self, target: str, effect: str, instead: Callable[..., Any] | None, returns: Any) -> None:
         self.target = target
         self.effect = effect
-        self.terms = (effect, instead, returns)
+        self.terms: tuple[object, ...] = (effect, instead, returns)
+        self.module: str
         self.module, _, self._path = target.partition(":")
         self._decorate = make_guard(Terms(effect, instead, returns, lambda: self._is_undone))
         self._guarded: Any = None
@@ -122,27 +123,63 @@ def guard_target(
             )
         if module in sys.modules:
             present.apply(sys.modules[module])
-        elif all(other.module != module for other in _targets.values()):
-            wrapt.register_post_import_hook(_on_import, module)
+        _watch_imports()
         _targets[target] = present
         return present
 
 
-def _on_import(module: ModuleType) -> None:
-    """Guard every target of a module; then say which could not be, and the import fails."""
+def _targets_of(module: str) -> list[GuardedTarget]:
+    return [target for target in list(_targets.values()) if target.module == module]
+
+
+def _guard_all(module: ModuleType) -> None:
+    """Guard every target of a module that was just executed; then raise where one could not be."""
     errors: list[ConfigurationError] = []
     with _lock:
-        for target in list(_targets.values()):
-            if target.module == module.__name__:
-                try:
-                    target.apply(module)
-                except ConfigurationError as error:
-                    errors.append(error)
+        for target in _targets_of(module.__name__):
+            try:
+                target.apply(module)
+            except ConfigurationError as error:
+                errors.append(error)
     if errors:
-        # wrapt forgets its hooks once it has called them, and Python a module whose import failed: both begin again.
-        sys.modules.pop(module.__name__, None)
-        wrapt.register_post_import_hook(_on_import, module.__name__)
         raise errors[0]
+
+
+class _Finder:
+    """Stands before the other finders, and has the modules guarded that they find: at each import, and each reload."""
+
+    def __init__(self) -> None:
+        self._at_work = threading.local()
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        before: str | None = getattr(self._at_work, "name", None)
+        if name == before or not _targets_of(name):
+            return None  # another finder may ask all finders in its turn
+        self._at_work.name = name
+        try:
+            spec = next(filter(None, (_found(finder, name, path, target) for finder in sys.meta_path)), None)
+        finally:
+            self._at_work.name = before
+        if spec is not None and hasattr(spec.loader, "exec_module"):
+            spec.loader = cast("Any", _Loader(spec.loader))
+        return spec
+
+
+class _Loader(wrapt.ObjectProxy):  # type: ignore[type-arg]
+    """A module's own loader in everything, but that it guards what it has executed."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        cast("Any", self).__wrapped__.exec_module(module)
+        _guard_all(module)
+
+
+_finder = _Finder()
+
+
+def _watch_imports() -> None:
+    """Put our finder before the others, unless it is there."""
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, cast("Any", _finder))
 
 
 def _is_below(present: Any, guarded: Any) -> bool:
@@ -162,22 +199,21 @@ def _exists(module: str) -> bool:
     parts = module.split(".")
     for end in range(1, len(parts) + 1):
         name = ".".join(parts[:end])
-        if name in sys.builtin_module_names or name in sys.modules:
-            path = getattr(sys.modules.get(name), "__path__", None)
+        if name in sys.modules:
+            path = getattr(sys.modules[name], "__path__", None)
             continue
-        spec = next((found for found in (_find(finder, name, path) for finder in sys.meta_path) if found), None)
+        # wrapt's finder, which others use, imports what it looks for.
+        finders = [finder for finder in sys.meta_path if not type(finder).__module__.startswith("wrapt")]
+        spec = next(filter(None, (_found(finder, name, path, None) for finder in finders)), None)
         if spec is None:
             return False
         path = spec.submodule_search_locations
     return True
 
 
-def _find(finder: Any, name: str, path: Any) -> importlib.machinery.ModuleSpec | None:
+def _found(finder: Any, name: str, path: Any, target: Any) -> importlib.machinery.ModuleSpec | None:
     find_spec = getattr(finder, "find_spec", None)
-    # wrapt's finder imports what it looks for.
-    if find_spec is None or type(finder).__module__.startswith("wrapt"):
-        return None
-    found: importlib.machinery.ModuleSpec | None = find_spec(name, path)
+    found: importlib.machinery.ModuleSpec | None = find_spec(name, path, target) if find_spec else None
     return found
 
 

@@ -129,6 +129,32 @@ def test_called_again_after_a_reload_it_guards_what_others_import_from_the_new_m
     assert sent(module, lambda: user.deliver("ride")) == (["ride"], [])
 
 
+@pytest.mark.parametrize("is_again", [True, False], ids=["the same target", "another target"])
+def test_called_for_a_module_that_was_forgotten_it_guards_it_when_it_is_imported_again(
+    vendor: Vendor, is_again: bool
+) -> None:
+    name = vendor.write()
+    guard_target(f"{name}:send", "analytics")
+    vendor.imported()
+    del sys.modules[name]
+    guard_target(f"{name}:send" if is_again else f"{name}:Client.own", "analytics")
+    module = vendor.imported()
+    assert sent(module, lambda: module.send("ride") if is_again else module.Client().own("ride")) == (["ride"], [])
+
+
+def test_a_target_that_was_undone_and_whose_module_was_forgotten_can_be_guarded_again_before_the_import(
+    vendor: Vendor,
+) -> None:
+    name = vendor.write()
+    guard_target(f"{name}:send", "analytics").undo()
+    vendor.imported()
+    guard_target(f"{name}:send", "analytics").undo()
+    del sys.modules[name]
+    guard_target(f"{name}:send", "analytics")
+    module = vendor.imported()
+    assert sent(module, lambda: module.send("ride")) == (["ride"], [])
+
+
 # Other terms
 
 
