@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -11,8 +10,10 @@ from typing import Final
 from synthetic import _config, ledger
 from synthetic._baggage import Found, entry_of, find, first_token, forward
 from synthetic._config import Configuration, OnMissing, OnUnverified
+from synthetic._http import detail_of
 from synthetic._marker import Marker
 from synthetic._reason import Reason
+from synthetic._throttled import ThrottledLog
 from synthetic._token import ENTRY_LIMIT, Claims, authenticate, names_us
 from synthetic._verdict import REAL, Real, Received, received
 from synthetic.errors import ConfigurationError
@@ -47,11 +48,17 @@ class Entrance:
         self.edge = edge
         self.on_unverified = on_unverified
         self.on_missing = on_missing
-        config = _config.active()  # a wrong variable or file is an error now, and not at the first request
+        if not _config.is_declared:
+            _unchecked.add(self)
+
+    def open(self) -> None:
+        """Raise ConfigurationError for a wrong variable or file, or settings that this entrance cannot work with.
+
+        At start-up: where the application is built, or in its lifespan where a framework builds it only then.
+        """
+        config = _config.active()
         if _config.is_declared:
             self.check(config)
-        else:
-            _unchecked.add(self)
 
     def check(self, config: Configuration) -> None:
         """Raise ConfigurationError where this entrance cannot work with ``config``."""
@@ -179,7 +186,7 @@ def _asked(question: Callable[[], bool], *, default: bool) -> bool:
 
 def _refuse(reason: Reason, marker: Marker | None, config: Configuration) -> Admission:
     ledger.record_refusal(reason, marker, config.service)
-    _refusals.log(reason)
+    _refusals.warn(reason.value, f"refused: {reason.value}. {detail_of(reason)}")
     return None, reason, None
 
 
@@ -188,22 +195,4 @@ def _check_choice(name: str, value: str | None, allowed: tuple[str, ...]) -> Non
         raise ConfigurationError(f"{name}={value!r} is not one of: {', '.join(allowed)}", setting=name)
 
 
-class _RefusalLog:
-    """Logs refusals, at most one a second and reason, with the number of those held back."""
-
-    def __init__(self) -> None:
-        self._held: dict[Reason, int] = {}
-        self._next: dict[Reason, float] = {}
-
-    def log(self, reason: Reason) -> None:
-        now = time.monotonic()
-        if now < self._next.get(reason, 0):
-            self._held[reason] = self._held.get(reason, 0) + 1
-            return
-        self._next[reason] = now + 1
-        held = self._held.pop(reason, 0)
-        more = f" ({held} more since the last such line)" if held else ""
-        _log.warning("refused: %s%s", reason.value, more)
-
-
-_refusals = _RefusalLog()
+_refusals = ThrottledLog()

@@ -36,7 +36,11 @@ def build(arguments: Mapping[str, object], known: tuple[str, ...]) -> Configurat
     for name in _ONLY_ARGUMENTS:
         raw = sources.raw(name)
         if raw is not None and not callable(raw.value):
-            raise ConfigurationError(f"{name} (from {raw.source}): is not callable", setting=name, source=raw.source)
+            raise ConfigurationError(
+                f"{name} (from {raw.source}): is not callable; it is given in code, as in configure({name}=function)",
+                setting=name,
+                source=raw.source,
+            )
     environment = sources.read("environment", text(r"[A-Za-z0-9._:-]{1,64}", "staging"), "default")
     config = Configuration(
         keys=sources.read("keys", lambda raw: load_keys(raw.value, raw.base), KeySource()),
@@ -72,6 +76,8 @@ def _halt_file(raw: Raw) -> WatchedFile[frozenset[str]]:
     if not isinstance(raw.value, (str, Path)):
         raise ValueError(f"{raw.value!r} is not the path of a file; a value that works: 'halted.txt'")
     path = raw.base / raw.value
+    if not path.parent.is_dir():
+        raise ValueError(f"the folder {path.parent} does not exist, so nothing could be halted there")
     try:
         return WatchedFile(path, _halted_runs, absent=frozenset())
     except OSError as error:

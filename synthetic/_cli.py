@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import re
 import secrets
 import sys
+from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -22,7 +24,7 @@ from synthetic._keys import Keys
 from synthetic._marker import KINDS
 from synthetic._reason import Reason
 from synthetic._scope import headers, simulated
-from synthetic._token import unverified_parts
+from synthetic._token import TYPE, unverified_parts
 from synthetic.errors import SyntheticTrafficError
 
 __all__ = ["main"]
@@ -41,8 +43,28 @@ Exit codes: 0 done, 1 the header does not verify, 2 wrong arguments or configura
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser()
-    options = parser.parse_args(arguments)
+    try:
+        options = parser.parse_args(given)
+    except SystemExit as ended:
+        if ended.code and given[:1] == ["mint"]:
+            _print_refused_header()
+        raise
+    code = _run(parser, options)
+    if code and options.run_command is _mint:
+        _print_refused_header(options.issuer)
+    return code
+
+
+def _print_refused_header(issuer: str | None = None) -> None:
+    """Print a header that every service refuses: ``curl -H ""`` would send a request without one, a real one."""
+    parts = ({"typ": TYPE, "alg": "none"}, {"iss": issuer or os.environ.get("SYNTHETIC_ISSUER") or "synthetic-traffic"})
+    header, claims = (urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts)
+    print(f"baggage: {os.environ.get('SYNTHETIC_KEY') or 'synthetic-traffic'}={header}.{claims}.mintfailed00")
+
+
+def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     if options.run_command is None:
         parser.print_help(sys.stderr)
         return 2
@@ -172,14 +194,20 @@ def _keygen(options: argparse.Namespace) -> int:
 
 
 def _mint(options: argparse.Namespace) -> int:
-    configure(keys=options.keys, environment=options.environment, issuer=options.issuer, lifetime=options.lifetime)
+    configure(
+        keys=options.keys,
+        environment=options.environment,
+        issuer=options.issuer,
+        lifetime=options.lifetime,
+        policy={},
+    )
     with simulated(run=options.run, kind=options.kind, actor=options.actor, scenario=options.scenario):
         print(f"baggage: {headers()['baggage']}")
     return 0
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    configure(keys=options.keys, environment=options.environment, issuer=options.issuer)
+    configure(keys=options.keys, environment=options.environment, issuer=options.issuer, policy={})
     config = active()
     keys = config.keys.current()
     if keys is None:

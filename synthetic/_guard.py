@@ -117,7 +117,8 @@ def _decorated(function: Any, terms: Terms) -> Any:
         return type(method)(_decorated(method.__func__, terms))
     if inspect.isclass(function) or not callable(function):
         what = f"the class {function.__name__}" if inspect.isclass(function) else repr(function)
-        raise TypeError(f"guard({terms.effect!r}) is for functions and methods; {what} is neither. Guard its methods.")
+        hint = "Put @property above @guard." if isinstance(function, property) else "Guard its methods."
+        raise TypeError(f"guard({terms.effect!r}) is for functions and methods; {what} is neither. {hint}")
     kind = kind_of(function)
     if kind in ("context manager", "async context manager"):
         # Guarded below contextlib, which calls the function once for each use: as a decorator, too.

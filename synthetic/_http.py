@@ -6,9 +6,19 @@ import json
 from typing import NamedTuple, cast
 
 from synthetic._reason import Reason
+from synthetic._throttled import ThrottledLog
 from synthetic.errors import EffectRefused, UnverifiedMarker
 
-__all__ = ["CACHE_HEADERS", "PROBLEM_JSON", "SIMULATED_CACHE_CONTROL", "Problem", "problem", "problem_of", "refusal_of"]
+__all__ = [
+    "CACHE_HEADERS",
+    "PROBLEM_JSON",
+    "SIMULATED_CACHE_CONTROL",
+    "Problem",
+    "detail_of",
+    "problem",
+    "problem_of",
+    "refusal_of",
+]
 
 PROBLEM_JSON = "application/problem+json"
 SIMULATED_CACHE_CONTROL = "private, no-store"
@@ -44,10 +54,18 @@ class Problem(NamedTuple):
 def refusal_of(reason: Reason | None) -> Problem:
     """Return the response for a request that was not admitted: 403, or 429 where it may come again."""
     reason = reason or Reason.MALFORMED
-    detail = _DETAILS.get(reason, _UNVERIFIED)
+    detail = detail_of(reason)
     if reason.is_later:
         return problem(429, detail, reason.value, ("retry-after", str(_RETRY_AFTER)))
     return problem(403, detail, reason.value)
+
+
+def detail_of(reason: Reason) -> str:
+    """Return one sentence for whoever sent the request, and for the log of who refused it."""
+    return _DETAILS.get(reason, _UNVERIFIED)
+
+
+_refused = ThrottledLog()
 
 
 def problem_of(error: BaseException) -> Problem | None:
@@ -61,6 +79,8 @@ def problem_of(error: BaseException) -> Problem | None:
         answers = [problem_of(one) for one in cast("tuple[BaseException, ...]", inner)]
         return answers[0] if all(answers) else None
     if isinstance(error, EffectRefused):
+        # The caller learns what was refused; what would change it is for the log.
+        _refused.warn(error.target, str(error))
         detail = "A side effect of this simulated request was refused."
         return problem(403, detail, "effect-refused", effect=error.effect)
     if isinstance(error, UnverifiedMarker):

@@ -54,7 +54,10 @@ class GuardedTarget:
         parent, name, original = _resolve(module, self._path, self.target)
         if self._guarded is not None and _is_below(original, self._guarded):
             return
-        guarded = self._decorate(original)
+        try:
+            guarded = self._decorate(original)
+        except TypeError as error:
+            raise ConfigurationError(f"cannot guard {self.target}: {error}") from None
         if isinstance(parent, type) and not hasattr(cast("object", type(original)), "__get__"):
             guarded = staticmethod(guarded)  # what does not bind to its object must not begin to
         self._guarded, self._restore = guarded, []
@@ -62,8 +65,13 @@ class GuardedTarget:
             self._replace(parent, name, original, guarded)
             if parent is module:
                 self._replace_aliases(original, guarded)
-        except BaseException:
+        except BaseException as error:
             self._take_back()
+            if isinstance(error, TypeError) and isinstance(parent, type):
+                raise ConfigurationError(
+                    f"cannot guard {self.target}: {parent.__name__} is a built-in type, which cannot be changed; guard "
+                    "the function that calls it"
+                ) from None
             raise
 
     def _take_back(self) -> None:

@@ -41,6 +41,7 @@ class SyntheticTrafficMiddleware:
     ) -> None:
         self.app = app
         self._entrance = Entrance(edge=edge, on_unverified=on_unverified, on_missing=on_missing)
+        self._entrance.open()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Handle one request."""

@@ -290,7 +290,7 @@ def test_stripping_without_keys_is_an_error_at_start_up(keys: dict[str, Any]) ->
         synthetic.configure(on_unverified="strip")
     assert str(caught.value) == NEEDS_KEYS
     with pytest.raises(ConfigurationError) as caught:
-        Entrance(on_unverified="strip")
+        Entrance(on_unverified="strip").open()
     assert str(caught.value) == NEEDS_KEYS
 
 
@@ -413,9 +413,9 @@ def test_every_refusal_is_on_the_ledger_with_its_marker_where_it_is_known(keys: 
 def test_refusals_are_logged_once_a_second_with_the_number_held_back_and_never_the_token(
     service: dict[str, Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from synthetic import _admission
+    from synthetic import _admission, _throttled
 
-    monkeypatch.setattr(_admission, "_refusals", _admission._RefusalLog())
+    monkeypatch.setattr(_admission, "_refusals", _throttled.ThrottledLog())
     forged = made(shared_key())
     began = time.monotonic()
     sent = 0
@@ -424,10 +424,12 @@ def test_refusals_are_logged_once_a_second_with_the_number_held_back_and_never_t
         sent += 1
         assert time.monotonic() < began + 5
     lines = [record.getMessage() for record in caplog.records]
-    assert lines == ["refused: bad-signature", f"refused: bad-signature ({sent - 2} more since the last such line)"]
+    told = "refused: bad-signature. The simulation marker of this request cannot be verified"
+    assert [line.startswith(told) for line in lines] == [True, True]
+    assert lines[1].endswith(f" ({sent - 2} more since the last such line)")
     assert forged.split(".")[1] not in caplog.text
     decide((made(service, aud="production"),))
-    assert caplog.records[-1].getMessage() == "refused: wrong-environment"
+    assert caplog.records[-1].getMessage().startswith("refused: wrong-environment. ")
 
 
 def test_a_configuration_shows_no_token_in_what_it_hands_on(service: dict[str, Any]) -> None:

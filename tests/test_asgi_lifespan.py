@@ -21,11 +21,25 @@ from tests.support.servers import environment, uvicorn_server, wait_until
 from tests.support.wire import get
 
 SERVICE = """
+from contextlib import asynccontextmanager
+
+import synthetic_starlette
+from starlette.applications import Starlette
+
 from synthetic.asgi import SyntheticTrafficMiddleware
 from tests.support.reporting_asgi import application
 
 plain = SyntheticTrafficMiddleware(application)
 stripping = SyntheticTrafficMiddleware(application, on_unverified="strip")
+
+
+@asynccontextmanager
+async def lifespan(app):
+    yield
+
+
+framework = Starlette(lifespan=lifespan)
+framework.add_middleware(synthetic_starlette.SyntheticTrafficMiddleware)
 """
 
 SHORT_KEY = '{"keys": [{"kty": "oct", "kid": "a", "k": "c2hvcnQ"}]}'
@@ -34,6 +48,7 @@ WRONG: dict[str, tuple[str, dict[str, str], str]] = {
     "a short key": ("plain", {"SYNTHETIC_KEYS": SHORT_KEY}, "SYNTHETIC_KEYS"),
     "a missing key file": ("plain", {"SYNTHETIC_KEYS": "no-such-file.json"}, "SYNTHETIC_KEYS"),
     "a flag that is none": ("plain", {"SYNTHETIC_EDGE": "perhaps"}, "SYNTHETIC_EDGE"),
+    "a missing key file, below a framework": ("framework", {"SYNTHETIC_KEYS": "no-such-file.json"}, "SYNTHETIC_KEYS"),
     "stripping without keys": ("stripping", {}, "on_unverified"),
     "stripping without keys, by a setting": ("plain", {"SYNTHETIC_ON_UNVERIFIED": "strip"}, "on_unverified"),
 }

@@ -19,6 +19,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 import synthetic
+from synthetic._admission import Entrance, admit
+from synthetic._config import active
 from synthetic.asgi import SyntheticTrafficMiddleware
 from tests.support.keys import entry, mint, shared_key
 from tests.support.servers import uvicorn_server
@@ -43,7 +45,8 @@ def output(*arguments: str, **more: str) -> str:
 def complaint(*arguments: str, **more: str) -> str:
     """What the command says on standard error about wrong arguments or configuration."""
     done = run(*arguments, **more)
-    assert (done.returncode, done.stdout) == (2, "")
+    assert done.returncode == 2
+    assert bool(done.stdout) is (arguments[:1] == ("mint",))
     return done.stderr
 
 
@@ -204,6 +207,25 @@ def test_mint_says_what_is_wrong_and_what_would_work(shared: str, arguments: lis
     said = complaint("mint", *arguments)
     assert hint in said
     assert not any(secret in said for secret in secrets_of(shared))
+
+
+@pytest.mark.parametrize("arguments", [("--keys", "missing.jwks", "--run", "rush-hour"), ("--keys", "keys.jwks")])
+@pytest.mark.parametrize("on_unverified", ["refuse", "strip"])
+def test_where_mint_fails_curl_sends_what_every_service_refuses(
+    keys: dict[str, Any], arguments: tuple[str, ...], on_unverified: Any
+) -> None:
+    done = run("mint", *arguments)
+    assert (done.returncode, done.stdout.count("\n")) == (2, 1)
+    synthetic.configure(keys=keys, on_unverified=on_unverified)
+    verdict, reason, _ = admit([done.stdout.strip().removeprefix("baggage: ")], Entrance(), active())
+    assert (verdict, reason) == (None, "unknown-key")
+
+
+def test_a_policy_of_the_services_does_not_keep_mint_from_working(shared: str) -> None:
+    Path("policy.toml").write_text("[production]\n")
+    assert output("mint", "--keys", shared, "--run", "rush-hour", SYNTHETIC_POLICY="policy.toml").startswith(
+        "baggage: "
+    )
 
 
 def test_public_keys_do_not_mint() -> None:

@@ -12,8 +12,8 @@ import pytest
 
 import synthetic
 from synthetic._config import Configuration, active
-from synthetic.asgi import SyntheticTrafficMiddleware
 from synthetic.errors import ConfigurationError
+from synthetic.wsgi import SyntheticTrafficMiddleware
 from tests.support.keys import shared_key
 from tests.support.servers import wait_until
 
@@ -303,7 +303,7 @@ def test_a_file_that_cannot_be_used_is_an_error_that_says_which(monkeypatch: pyt
 
 
 def test_stripping_without_keys_is_an_error_wherever_it_is_asked_for() -> None:
-    async def app(*connection: Any) -> None:
+    def app(*call: Any) -> Any:
         raise AssertionError("it is never called")
 
     with pytest.raises(ConfigurationError, match=r"on_unverified='strip' needs keys.* SYNTHETIC_KEYS"):

@@ -49,6 +49,19 @@ else:
     print("built")
 """
 
+INSTALLED = """
+import synthetic_starlette
+from starlette.applications import Starlette
+from synthetic.errors import ConfigurationError
+
+try:
+    synthetic_starlette.install(Starlette())
+except ConfigurationError as error:
+    print(error)
+else:
+    print("built")
+"""
+
 MIDDLEWARES = ["synthetic.asgi", "synthetic.wsgi", "synthetic_starlette"]
 
 
@@ -65,7 +78,7 @@ def program(text: str, *arguments: str, **variables: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("module", MIDDLEWARES)
+@pytest.mark.parametrize("arguments", [(BUILT, "synthetic.wsgi"), (INSTALLED,)], ids=["WSGI", "install"])
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
@@ -77,9 +90,10 @@ def program(text: str, *arguments: str, **variables: str) -> str:
     ],
 )
 def test_a_wrong_variable_is_an_error_when_a_middleware_is_built_where_nothing_was_configured(
-    module: str, variable: str, value: str, message: str
+    arguments: tuple[str, ...], variable: str, value: str, message: str
 ) -> None:
-    said = program(BUILT, module, **{variable: value})
+    """What a framework builds when the server has started tells the server: test_asgi_lifespan."""
+    said = program(*arguments, **{variable: value})
     assert variable in said
     assert message in said
 

@@ -16,6 +16,7 @@ from starlette.websockets import WebSocket
 
 import synthetic.asgi
 from synthetic import EffectRefused, Marker, UnverifiedMarker, current
+from synthetic._admission import Entrance
 from synthetic._config import OnMissing, OnUnverified
 from synthetic._http import problem_of
 
@@ -59,6 +60,10 @@ def install(
     The arguments are those of the middleware. Call it after other ``add_middleware`` calls: what is added last is
     outermost, and a refused request reaches nothing inside.
     """
+    if not isinstance(cast("object", app), Starlette):
+        raise TypeError(f"{app!r} is no Starlette or FastAPI application; for others there is synthetic.asgi")
+    # Starlette builds its middleware only when the server has started: what is wrong is to stop the program now.
+    Entrance(edge=edge, on_unverified=on_unverified, on_missing=on_missing).open()
     app.add_middleware(
         cast("Any", SyntheticTrafficMiddleware), edge=edge, on_unverified=on_unverified, on_missing=on_missing
     )
