@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.machinery
 import sys
@@ -58,7 +59,7 @@ class GuardedTarget:
             guarded = self._decorate(original)
         except TypeError as error:
             raise ConfigurationError(f"cannot guard {self.target}: {error}") from None
-        if isinstance(parent, type) and not hasattr(cast("object", type(original)), "__get__"):
+        if isinstance(parent, type) and not _binds(original):
             guarded = staticmethod(guarded)  # what does not bind to its object must not begin to
         self._guarded, self._restore = guarded, []
         try:
@@ -188,6 +189,13 @@ def _watch_imports() -> None:
     """Put our finder before the others, unless it is there."""
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, cast("Any", _finder))
+
+
+def _binds(value: object) -> bool:
+    """Whether a value that is found in a class is bound to the object that it is asked of."""
+    if isinstance(value, functools.partial):
+        return sys.version_info >= (3, 14)  # in 3.13 its __get__ only announces that it will
+    return hasattr(type(value), "__get__")
 
 
 def _is_below(present: Any, guarded: Any) -> bool:
