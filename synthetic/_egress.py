@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from opentelemetry import baggage, context
 
 from synthetic import ledger
-from synthetic._baggage import entry_of, find, merge
+from synthetic._baggage import find, merge
 from synthetic._config import Configuration, active
 from synthetic._policy import Action
 from synthetic._verdict import MIRROR, REAL, VERDICT, Simulated, Verdict, current_verdict, marked, unmarked
@@ -72,12 +72,12 @@ def depart(url: str, header: str | None, *, refused: type[ExternalCallRefused] =
     host = urlsplit(url).hostname or ""
     if host not in config.internal_hosts:
         return _external(host, header, verdict, config, refused)
-    return Departure(header) if verdict is None else _simulated(header, cast("Simulated", verdict), config)
+    return _simulated(header, verdict, config) if isinstance(verdict, Simulated) else Departure(header)
 
 
 def _simulated(header: str | None, verdict: Simulated, config: Configuration) -> Departure:
     token = verdict.token()
-    entry = entry_of(config.key, token)
+    entry = f"{config.key}={token}"
     present = context.get_current()
     is_carried = baggage.get_baggage(config.key, present) == token
     return Departure(

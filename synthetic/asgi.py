@@ -54,11 +54,12 @@ class SyntheticTrafficMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        kind = scope["type"]
-        if kind != "http" and kind != "websocket":
-            return await self._pass_on(scope, receive, send)
+        try:
+            headers = scope["headers"]
+        except KeyError:  # a lifespan; a test in this place costs every request more
+            return await self._without_headers(scope, receive, send)
         values = None
-        for name, value in scope["headers"]:
+        for name, value in headers:
             if len(name) == 7 and name.lower() == b"baggage":  # in any case, as OpenTelemetry's getter reads it
                 values = [*(values or ()), value.decode("latin-1")]
         if values is None and self._unmarked_is_real_under is _config.in_force and not get_current():
@@ -79,7 +80,7 @@ class SyntheticTrafficMiddleware:
         if verdict is None:
             return await _answer(refusal_of(reason), scope, receive, send)
         if onward is not None:
-            scope = {**scope, "headers": _with_baggage(scope["headers"], onward)}
+            scope = {**scope, "headers": _with_baggage(headers, onward)}
         if verdict is not REAL:
             send = _SimulatedSend(send)
         entered = enter(verdict, marks_span=True)
@@ -87,13 +88,15 @@ class SyntheticTrafficMiddleware:
             await self.app(scope, receive, send)
         except Exception as error:
             answer = problem_of(error) if isinstance(send, _SimulatedSend) and not send.has_started else None
-            if answer is None or kind != "http":
+            if answer is None or scope["type"] != "http":
                 raise
             await _answer(answer, scope, receive, send)
         finally:
             leave(entered)
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _without_headers(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket"):
+            return await self({**scope, "headers": []}, receive, send)
         if scope["type"] == "lifespan":
             try:
                 self._entrance.check(_config.active())

@@ -153,6 +153,7 @@ def test_a_subscriber_whose_own_work_is_guarded_is_called_once_for_each_outcome(
 
     def hear(outcome: Outcome) -> None:
         heard.append(outcome.effect)
+        assert len(heard) < 20, "it is called for what it does itself"
         worked.append(work("shut"))
         synthetic.allows("open")
         if raises:
@@ -178,10 +179,12 @@ def test_two_subscribers_with_guarded_work_each_hear_of_every_outcome_once() -> 
 
     def first(outcome: Outcome) -> None:
         heard.append(f"first {outcome.effect}")
+        assert len(heard) < 20, "it is called for what it does itself"
         work("shut")
 
     def second(outcome: Outcome) -> None:
         heard.append(f"second {outcome.effect}")
+        assert len(heard) < 20, "it is called for what it does itself"
         work("shut")
 
     undo = [ledger.subscribe(first), ledger.subscribe(second)]

@@ -53,16 +53,19 @@ class _Carrying(wrapt.ObjectProxy):  # type: ignore[type-arg]
     """A session's own adapter in everything but ``send``."""
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        return _sent(self, cast("Any", self).__wrapped__, request, args, kwargs)
+        ours: Any = self
+        return _sent(ours, ours.__wrapped__, request, args, kwargs)
 
 
 def _sent(ours: Any, adapter: Any, request: requests.PreparedRequest, args: Any, kwargs: Any) -> requests.Response:
-    present: str | bytes | None = cast("Any", request.headers).get(_HEADER)
+    headers: Any = request.headers
+    present: str | bytes | None = headers.get(_HEADER)
     carried = present.decode("latin-1") if isinstance(present, bytes) else present
     header, otel = depart(request.url or "", carried, refused=ExternalRequestRefused)
     departing = request if header == carried else _with_header(request, header)
+    response: Any
     if otel is None:
-        response: requests.Response = adapter.send(departing, *args, **kwargs)
+        response = adapter.send(departing, *args, **kwargs)
     else:
         with in_context(otel):
             response = adapter.send(departing, *args, **kwargs)
@@ -70,8 +73,8 @@ def _sent(ours: Any, adapter: Any, request: requests.PreparedRequest, args: Any,
         # The caller's request stays as it was: it may be logged, or sent again for other work.
         response.request = request
     # Authentication handlers send once more through the connection of a response: through here again.
-    cast("Any", response).connection = ours
-    return response
+    response.connection = ours
+    return response  # type: ignore[no-any-return]
 
 
 def _with_header(request: requests.PreparedRequest, header: str | None) -> requests.PreparedRequest:
