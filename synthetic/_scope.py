@@ -53,10 +53,11 @@ class Scope(Generic[M]):
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Decorate a function or a coroutine function."""
-        if kind_of(function) not in ("function", "coroutine"):
+        kind = kind_of(function)
+        if kind not in ("function", "coroutine"):
             raise TypeError(
-                f"{function.__qualname__} is a {kind_of(function)}: a verdict held across a yield would reach whoever "
-                "consumes it. Use a with block around each step of its work."
+                f"{function.__qualname__} is {'an' if kind.startswith('async') else 'a'} {kind}: a verdict held across a yield "
+                "would reach whoever consumes it. Use a with block around each step of its work."
             )
         if inspect.iscoroutinefunction(function):
             coroutine_function = cast("Callable[P, Awaitable[Any]]", function)

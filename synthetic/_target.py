@@ -131,7 +131,11 @@ def guard_target(
                 "undo() that guard first"
             )
         if module in sys.modules:
-            present.apply(sys.modules[module])
+            try:
+                present.apply(sys.modules[module])
+            except ConfigurationError as error:
+                yet = " yet: it is still being imported" if _is_being_imported(module) else ""
+                raise ConfigurationError(f"{error}{yet}") from None
         _watch_imports()
         _targets[target] = present
         return present
@@ -248,10 +252,7 @@ def _resolve(module: ModuleType, path: str, target: str) -> tuple[Any, str, Any]
 def _attribute(parent: Any, name: str, target: str) -> Any:
     if hasattr(parent, name):
         return getattr(parent, name)
-    is_module = isinstance(parent, ModuleType)
-    owner = f"the module {parent.__name__!r}" if is_module else repr(parent)
-    if is_module and _is_being_imported(parent.__name__):
-        raise ConfigurationError(f"cannot guard {target}: {owner} is being imported and has no {name!r} yet")
+    owner = f"the module {parent.__name__!r}" if isinstance(parent, ModuleType) else repr(parent)
     close = get_close_matches(name, dir(parent), n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     raise ConfigurationError(f"cannot guard {target}: {owner} has no attribute {name!r}{hint}")
