@@ -55,9 +55,10 @@ class Scope(Generic[M]):
         """Decorate a function or a coroutine function."""
         kind = kind_of(function)
         if kind not in ("function", "coroutine"):
+            article = "an" if kind.startswith("async") else "a"
             raise TypeError(
-                f"{function.__qualname__} is {'an' if kind.startswith('async') else 'a'} {kind}: a verdict held across a yield "
-                "would reach whoever consumes it. Use a with block around each step of its work."
+                f"{function.__qualname__} is {article} {kind}: a verdict held across a yield would reach whoever "
+                "consumes it. Use a with block around each step of its work."
             )
         if inspect.iscoroutinefunction(function):
             coroutine_function = cast("Callable[P, Awaitable[Any]]", function)
