@@ -11,7 +11,7 @@ from synthetic._policy import Action
 from synthetic._verdict import current
 from synthetic.errors import EffectRefused
 
-__all__ = ["allows", "decide", "refuse"]
+__all__ = ["allows", "decide"]
 
 
 def decide(effect: str, marker: Marker, target: str, *, has_instead: bool, has_returns: bool) -> Action:
@@ -21,7 +21,7 @@ def decide(effect: str, marker: Marker, target: str, *, has_instead: bool, has_r
     action = _carried_out(wanted, has_instead=has_instead)
     ledger.record(ledger.Outcome(effect, action, marker, target, None, config.service))
     if action is Action.REFUSE:
-        refuse(effect, marker, target, _why(effect, wanted, config.environment, has_returns=has_returns))
+        _refuse(effect, marker, target, _why(effect, wanted, config.environment, has_returns=has_returns))
     return action
 
 
@@ -43,8 +43,7 @@ def _why(effect: str, wanted: Action | None, environment: str, *, has_returns: b
     return f"the policy for {environment!r} says refuse"
 
 
-def refuse(effect: str, marker: Marker, target: str, why: str) -> NoReturn:
-    """Raise EffectRefused."""
+def _refuse(effect: str, marker: Marker, target: str, why: str) -> NoReturn:
     raise EffectRefused(
         f"{target} was not executed: it has the effect {effect!r} and this work is simulated "
         f"(run {marker.run!r}); {why}",
@@ -64,7 +63,6 @@ def allows(effect: str) -> bool:
     if marker is None:
         return True
     config = active()
-    wanted = config.policy.get(effect) or Action.SKIP
-    action = Action.REFUSE if wanted is Action.DIVERT else wanted
+    action = _carried_out(config.policy.get(effect) or Action.SKIP, has_instead=True)
     ledger.record(ledger.Outcome(effect, action, marker, None, None, config.service))
     return action is Action.ALLOW

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from opentelemetry import baggage, context
 
 from synthetic import ledger
-from synthetic._baggage import find, merge
+from synthetic._baggage import entry_of, find, merge
 from synthetic._config import Configuration, active
 from synthetic._policy import Action
 from synthetic._verdict import MIRROR, REAL, VERDICT, Simulated, Verdict, current_verdict, marked, unmarked
@@ -77,7 +77,7 @@ def depart(url: str, header: str | None, *, refused: type[ExternalCallRefused] =
 
 def _simulated(header: str | None, verdict: Simulated, config: Configuration) -> Departure:
     token = verdict.token()
-    entry = f"{config.key}={token}"
+    entry = entry_of(config.key, token)
     present = context.get_current()
     is_carried = baggage.get_baggage(config.key, present) == token
     return Departure(

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, StreamingResponse
 
 import synthetic
+from synthetic._verdict import REAL, current_verdict
 from synthetic.asgi import SyntheticTrafficMiddleware
 from tests.support.keys import shared_key
 from tests.support.markers import baggage, expired, forged, marked
@@ -241,3 +242,19 @@ def test_what_is_refused_counts_against_no_host(port: int, keys: Keys, tmp_path:
     for headers in (marked(keys), forged(keys), baggage("synthetic-traffic")):
         assert 400 <= get(port, "/report/echo", headers).status < 500
     assert get(port, "/report/echo").status == 200
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_a_connection_that_comes_without_a_list_of_headers_is_explicitly_real(kind: str) -> None:
+    seen = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append((scope["headers"], current_verdict()))
+
+    async def in_a_simulation() -> None:
+        with synthetic.simulated(run="rush-hour"):
+            await SyntheticTrafficMiddleware(app)({"type": kind}, None, None)  # type: ignore[arg-type]
+
+    synthetic.configure(keys=shared_key())
+    asyncio.run(in_a_simulation())
+    assert seen == [([], REAL)]

@@ -95,19 +95,6 @@ def takes_part(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     synthetic.configure(keys=keys, internal_hosts=[OURS])
 
 
-@pytest.fixture
-def server() -> Iterator[RecordingServer]:
-    with RecordingServer() as server:
-        yield server
-
-
-@pytest.fixture
-def instrumented() -> Iterator[None]:
-    synthetic.instrument("requests")
-    yield
-    synthetic.uninstrument("requests")
-
-
 def test_after_uninstrument_nothing_is_sent_and_the_way_out_is_the_original(server: RecordingServer) -> None:
     synthetic.instrument("requests")
     synthetic.instrument("requests")

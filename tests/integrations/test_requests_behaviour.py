@@ -24,19 +24,6 @@ def takes_part(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     synthetic.configure(keys=keys, internal_hosts=[OURS])
 
 
-@pytest.fixture
-def server() -> Iterator[RecordingServer]:
-    with RecordingServer() as server:
-        yield server
-
-
-@pytest.fixture
-def instrumented() -> Iterator[None]:
-    synthetic.instrument("requests")
-    yield
-    synthetic.uninstrument("requests")
-
-
 @pytest.fixture(params=["real", "simulated"])
 def either_work(request: pytest.FixtureRequest, instrumented: None) -> Iterator[str]:
     with synthetic.real() if request.param == "real" else synthetic.simulated(run="rush-hour"):

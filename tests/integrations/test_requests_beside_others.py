@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,19 +25,6 @@ from tests.support.servers import uvicorn_server
 def takes_part(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "*")
     synthetic.configure(keys=keys, internal_hosts=[OURS])
-
-
-@pytest.fixture
-def server() -> Iterator[RecordingServer]:
-    with RecordingServer() as server:
-        yield server
-
-
-@pytest.fixture
-def instrumented() -> Iterator[None]:
-    synthetic.instrument("requests")
-    yield
-    synthetic.uninstrument("requests")
 
 
 @pytest.mark.parametrize("package", ["requests", "urllib3"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,19 +23,6 @@ from tests.support.recording_server import Answer, Recorded, RecordingServer
 def takes_part(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "*")
     synthetic.configure(keys=keys, internal_hosts=[OURS])
-
-
-@pytest.fixture
-def server() -> Iterator[RecordingServer]:
-    with RecordingServer() as server:
-        yield server
-
-
-@pytest.fixture
-def instrumented() -> Iterator[None]:
-    synthetic.instrument("requests")
-    yield
-    synthetic.uninstrument("requests")
 
 
 # A prepared request, an adapter, an authentication
