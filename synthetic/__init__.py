@@ -5,6 +5,8 @@ with ``configure``, put ``synthetic.asgi`` or ``synthetic.wsgi`` at the door, ``
 simulated work in ``simulated``.
 """
 
+from synthetic._arrival import admitted
+from synthetic._carry import carry
 from synthetic._config import configure, configured
 from synthetic._decision import allows
 from synthetic._guard import guard
@@ -13,13 +15,16 @@ from synthetic._marker import Marker
 from synthetic._scope import headers, real, simulated
 from synthetic._target import guard_target
 from synthetic._verdict import current, is_synthetic
-from synthetic.errors import EffectRefused, UnverifiedMarker
+from synthetic.errors import EffectRefused, MessageRefused, UnverifiedMarker
 
 __all__ = [
     "EffectRefused",
     "Marker",
+    "MessageRefused",
     "UnverifiedMarker",
+    "admitted",
     "allows",
+    "carry",
     "configure",
     "configured",
     "current",

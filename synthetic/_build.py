@@ -60,6 +60,7 @@ def build(arguments: Mapping[str, object], known: tuple[str, ...]) -> Configurat
         on_missing=cast("OnMissing", sources.read("on_missing", choice("real", "refuse"), "real")),
         lifetime=sources.read("lifetime", seconds(2, LONGEST_LIFETIME), 600.0),
         retention=sources.read("retention", seconds(0, 365 * _DAY), 7.0 * _DAY),
+        linger=sources.read("linger", seconds(0, 365 * _DAY), 300.0),
         ready=sources.read("ready", _value, None),
         shed=sources.read("shed", _value, None),
         clock=sources.read("clock", _value, time.time),

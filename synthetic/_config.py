@@ -43,6 +43,7 @@ class Configuration(NamedTuple):
     on_missing: OnMissing
     lifetime: float
     retention: float
+    linger: float
     ready: Callable[[], bool] | None
     shed: Callable[[], bool] | None
     clock: Callable[[], float]
@@ -68,6 +69,7 @@ class Settings(TypedDict, total=False):
     halt_file: str | Path | None
     lifetime: float | str | None
     retention: float | str | None
+    linger: float | str | None
     key: str | None
     issuer: str | None
     attribute: str | None
@@ -106,6 +108,7 @@ def configure(
     halt_file: str | Path | None = None,
     lifetime: float | str | None = None,
     retention: float | str | None = None,
+    linger: float | str | None = None,
     key: str | None = None,
     issuer: str | None = None,
     attribute: str | None = None,
@@ -137,6 +140,7 @@ def configure(
         halt_file: the path of a file with such names, in force within a second of a change.
         lifetime: of the tokens signed here, in seconds or as in ``10m``; at most 24 hours (600).
         retention: for how long after its expiry a token stays good for admitted work (``7d``).
+        linger: for how long after the end of its request a verdict may be used before that is reported (``5m``).
         key: the baggage key (``synthetic-traffic``).
         issuer: the ``iss`` of every token (``synthetic-traffic``).
         attribute: the name of the attribute on spans and log records (``user_agent.synthetic.type``).

@@ -1,14 +1,15 @@
-"""What leaves with a call to another service: the one rule for every client (PROTOCOL, "Egress").
+"""What leaves with a call or a message: the one rule for every client (PROTOCOL, "Egress").
 
-A client integration asks ``depart`` once per hop, writes the header it is given, and makes the call inside
-``in_context``, for instrumentation further down writes what the OpenTelemetry context holds.
+A client integration asks ``depart`` once per hop, and one for messages ``dispatch``; it writes the header it is given,
+and makes the call inside ``in_context``, for instrumentation further down writes what the OpenTelemetry context holds.
+Where clients are stacked (requests over urllib3 over http.client) each asks, and the answers agree.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from opentelemetry import baggage, context
@@ -16,14 +17,18 @@ from opentelemetry import baggage, context
 from synthetic import ledger
 from synthetic._baggage import entry_of, find, merge
 from synthetic._config import Configuration, active
+from synthetic._outlived import report_if_outlived
 from synthetic._policy import Action
 from synthetic._verdict import MIRROR, REAL, VERDICT, Simulated, Verdict, current_verdict, marked, unmarked
 from synthetic.errors import ExternalCallRefused
 
-__all__ = ["EXTERNAL_CALL", "Departure", "depart", "in_context"]
+__all__ = ["EXTERNAL_CALL", "Departure", "covered", "depart", "dispatch", "in_context"]
 
 EXTERNAL_CALL: Final = "external-call"
 
+_DECIDED: Final = context.create_key("synthetic-decided")
+"""The host that a client further up has decided on, for those below it: the decision is on the ledger already."""
+_ANY_HOST: Final = "*"
 
 _get_verdict = VERDICT.get
 
@@ -70,12 +75,42 @@ def depart(url: str, header: str | None, *, refused: type[ExternalCallRefused] =
         return _real(header)
     config = active()
     host = urlsplit(url).hostname or ""
+    if (decided := context.get_value(_DECIDED)) is not None and decided in (host, _ANY_HOST):
+        return Departure(header)
     if host not in config.internal_hosts:
         return _external(host, header, verdict, config, refused)
     return _simulated(header, verdict, config) if isinstance(verdict, Simulated) else Departure(header)
 
 
+def dispatch(header: str | None) -> Departure:
+    """Decide how a message may leave that would have ``header`` as its ``baggage``; whatever the broker, it is inside.
+
+    Simulated work sends its marker along, real work none, and where nothing was decided the header stays as it is.
+    Raises UnverifiedMarker for work whose marker does not verify.
+    """
+    if header is None and (_get_verdict() or REAL) is REAL and not context.get_current():
+        return _BARE
+    verdict = current_verdict()
+    if verdict is None:
+        return Departure(header)
+    if verdict.marker is None:
+        return _real(header)
+    return _simulated(header, cast("Simulated", verdict), active())
+
+
+def covered() -> Departure:
+    """Return how the calls leave that only bring a message to its broker: bare, to whatever host that is.
+
+    The message itself carries the marker.
+    """
+    verdict = current_verdict()
+    if verdict is None or verdict.marker is None:
+        return _real(None)
+    return Departure(None, _unmarked_call(active(), verdict, _ANY_HOST))
+
+
 def _simulated(header: str | None, verdict: Simulated, config: Configuration) -> Departure:
+    report_if_outlived(verdict, None, config)
     token = verdict.token()
     entry = entry_of(config.key, token)
     present = context.get_current()
@@ -110,6 +145,13 @@ def _external(
             marker=marker,
             target=host,
         )
-    # Only the baggage leaves the process. The verdict stays: what the call does here in passing is still simulated.
-    present = baggage.remove_baggage(config.key, context.set_value(MIRROR, verdict, context.get_current()))
-    return Departure(header and merge(header, config.key, None), present)
+    return Departure(header and merge(header, config.key, None), _unmarked_call(config, verdict, host))
+
+
+def _unmarked_call(config: Configuration, verdict: Verdict | None, host: str) -> context.Context:
+    """The OpenTelemetry context of a call that takes no marker along.
+
+    Only the baggage leaves the process. The verdict stays: what the call does here in passing is still simulated.
+    """
+    present = context.set_value(MIRROR, verdict, context.get_current())
+    return baggage.remove_baggage(config.key, context.set_value(_DECIDED, host, present))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, 
 from synthetic._config import Configuration, active
 from synthetic._kinds import kind_of
 from synthetic._marker import Kind, Marker
-from synthetic._verdict import REAL, Entered, Real, Simulated, current_verdict, enter, leave
+from synthetic._verdict import REAL, Entered, Simulated, Verdict, current_verdict, enter, leave
 from synthetic.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -26,19 +26,22 @@ R = TypeVar("R")
 M = TypeVar("M", bound="Marker | None", covariant=True)
 
 
-_entered: ContextVar[tuple[tuple[object, Entered], ...]] = ContextVar("synthetic-entered", default=())
+_entered: ContextVar[tuple[tuple[object, Verdict | None, Entered], ...]] = ContextVar("synthetic-entered", default=())
 """The scopes that the work at hand is in. Not kept on the scope, which threads and tasks may share."""
 
 
 class Scope(Generic[M]):
     """A verdict to put in force: in a ``with`` block, or for each call of a function that it decorates."""
 
-    def __init__(self, marker: M, verdict: Callable[[], Real | Simulated]) -> None:
+    def __init__(self, marker: M, verdict: Callable[[], Verdict | None]) -> None:
         self._marker = marker
         self._verdict = verdict
 
     def __enter__(self) -> M:
-        _entered.set((*_entered.get(), (self, enter(self._verdict()))))
+        verdict = self._verdict()
+        _entered.set((*_entered.get(), (self, verdict, enter(verdict))))
+        if isinstance(verdict, Simulated):
+            verdict.begin()
         return self._marker
 
     def __exit__(
@@ -46,9 +49,11 @@ class Scope(Generic[M]):
     ) -> None:
         entered = _entered.get()
         for position in reversed(range(len(entered))):
-            scope, how = entered[position]
+            scope, verdict, how = entered[position]
             if scope is self:
                 _entered.set(entered[:position] + entered[position + 1 :])
+                if isinstance(verdict, Simulated):
+                    verdict.end()
                 return leave(how)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:

@@ -7,6 +7,7 @@ asked last.
 
 from __future__ import annotations
 
+import time
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
@@ -46,6 +47,9 @@ class Real:
     __slots__ = ()
     marker: Final[None] = None
 
+    def __reduce__(self) -> str:
+        return "REAL"  # in another process, too, there is only one
+
     def __repr__(self) -> str:
         return "<real>"
 
@@ -53,11 +57,26 @@ class Real:
 class Simulated:
     """Work that carries ``marker``."""
 
-    __slots__ = ("_alone", "marker")
+    __slots__ = ("_alone", "_in_work", "ended_at", "marker")
 
     def __init__(self, marker: Marker) -> None:
         self.marker: Final = marker
         self._alone: tuple[str, str, context.Context] | None = None
+        self._in_work: list[None] = []
+        self.ended_at: float | None = None
+        """When the last piece of work with this verdict ended (``time.monotonic``); None while there is one."""
+
+    def begin(self) -> None:
+        """Note that a piece of work with this verdict begins: a request, a message, a ``with`` block."""
+        self._in_work.append(None)
+        self.ended_at = None
+
+    def end(self) -> None:
+        """Note that it has ended. What still has the verdict a long time after that outlived its work."""
+        # A list for a counter: its append and pop need no lock of ours.
+        self._in_work.pop()
+        if not self._in_work:
+            self.ended_at = time.monotonic()
 
     def token(self) -> str:
         """Return the token to send with calls of this work."""
@@ -70,6 +89,10 @@ class Simulated:
         if alone is None or alone[1] != token or alone[0] != key:
             self._alone = alone = (key, token, marked(context.Context(), self, key))
         return alone[2]
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # To another process goes what was received, and not the right to sign.
+        return Received, (self.marker, self.token())
 
     def __repr__(self) -> str:
         return f"<simulated {self.marker}>"
@@ -179,11 +202,11 @@ Entered = tuple["Token[Verdict | None]", "Token[context.Context] | None"]
 """What ``leave`` needs: how to reset our context variable, and OpenTelemetry's where that was touched."""
 
 
-def enter(verdict: Real | Simulated, *, marks_span: bool = False) -> Entered:
-    """Put ``verdict`` in force; ``leave`` puts back what was before.
+def enter(verdict: Verdict | None, *, marks_span: bool = False) -> Entered:
+    """Put ``verdict`` in force, or with None that nothing is decided; ``leave`` puts back what was before.
 
-    For real work the OpenTelemetry context is touched only if it holds something of ours. With ``marks_span``, the
-    span that is current, which began before the verdict was known, is told of it.
+    For work that is not simulated the OpenTelemetry context is touched only if it holds something of ours. With
+    ``marks_span``, the span that is current, which began before the verdict was known, is told of it.
     """
     present = context.get_current()
     if isinstance(verdict, Simulated):
@@ -196,8 +219,8 @@ def enter(verdict: Real | Simulated, *, marks_span: bool = False) -> Entered:
             mark_current_span()
         return entered
     if present and _holds_ours(present):
-        return _set_verdict(REAL), context.attach(unmarked(present))
-    return _set_verdict(REAL), None
+        return _set_verdict(verdict), context.attach(unmarked(present))
+    return _set_verdict(verdict), None
 
 
 def leave(entered: Entered) -> None:

@@ -11,7 +11,7 @@ from synthetic import _config
 from synthetic._admission import Entrance, admit
 from synthetic._config import OnMissing, OnUnverified
 from synthetic._http import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, problem_of, refusal_of
-from synthetic._verdict import REAL, VERDICT, enter, leave
+from synthetic._verdict import REAL, VERDICT, Received, enter, leave
 from synthetic.errors import ConfigurationError
 
 __all__ = ["SyntheticTrafficMiddleware"]
@@ -81,8 +81,9 @@ class SyntheticTrafficMiddleware:
             return await _answer(refusal_of(reason), scope, receive, send)
         if onward is not None:
             scope = {**scope, "headers": _with_baggage(headers, onward)}
-        if verdict is not REAL:
+        if isinstance(verdict, Received):
             send = _SimulatedSend(send)
+            verdict.begin()
         entered = enter(verdict, marks_span=True)
         try:
             await self.app(scope, receive, send)
@@ -93,6 +94,8 @@ class SyntheticTrafficMiddleware:
             await _answer(answer, scope, receive, send)
         finally:
             leave(entered)
+            if isinstance(verdict, Received):
+                verdict.end()
 
     async def _without_headers(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):

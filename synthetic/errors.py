@@ -3,6 +3,7 @@
 SyntheticTrafficError
 ├── ConfigurationError     a setting is wrong; raised at start-up (also a ValueError)
 ├── UnverifiedMarker       the work carries a marker that cannot be verified: neither answer would be safe
+├── MessageRefused         a message or task carries a marker that was not admitted: it must not be handled
 └── EffectRefused          a guard refused an effect for simulated work
     └── ExternalCallRefused    a call of simulated work to a host that does not take part
 """
@@ -19,6 +20,7 @@ __all__ = [
     "ConfigurationError",
     "EffectRefused",
     "ExternalCallRefused",
+    "MessageRefused",
     "SyntheticTrafficError",
     "UnverifiedMarker",
 ]
@@ -56,6 +58,28 @@ class UnverifiedMarker(SyntheticTrafficError):
         self.reason = reason
 
     def __reduce__(self) -> tuple[type[UnverifiedMarker], tuple[Reason]]:
+        return type(self), (self.reason,)
+
+
+class MessageRefused(SyntheticTrafficError):
+    """A message or task was not admitted: it must neither be handled as real nor believed.
+
+    Raise it where the broker's own retry or dead-letter handling sees it. ``reason`` is the code of why;
+    ``is_later`` is True where the same message may be admitted later, so that it should be delivered again.
+    """
+
+    def __init__(self, reason: Reason) -> None:
+        from synthetic._http import detail_of
+
+        super().__init__(f"this message was not admitted ({reason.value}). {detail_of(reason)}")
+        self.reason = reason
+
+    @property
+    def is_later(self) -> bool:
+        """Whether the same message may be admitted later."""
+        return self.reason.is_later
+
+    def __reduce__(self) -> tuple[type[MessageRefused], tuple[Reason]]:
         return type(self), (self.reason,)
 
 

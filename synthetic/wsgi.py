@@ -59,16 +59,28 @@ class SyntheticTrafficMiddleware:
                 start_response = _uncached(start_response)
         context = copy_context()
         context.run(enter, verdict, marks_span=True)
-        try:
-            body = context.run(self.app, environ, start_response)
-        except Exception as error:
-            answer = None if verdict is REAL else problem_of(error)
-            if answer is None:
-                raise
-            return _answer(answer, environ, start_response, sys.exc_info())
-        if type(body) in _FINISHED or (verdict is REAL and _is_file(body, environ)):
-            return body
-        return _Steps(context, body) if verdict is REAL else _SimulatedSteps(context, body, environ, start_response)
+        if isinstance(verdict, Received):
+            return _simulated(verdict, context, self.app, environ, start_response)
+        body = context.run(self.app, environ, start_response)
+        return body if type(body) in _FINISHED or _is_file(body, environ) else _Steps(context, body)
+
+
+def _simulated(
+    verdict: Received, context: Context, app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
+) -> Iterable[bytes]:
+    body: Iterable[bytes] | None = None
+    verdict.begin()
+    try:
+        body = context.run(app, environ, start_response)
+    except Exception as error:
+        answer = problem_of(error)
+        if answer is None:
+            raise
+        return _answer(answer, environ, start_response, sys.exc_info())
+    finally:
+        if body is None or type(body) in _FINISHED:
+            verdict.end()
+    return body if type(body) in _FINISHED else _SimulatedSteps(verdict, context, body, environ, start_response)
 
 
 _FINISHED = (list, tuple)
@@ -110,12 +122,18 @@ class _Steps:
 class _SimulatedSteps(_Steps):
     """The same for a simulated request: an effect that is refused before anything was sent is a 403 here, too."""
 
-    __slots__ = ("_environ", "_start_response")
+    __slots__ = ("_environ", "_start_response", "_verdict")
 
     def __init__(
-        self, context: Context, body: Iterable[bytes], environ: WSGIEnvironment, start_response: StartResponse
+        self,
+        verdict: Received,
+        context: Context,
+        body: Iterable[bytes],
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
     ) -> None:
         super().__init__(context, body)
+        self._verdict = verdict
         self._environ = environ
         self._start_response = start_response
 
@@ -135,6 +153,14 @@ class _SimulatedSteps(_Steps):
                 return
             has_started = has_started or bool(step)
             yield step
+
+    def close(self) -> None:
+        is_first = not self._is_closed
+        try:
+            super().close()
+        finally:
+            if is_first:
+                self._verdict.end()
 
 
 def _with_baggage(environ: WSGIEnvironment, values: Sequence[str], *, is_simulated: bool) -> WSGIEnvironment:

@@ -13,8 +13,11 @@ import synthetic
 NAMES = [
     "EffectRefused",
     "Marker",
+    "MessageRefused",
     "UnverifiedMarker",
+    "admitted",
     "allows",
+    "carry",
     "configure",
     "configured",
     "current",

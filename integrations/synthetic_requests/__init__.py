@@ -6,8 +6,9 @@ mounted for. Each redirect hop is decided anew.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import wraps
-from typing import Any, cast
+from typing import Any
 
 import requests
 import wrapt
@@ -15,6 +16,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 
 from synthetic._egress import depart, in_context
 from synthetic._instrument import Integration
+from synthetic._patch import Patch, Patches
 from synthetic.errors import ExternalCallRefused
 
 __all__ = ["ExternalRequestRefused", "SyntheticAdapter", "instrument", "integration", "uninstrument"]
@@ -88,48 +90,22 @@ def _with_header(request: requests.PreparedRequest, header: str | None) -> reque
     return departing
 
 
-class _Integration:
-    """Wraps ``Session.get_adapter``, which every call and every redirect hop asks for its way out.
+def _carrying(original: Any, is_on: Callable[[], bool]) -> Any:
+    """Wrap ``Session.get_adapter``, which every call and every redirect hop asks for its way out.
 
     That is below what OpenTelemetry and Sentry wrap, so that the order of switching on does not matter.
     """
 
-    def __init__(self) -> None:
-        self._is_on = False
-        self._ours: Any = None
-        self._original: Any = None
+    @wraps(original)
+    def get_adapter(session: requests.Session, url: Any) -> Any:
+        adapter = original(session, url)
+        carries = isinstance(adapter, (SyntheticAdapter, _Carrying))
+        return adapter if carries or not is_on() else _Carrying(adapter)
 
-    def instrument(self) -> None:
-        if not self._is_in_place():
-            self._original = requests.Session.get_adapter
-            self._ours = self._wrapped(self._original)
-            cast("Any", requests.Session).get_adapter = self._ours
-        self._is_on = True
-
-    def uninstrument(self) -> None:
-        self._is_on = False
-        if self._ours is not None and vars(requests.Session)["get_adapter"] is self._ours:
-            cast("Any", requests.Session).get_adapter = self._original
-            self._ours = None
-
-    def _is_in_place(self) -> bool:
-        """Whether ours is among the wrappers that are there: others put theirs on and take them off."""
-        present: Any = requests.Session.get_adapter
-        while present is not None and present is not self._ours:
-            present = getattr(present, "__wrapped__", None)
-        return present is not None
-
-    def _wrapped(self, original: Any) -> Any:
-        @wraps(original)
-        def get_adapter(session: requests.Session, url: Any) -> Any:
-            adapter = original(session, url)
-            carries = isinstance(adapter, (SyntheticAdapter, _Carrying))
-            return adapter if carries or not self._is_on else _Carrying(adapter)
-
-        return get_adapter
+    return get_adapter
 
 
-integration: Integration = _Integration()
+integration: Integration = Patches(Patch(requests.Session, "get_adapter", _carrying))
 """The entry point ``requests``."""
 
 

@@ -1,0 +1,73 @@
+"""Messages and tasks at the door: ``admitted`` puts their verdict in force (PROTOCOL, "Admission").
+
+A consumer is never an edge: what was admitted once stays simulated for the retention time. What is not admitted is an
+error, for the retry or dead-letter handling of the broker to see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final
+
+from synthetic import _config
+from synthetic._admission import Entrance, admit
+from synthetic._carrier import Carrier, baggage_in
+from synthetic._marker import Marker
+from synthetic._verdict import REAL, Entered, Real, Received, enter, leave
+from synthetic.errors import MessageRefused
+
+__all__ = ["CONSUMER", "Admitted", "admitted", "arrive"]
+
+CONSUMER: Final = Entrance(edge=False, on_unverified="refuse")
+
+
+def arrive(values: Sequence[str]) -> Real | Received:
+    """Return the verdict on a message whose ``baggage`` headers have these values. Raises MessageRefused."""
+    config = _config.in_force or _config.active()
+    if not values and not CONSUMER.must_be_marked(config):
+        return REAL
+    verdict, reason, _ = admit(values, CONSUMER, config)
+    if verdict is None:
+        assert reason is not None  # there is no verdict for one of these
+        raise MessageRefused(reason)
+    return verdict
+
+
+class Admitted:
+    """A verdict to put in force, for the handling of one message, in a ``with`` block."""
+
+    __slots__ = ("_entered", "verdict")
+
+    def __init__(self, verdict: Real | Received) -> None:
+        self.verdict: Final = verdict
+        self._entered: Entered | None = None
+
+    def __enter__(self) -> Marker | None:
+        if self._entered is not None:
+            raise RuntimeError("this message is being handled already: admit it anew for each handling")
+        verdict = self.verdict
+        self._entered = enter(verdict, marks_span=True)
+        if isinstance(verdict, Received):
+            verdict.begin()
+        return verdict.marker
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        entered, self._entered = self._entered, None
+        if entered is not None:
+            if isinstance(self.verdict, Received):
+                self.verdict.end()
+            leave(entered)
+
+
+def admitted(headers: Carrier) -> Admitted:
+    """Admit a message by its headers, for the length of a ``with`` block, which gives its marker or None.
+
+    For any consumer that no integration covers. The headers are a mapping or name-value pairs, of text or bytes; a
+    message without any marker, or without headers (None), is real, whatever was in force before. Raises
+    MessageRefused where the marker does not verify, was halted, or can't be taken now: let the broker see that error.
+    An expired token is good for the retention time, for the work was admitted when it was sent.
+    """
+    return Admitted(arrive(baggage_in(headers)))

@@ -1,0 +1,81 @@
+"""The ``baggage`` of whatever carries messages: a mapping of headers, or a list of name-value pairs.
+
+Values are text, or bytes as they came over the wire; those are read as latin-1, one character a byte, and written back
+the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, TypeAlias, cast
+
+from opentelemetry.context import Context
+
+from synthetic._egress import dispatch
+
+__all__ = ["NAME", "Carrier", "baggage_in", "outgoing", "outgoing_pairs"]
+
+NAME: Final = "baggage"
+
+Carrier: TypeAlias = "Mapping[Any, Any] | Iterable[tuple[Any, Any]] | None"
+
+
+def baggage_in(carrier: Carrier) -> list[str]:
+    """Return the values of every ``baggage`` header, in any case, as text; ``[]`` where there is none."""
+    if not carrier:
+        return []
+    pairs = cast("Iterable[tuple[Any, Any]]", carrier.items() if isinstance(carrier, Mapping) else carrier)
+    return [text for name, value in pairs if _is_ours(name) for text in _texts(value)]
+
+
+def outgoing(headers: Mapping[str, Any] | None) -> tuple[Mapping[str, Any] | None, Context | None]:
+    """Return the headers that a message leaves with, and the OpenTelemetry context to send it in, or None.
+
+    ``headers`` themselves are not changed: they may be sent again with other work. Raises UnverifiedMarker.
+    """
+    present = baggage_in(headers)
+    carried = ",".join(present) if present else None
+    header, otel = dispatch(carried)
+    if header == carried and len(present) < 2:
+        return headers, otel
+    kept = {name: value for name, value in (headers or {}).items() if not _is_ours(name)}
+    return ({**kept, NAME: header} if header is not None else kept), otel
+
+
+def outgoing_pairs(headers: Carrier) -> tuple[Any, Context | None]:
+    """Do the same for headers in pairs, whose values are bytes. Headers that stay as they are are not copied."""
+    if isinstance(headers, Iterator):
+        headers = list(cast("Iterable[tuple[Any, Any]]", headers))
+    present = baggage_in(headers)
+    carried = ",".join(present) if present else None
+    header, otel = dispatch(carried)
+    if header == carried and len(present) < 2:
+        return headers, otel
+    pairs = cast("Iterable[tuple[Any, Any]]", headers.items() if isinstance(headers, Mapping) else headers or ())
+    kept = [(name, value) for name, value in pairs if not _is_ours(name)]
+    return ([*kept, (NAME, _encoded(header))] if header is not None else kept), otel
+
+
+def _is_ours(name: object) -> bool:
+    if isinstance(name, bytes):
+        return len(name) == 7 and name.lower() == b"baggage"
+    return isinstance(name, str) and len(name) == 7 and name.lower() == NAME
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (bytes, bytearray, memoryview)):
+        yield bytes(value).decode("latin-1")
+    elif isinstance(value, (list, tuple)):
+        for one in cast("Iterable[object]", value):
+            yield from _texts(one)
+    elif value is not None:
+        yield str(value)
+
+
+def _encoded(header: str) -> bytes:
+    try:
+        return header.encode("latin-1")
+    except UnicodeEncodeError:
+        return header.encode()

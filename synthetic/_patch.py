@@ -1,0 +1,89 @@
+"""Patches on somebody else's class or module: put on once, taken off again, in any order with those of others."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["Patch", "Patches"]
+
+IsOn = Callable[[], bool]
+"""Whether a wrapper is to do its work: below another's wrapper it stays in place and must do nothing."""
+
+
+class Patch:
+    """A wrapper around the attribute ``name`` of ``owner``, a class or a module.
+
+    ``wrap(original, is_on)`` returns the wrapper. It has the original as ``__wrapped__``, as ``functools.wraps`` sets
+    it, and passes calls on as they are while ``is_on()`` is False. ``original`` is what a class has in its dictionary:
+    a plain function, a ``staticmethod``, a ``classmethod``.
+    """
+
+    def __init__(self, owner: Any, name: str, wrap: Callable[[Any, IsOn], Any]) -> None:
+        self._owner = owner
+        self._name = name
+        self._wrap = wrap
+        self._is_on = False
+        self._ours: Any = None
+        self._original: Any = None
+        self._is_own = False
+
+    def put_on(self) -> None:
+        """Wrap, unless our wrapper is there, or below what others have wrapped around it since."""
+        if not self._is_in_place():
+            self._is_own = self._name in vars(self._owner)
+            self._original = self._present()
+            self._ours = self._wrap(self._original, lambda: self._is_on)
+            setattr(self._owner, self._name, self._ours)
+        self._is_on = True
+
+    def take_off(self) -> None:
+        """Put the original back; below a wrapper of another, ours stays and does nothing."""
+        self._is_on = False
+        if self._ours is not None and vars(self._owner).get(self._name) is self._ours:
+            if self._is_own:
+                setattr(self._owner, self._name, self._original)
+            else:
+                delattr(self._owner, self._name)
+            self._ours = None
+
+    def _present(self) -> Any:
+        classes = self._owner.__mro__ if isinstance(self._owner, type) else (self._owner,)
+        for owner in classes:
+            if self._name in vars(owner):
+                return vars(owner)[self._name]
+        return getattr(self._owner, self._name)
+
+    def _is_in_place(self) -> bool:
+        present = self._present() if self._ours is not None else None
+        while present is not None and present is not self._ours:
+            present = getattr(present, "__wrapped__", None)
+        return present is not None
+
+
+class Patches:
+    """An ``Integration`` that consists of patches. All go on, or none does."""
+
+    def __init__(self, *patches: Patch) -> None:
+        self._patches = patches
+        self._lock = threading.Lock()
+
+    def instrument(self) -> None:
+        """Put every patch on that is not on."""
+        with self._lock:
+            try:
+                for patch in self._patches:
+                    patch.put_on()
+            except BaseException:
+                self._take_off()
+                raise
+
+    def uninstrument(self) -> None:
+        """Take every patch off that is on, the last one first."""
+        with self._lock:
+            self._take_off()
+
+    def _take_off(self) -> None:
+        for patch in reversed(self._patches):
+            patch.take_off()

