@@ -15,10 +15,10 @@ from synthetic._marker import Marker
 from synthetic._reason import Reason
 from synthetic._throttled import ThrottledLog
 from synthetic._token import ENTRY_LIMIT, Claims, authenticate, names_us
-from synthetic._verdict import REAL, Real, Received, received
+from synthetic._verdict import REAL, Real, Received, Unverified, received
 from synthetic.errors import ConfigurationError
 
-__all__ = ["ADMITTED_AS_REAL", "Admission", "Entrance", "admit", "check_entrances"]
+__all__ = ["ADMITTED_AS_REAL", "Admission", "Entrance", "admit", "check_entrances", "judged"]
 
 _log = logging.getLogger("synthetic")
 
@@ -118,6 +118,21 @@ def admit(headers: Sequence[str], entrance: Entrance, config: Configuration) -> 
     if entrance.must_be_marked(config):
         return _refuse(Reason.MISSING, None, config)
     return REAL, None, found.foreign
+
+
+def judged(headers: Sequence[str], config: Configuration) -> Received | Unverified | None:
+    """Return what ``baggage`` headers say where nobody admits them: None for nothing of ours.
+
+    As for what was admitted elsewhere: an expired token is good for the retention time, and nothing is halted or shed.
+    """
+    found = find(headers, config.key)
+    if found.is_empty:
+        return None
+    claims = _claims_of(found, config)
+    if not isinstance(claims, Claims):
+        return Unverified(claims)
+    refusal = claims.refusal(config.issuer, config.environment, config.clock(), config.retention)
+    return Unverified(refusal) if refusal else received(claims, found.values[0])
 
 
 def _claims_of(found: Found, config: Configuration) -> Claims | Reason:

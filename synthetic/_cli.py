@@ -1,10 +1,9 @@
-"""The command ``synthetic-traffic``: keys, tokens for ``curl``, and a look into a header."""
+"""The command ``synthetic-traffic``: keys, tokens for ``curl``, a look into a header, and one at the environment."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import re
 import secrets
@@ -16,15 +15,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from synthetic._admission import Entrance, admit
-from synthetic._baggage import find
-from synthetic._config import Configuration, active, configure
+from synthetic._config import configure
+from synthetic._doctor import doctor
+from synthetic._inspect import inspect
 from synthetic._keygen import add_key, eddsa_pair, shared_secret, write
-from synthetic._keys import Keys
 from synthetic._marker import KINDS
-from synthetic._reason import Reason
 from synthetic._scope import headers, simulated
-from synthetic._token import TYPE, unverified_parts
+from synthetic._token import TYPE
 from synthetic.errors import SyntheticTrafficError
 
 __all__ = ["main"]
@@ -35,9 +32,10 @@ examples:
   synthetic-traffic keygen --kid staging-1 --shared shared.jwks
   curl -H "$(synthetic-traffic mint --keys private.jwks --run rush-hour)" http://localhost:8000/
   synthetic-traffic inspect --keys public.jwks "baggage: synthetic-traffic=eyJ..."
+  synthetic-traffic doctor
 
 Settings that are not given are read from SYNTHETIC_* variables and synthetic.toml, as services read them.
-Exit codes: 0 done, 1 the header does not verify, 2 wrong arguments or configuration.
+Exit codes: 0 done, 1 the header does not verify or something is to be fixed, 2 wrong arguments or configuration.
 """
 
 
@@ -92,10 +90,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('synthetic-traffic')}")
     parser.set_defaults(run_command=None)
-    commands = parser.add_subparsers(title="commands", metavar="keygen | mint | inspect")
+    commands = parser.add_subparsers(title="commands", metavar="keygen | mint | inspect | doctor")
     _add_keygen(commands)
     _add_mint(commands)
     _add_inspect(commands)
+    _add_doctor(commands)
     return parser
 
 
@@ -141,13 +140,25 @@ def _add_inspect(commands: Any) -> None:
     command = _command(
         commands,
         "inspect",
-        _inspect,
+        inspect,
         "Show what a header says, and whether it verifies here and now.",
         'synthetic-traffic inspect --keys public.jwks "baggage: synthetic-traffic=eyJ..."',
     )
     command.add_argument("header", help="a baggage header, its value, or a token; - reads headers from standard input")
     command.add_argument("--not-edge", action="store_true", help="judge as a service that only others here can reach")
     _add_settings(command)
+
+
+def _add_doctor(commands: Any) -> None:
+    command = _command(
+        commands,
+        "doctor",
+        doctor,
+        "Say which installed libraries carry the marker, what stands in its way, and what to do. Run it where the "
+        "service runs: in its virtual environment, with its variables.",
+        "synthetic-traffic doctor",
+    )
+    command.add_argument("--json", action="store_true", help="print a list of findings for a program to read")
 
 
 def _command(commands: Any, name: str, run: Any, text: str, example: str) -> argparse.ArgumentParser:
@@ -204,86 +215,3 @@ def _mint(options: argparse.Namespace) -> int:
     with simulated(run=options.run, kind=options.kind, actor=options.actor, scenario=options.scenario):
         print(f"baggage: {headers()['baggage']}")
     return 0
-
-
-def _inspect(options: argparse.Namespace) -> int:
-    configure(keys=options.keys, environment=options.environment, issuer=options.issuer, policy={})
-    config = active()
-    keys = config.keys.current()
-    if keys is None:
-        raise ValueError(
-            "no keys are configured, so nothing can be verified: give --keys public.jwks "
-            "(or SYNTHETIC_KEYS, or keys in synthetic.toml)"
-        )
-    lines = sys.stdin.read().splitlines() if options.header == "-" else [options.header]
-    headers = [_value_of(line.strip(), config.key) for line in _baggage_lines(lines)]
-    found = find(headers, config.key)
-    if found.is_empty:
-        print(f"no entry {config.key!r} in this header: the request is real")
-        return 1
-    for value in dict.fromkeys((*found.values, *found.odd)):
-        _describe(value)
-    logging.getLogger("synthetic").addHandler(logging.NullHandler())  # the refusal is printed, not logged
-    _, reason, _ = admit(
-        headers, Entrance(edge=not options.not_edge, on_unverified="refuse", on_missing="real"), config
-    )
-    if reason is None:
-        print("verdict    good: simulated")
-        return 0
-    print(f"verdict    refused: {reason.value} ({_explained(reason, found.values, config, keys)})")
-    return 1
-
-
-def _explained(reason: Reason, values: tuple[str, ...], config: Configuration, keys: Keys) -> str:
-    header, claims = unverified_parts(values[0] if values else "")
-    header, claims = header or {}, claims or {}
-    known = ", ".join(map(repr, keys.by_id))
-    return {
-        Reason.MALFORMED: "not three segments of canonical base64url, or the entry is spelled oddly",
-        Reason.TOO_LONG: "an entry has at most 1024 bytes",
-        Reason.AMBIGUOUS: "several entries disagree",
-        Reason.UNKNOWN_KEY: f"{header.get('kid')!r} is not in this JWKS, which has {known}",
-        Reason.BAD_SIGNATURE: f"the key {header.get('kid')!r} did not sign this",
-        Reason.WRONG_TYPE: f"typ {header.get('typ')!r} with alg {header.get('alg')!r} is not a marker of this key",
-        Reason.INVALID_CLAIMS: "a claim is missing, of the wrong kind, or the lifetime is over 24 hours",
-        Reason.WRONG_ISSUER: f"signed for {claims.get('iss')!r}; here is {config.issuer!r}: --issuer",
-        Reason.WRONG_ENVIRONMENT: f"signed for {claims.get('aud')!r}; here is {config.environment!r}: --environment",
-        Reason.NOT_YET_VALID: "issued in the future: a clock is wrong",
-        Reason.EXPIRED: "expired; --not-edge judges as a service inside does",
-        Reason.HALTED: "its run is halted",
-    }.get(reason, "see SYNTHETIC_* and synthetic.toml")
-
-
-def _baggage_lines(lines: Sequence[str]) -> list[str]:
-    """The ``baggage`` headers among some lines, as curl -v prints them too; all lines where none is one."""
-    stripped = [re.sub(r"^\s*[<>*]?\s*", "", line) for line in lines]
-    return [line for line in stripped if line.lower().startswith("baggage:")] or [line for line in stripped if line]
-
-
-def _value_of(text: str, key: str) -> str:
-    """The header's value, whether the header, its value or a bare token was given."""
-    name, colon, rest = text.partition(":")
-    value = rest.strip() if colon and name.strip().lower() == "baggage" else text
-    return f"{key}={value}" if "=" not in value and value.count(".") == 2 else value
-
-
-def _describe(value: str) -> None:
-    """Print what a value says of itself: its claims, believed or not, and never its signature."""
-    header, claims = unverified_parts(value)
-    if header is None or claims is None:
-        print("entry      not a token")
-        return
-    print(f"key        {header.get('kid')!r} {header.get('alg')} {header.get('typ')}")
-    for label, name in (("run", "run"), ("kind", "kind"), ("actor", "sub"), ("scenario", "scenario")):
-        if name in claims:
-            print(f"{label:<10} {claims[name]!r}")
-    print(f"for        environment {claims.get('aud')!r}, issuer {claims.get('iss')!r}")
-    print(f"issued     {_time(claims.get('iat'))}")
-    print(f"expires    {_time(claims.get('exp'))}")
-
-
-def _time(value: object) -> str:
-    try:
-        return f"{datetime.fromtimestamp(value, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError, OSError):
-        return repr(value)

@@ -37,7 +37,8 @@ class HostRule:
         self._names: set[str] = set()
         self._suffixes: list[str] = []
         self._networks: list[object] = []
-        self._everything = False
+        self.is_everything = False
+        """Whether every host takes part."""
         self._known: dict[str, bool] = {}
         for host in DEFAULT_HOSTS if hosts is None else hosts:
             self._add(host)
@@ -53,7 +54,7 @@ class HostRule:
     def _add(self, entry: str) -> None:
         host = _normal(entry)
         if entry == "*":
-            self._everything = True
+            self.is_everything = True
         elif network := _network(host):
             self._networks.append(network)
         elif _PATTERN.fullmatch(host) is None:
@@ -70,7 +71,7 @@ class HostRule:
             self._names.add(host)
 
     def _decide(self, host: str) -> bool:
-        if self._everything:
+        if self.is_everything:
             return True
         if not host:
             return False

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 
-__all__ = ["warn_about_recorders"]
+__all__ = ["recorders", "warn_about_recorders"]
 
 _log = logging.getLogger("synthetic")
 
@@ -17,17 +17,19 @@ _CAPTURES = (
 _SANITIZE = "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS"
 
 
-def warn_about_recorders() -> None:
-    """Log a warning for each OpenTelemetry variable that puts the ``baggage`` header, and so the token, on spans."""
+def recorders() -> list[str]:
+    """Return the OpenTelemetry variables that put the ``baggage`` header, and so the token, on spans."""
     if _matches(os.environ.get(_SANITIZE, "")):
-        return
-    for variable in _CAPTURES:
-        if _matches(os.environ.get(variable, "")):
-            _log.warning(
-                "%s records the baggage header, and with it the token, on spans. Add baggage to %s.",
-                variable,
-                _SANITIZE,
-            )
+        return []
+    return [variable for variable in _CAPTURES if _matches(os.environ.get(variable, ""))]
+
+
+def warn_about_recorders() -> None:
+    """Log a warning for each of them."""
+    for variable in recorders():
+        _log.warning(
+            "%s records the baggage header, and with it the token, on spans. Add baggage to %s.", variable, _SANITIZE
+        )
 
 
 def _matches(patterns: str) -> bool:

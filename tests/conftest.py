@@ -11,6 +11,9 @@ import pytest
 import synthetic
 from tests.support.keys import shared_key
 
+# Eventlet warns of itself unless it is told so; Sentry, among others, imports it wherever it is installed.
+os.environ["EVENTLET_TESTS"] = "1"
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the heavy tests at full size")

@@ -345,7 +345,7 @@ def test_inspect_without_keys_says_how_to_give_them(shared: str) -> None:
 # help
 
 
-@pytest.mark.parametrize("command", [[], ["keygen"], ["mint"], ["inspect"]])
+@pytest.mark.parametrize("command", [[], ["keygen"], ["mint"], ["inspect"], ["doctor"]])
 def test_help_shows_examples_that_work(command: list[str]) -> None:
     assert "example" in output(*command, "--help")
 
@@ -357,6 +357,8 @@ def test_the_examples_in_the_help_work() -> None:
     for example in examples:
         if "keygen" in example:
             output(*shlex.split(example)[1:])
+        elif "doctor" in example:
+            assert run(*shlex.split(example)[1:]).returncode == 1  # there are no keys here
         else:
             assert "mint" in example or "inspect" in example
     minted = next(line for line in examples if "mint" in line).partition("$(")[2].partition(")")[0]
@@ -373,4 +375,4 @@ def test_the_version_is_told() -> None:
 
 def test_without_a_command_the_commands_are_named() -> None:
     said = complaint()
-    assert all(command in said for command in ("keygen", "mint", "inspect"))
+    assert all(command in said for command in ("keygen", "mint", "inspect", "doctor"))

@@ -72,9 +72,7 @@ def run_script(script: str, *arguments: str, keys: Mapping[str, Any] | None = No
     """Run a program in a new interpreter, where warnings are errors; return what it prints."""
     variables = environment() | ({"SYNTHETIC_KEYS": json.dumps(keys)} if keys is not None else {})
     # The oldest OpenTelemetry instrumentations use pkg_resources, which warns of itself.
-    # Sentry imports eventlet where it is installed, which warns of itself, too.
-    ignored = ["ignore:pkg_resources is deprecated:DeprecationWarning", "ignore::Warning:sentry_sdk.utils"]
-    warnings = ["-W", "error", *(word for warning in ignored for word in ("-W", warning))]
+    warnings = ["-W", "error", "-W", "ignore:pkg_resources is deprecated:DeprecationWarning"]
     done = subprocess.run(
         [sys.executable, *warnings, "-c", script, *arguments], env=variables, capture_output=True, text=True
     )

@@ -1,0 +1,175 @@
+"""``synthetic-traffic doctor``: which installed libraries carry the marker, what stands in its way, and what to do."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, entry_points, requires, version
+from typing import Final, Literal, NamedTuple
+
+from synthetic._config import active
+from synthetic._coverage import BY_HAND, COVERED
+from synthetic._policy import Action
+from synthetic._recorders import recorders
+from synthetic.errors import ConfigurationError
+
+__all__ = ["Finding", "doctor", "examine"]
+
+Level = Literal["ok", "note", "fix"]
+_DISTRIBUTION: Final = "synthetic-traffic"
+_OLDEST = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?.*?>=\s*([0-9][0-9.]*)")
+
+
+class Finding(NamedTuple):
+    """One line of the report. ``fix`` is a conflict that loses or leaks markers; ``note`` is for somebody to decide."""
+
+    section: str
+    level: Level
+    subject: str
+    text: str
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Run the command; return its exit code: 1 where there is something to fix."""
+    logging.getLogger("synthetic").addHandler(logging.NullHandler())  # what is found is printed, not logged
+    findings = list(examine())
+    if options.json:
+        print(json.dumps([finding._asdict() for finding in findings], indent=2))
+    else:
+        section = ""
+        for finding in findings:
+            if finding.section != section:
+                section = finding.section
+                print(f"{section}:")
+            print(f"  {finding.level:<4}  {finding.subject}: {finding.text}")
+        to_fix = sum(finding.level == "fix" for finding in findings)
+        print(f"\n{to_fix} to fix" if to_fix else "\nnothing to fix")
+    return int(any(finding.level == "fix" for finding in findings))
+
+
+def examine() -> Iterator[Finding]:
+    """Yield what there is to say about the current environment: settings, libraries, OpenTelemetry, other SDKs."""
+    yield from _settings()
+    yield from _libraries()
+    yield from _opentelemetry()
+    yield from _others()
+
+
+def _settings() -> Iterator[Finding]:
+    section = "settings"
+    try:
+        config = active()
+    except ConfigurationError as error:
+        yield Finding(section, "fix", "configuration", str(error))
+        return
+    keys = config.keys.current()
+    if keys is None:
+        yield Finding(section, "fix", "keys", "there are none here, so every marker is refused: set SYNTHETIC_KEYS")
+    else:
+        signs = "can verify and sign" if keys.signer else "can verify, not sign"
+        yield Finding(section, "ok", "keys", f"{', '.join(map(repr, keys.by_id))}: {signs}")
+    yield Finding(section, "ok", "environment", repr(config.environment))
+    if config.internal_hosts.is_everything:
+        yield Finding(
+            section, "note", "internal_hosts", "every host takes part, so the token goes to every host that is called"
+        )
+    if config.policy.get("external-call") is Action.ALLOW:
+        yield Finding(section, "note", "external-call", "allowed: simulated work calls other companies for real")
+
+
+def _libraries() -> Iterator[Finding]:
+    oldest = _oldest_versions()
+    for extra, coverage in COVERED.items():
+        found = _installed(coverage.distribution)
+        if found is None:
+            continue
+        least = oldest.get(coverage.distribution, "")
+        tested = f"tested {least} to {coverage.newest}" if least else f"tested up to {coverage.newest}"
+        subject = f"{coverage.distribution} {found}"
+        if least and _key(found) < _key(least):
+            yield Finding("libraries", "fix", subject, f"older than what was tested: {_upgrade(extra)}")
+        elif _key(found) > _key(coverage.newest):
+            yield Finding("libraries", "note", subject, f"{coverage.how}; newer than what was {tested}")
+        else:
+            yield Finding("libraries", "ok", subject, f"{coverage.how}; {tested}")
+    for distribution, advice in BY_HAND.items():
+        found = _installed(distribution)
+        if found is not None:
+            yield Finding("libraries", "note", f"{distribution} {found}", f"not covered: {advice}")
+    python = ".".join(map(str, sys.version_info[:3]))
+    how = 'synthetic.instrument("concurrency", "http-client", "logging")'
+    yield Finding("libraries", "ok", f"Python {python}", f"threads, pools, processes, http.client, logging: {how}")
+    if getattr(sys.flags, "thread_inherit_context", 0):
+        yield Finding(
+            "libraries", "note", "thread_inherit_context", "threads inherit what is in force: instrument('concurrency')"
+        )
+
+
+def _opentelemetry() -> Iterator[Finding]:
+    section = "OpenTelemetry"
+    named = os.environ.get("OTEL_PROPAGATORS")
+    propagators = [name.strip() for name in named.split(",")] if named else ["tracecontext", "baggage"]
+    subject = f"OTEL_PROPAGATORS={named}" if named else "propagators"
+    if "baggage" not in propagators:
+        text = "without baggage, its instrumentations carry no marker; add baggage,synthetic"
+        yield Finding(section, "fix", subject, text)
+    elif "synthetic" not in propagators:
+        text = "what its instrumentations extract is not verified; set OTEL_PROPAGATORS=tracecontext,baggage,synthetic"
+        yield Finding(section, "note", subject, f"{text}, or use opentelemetry-instrument")
+    elif propagators.index("synthetic") < propagators.index("baggage"):
+        yield Finding(section, "fix", subject, "forged markers pass: synthetic comes after baggage")
+    else:
+        yield Finding(section, "ok", subject, "baggage is carried, and verified where it is extracted")
+    disabled = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "")
+    if {"synthetic", "*"} & {name.strip() for name in disabled.split(",")}:
+        subject = f"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS={disabled}"
+        yield Finding(section, "note", subject, "opentelemetry-instrument leaves this library out: call instrument()")
+    for recorder in recorders():
+        yield Finding(section, "fix", recorder, "records tokens on spans; add baggage to its ..._SANITIZE_FIELDS")
+    for point in entry_points(group="opentelemetry_distro"):
+        if point.value.partition(":")[0].partition(".")[0] != "opentelemetry":
+            text = "sets OpenTelemetry up in its own way; see that its propagators include baggage"
+            yield Finding(section, "note", f"distribution {point.name}", text)
+
+
+_WRITE_BAGGAGE: Final = {
+    "sentry-sdk": "with tracing on, it writes a baggage header of its own; ours goes into it, and once, with "
+    "synthetic.instrument()",
+    "ddtrace": "its propagation may include baggage, and writes the header anew: call synthetic.instrument() after it",
+    "logfire": "it replaces OpenTelemetry's propagators; see that baggage is among them",
+    "elastic-apm": "it forwards trace headers by its own instrumentation; call synthetic.instrument() after it",
+    "newrelic": "it patches the same clients; call synthetic.instrument() after its agent has started",
+}
+
+
+def _others() -> Iterator[Finding]:
+    for distribution, text in _WRITE_BAGGAGE.items():
+        found = _installed(distribution)
+        if found is not None:
+            yield Finding("other SDKs", "note", f"{distribution} {found}", text)
+
+
+def _installed(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def _oldest_versions() -> dict[str, str]:
+    found = (_OLDEST.match(requirement) for requirement in requires(_DISTRIBUTION) or ())
+    return {match[1].lower(): match[2] for match in found if match}
+
+
+def _upgrade(extra: str) -> str:
+    return f'pip install --upgrade "{_DISTRIBUTION}[{extra}]"'
+
+
+def _key(text: str) -> tuple[int, ...]:
+    """A version for comparison; what is not a number ends it."""
+    return tuple(int(part) for part in re.findall(r"\d+", re.split(r"[^0-9.]", text)[0]))

@@ -1,0 +1,143 @@
+"""``synthetic-traffic doctor``, in the environment of the tests and in spoiled ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from importlib.metadata import entry_points, requires
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from synthetic._coverage import BY_HAND, COVERED
+from synthetic._instrument import GROUP
+
+COMMAND = Path(sys.executable).parent / "synthetic-traffic"
+PROJECT = Path(__file__).parents[1]
+
+
+def run(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [COMMAND, "doctor", *options], capture_output=True, text=True, env={**os.environ, **variables}
+    )
+    assert "Traceback" not in done.stdout + done.stderr
+    assert done.stderr == ""
+    return done
+
+
+def findings(**variables: str) -> dict[str, dict[str, Any]]:
+    return {finding["subject"]: finding for finding in json.loads(run("--json", **variables).stdout)}
+
+
+@pytest.fixture
+def variables(keys: dict[str, Any]) -> dict[str, str]:
+    return {"SYNTHETIC_KEYS": json.dumps(keys)}
+
+
+def test_with_keys_there_is_nothing_to_fix(variables: dict[str, str]) -> None:
+    done = run(**variables)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.endswith("nothing to fix\n")
+    assert re.search(r'ok    requests [\d.]+: synthetic.instrument\("requests"\); tested 2.31 to [\d.]+', done.stdout)
+
+
+def test_without_keys_there_is() -> None:
+    done = run()
+    assert done.returncode == 1
+    assert "fix   keys: there are none here" in done.stdout
+
+
+def test_a_wrong_setting_is_a_finding_and_the_rest_is_still_told() -> None:
+    found = findings(SYNTHETIC_LIFETIME="long")
+    assert "SYNTHETIC_LIFETIME" in found["configuration"]["text"]
+    assert any(finding["section"] == "libraries" for finding in found.values())
+
+
+@pytest.mark.parametrize(
+    ("propagators", "level", "says"),
+    [
+        ("tracecontext", "fix", "add baggage"),
+        ("none", "fix", "add baggage"),
+        ("tracecontext,synthetic,baggage", "fix", "comes after baggage"),
+        ("tracecontext,baggage", "note", "not verified"),
+        ("tracecontext,baggage,synthetic", "ok", "verified"),
+    ],
+)
+def test_what_opentelemetry_propagates_is_looked_at(
+    variables: dict[str, str], propagators: str, level: str, says: str
+) -> None:
+    finding = findings(**variables, OTEL_PROPAGATORS=propagators)[f"OTEL_PROPAGATORS={propagators}"]
+    assert (finding["level"], finding["section"]) == (level, "OpenTelemetry")
+    assert says in finding["text"]
+
+
+def test_variables_that_record_tokens_are_to_be_fixed(variables: dict[str, str]) -> None:
+    name = "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST"
+    assert findings(**variables, **{name: ".*"})[name]["level"] == "fix"
+
+
+def test_every_host_taking_part_is_worth_a_note(variables: dict[str, str]) -> None:
+    assert findings(**variables, SYNTHETIC_INTERNAL_HOSTS="*")["internal_hosts"]["level"] == "note"
+
+
+def test_the_opt_out_of_our_instrumentor_is_told(variables: dict[str, str]) -> None:
+    name = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
+    assert (
+        "leaves this library out"
+        in findings(**variables, **{name: "flask, synthetic"})[f"{name}=flask, synthetic"]["text"]
+    )
+
+
+def test_another_sdk_that_writes_baggage_is_told(variables: dict[str, str]) -> None:
+    pytest.importorskip("sentry_sdk")
+    found = [finding for finding in findings(**variables).values() if finding["section"] == "other SDKs"]
+    assert any(finding["subject"].startswith("sentry-sdk ") for finding in found)
+
+
+def fake_distribution(folder: Path, name: str, version: str) -> None:
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "level", "says"),
+    [
+        ("kafka-python", "2.0.2", "note", "synthetic.admitted"),
+        ("httpx", "0.13.0", "fix", 'pip install --upgrade "synthetic-traffic[httpx]"'),
+        ("httpx", "99.1", "note", "newer than what was tested"),
+    ],
+)
+def test_what_is_installed_and_not_covered_or_not_tested_is_told(
+    variables: dict[str, str], tmp_path: Path, name: str, version: str, level: str, says: str
+) -> None:
+    fake_distribution(tmp_path, name, version)
+    finding = findings(**variables, PYTHONPATH=str(tmp_path))[f"{name} {version}"]
+    assert finding["level"] == level
+    assert says in finding["text"]
+
+
+def test_every_extra_of_a_product_is_covered_and_every_integration_is_told_of() -> None:
+    extras = {
+        match[1] for line in requires("synthetic-traffic") or () if (match := re.search(r"extra == .([\w-]+)", line))
+    }
+    assert extras - {"eddsa"} <= set(COVERED)
+    assert {point.name for point in entry_points(group=GROUP)} <= {*COVERED, "concurrency", "http-client", "logging"}
+
+
+def test_the_newest_versions_tested_are_those_of_the_constraints() -> None:
+    lines = (PROJECT / "constraints.txt").read_text().splitlines()
+    pinned: dict[str, set[str]] = {}
+    for line in lines:
+        if match := re.match(r"([\w.-]+)==([\w.]+)", line):
+            pinned.setdefault(match[1], set()).add(match[2])
+    for coverage in COVERED.values():
+        assert coverage.newest in pinned[coverage.distribution], coverage
+
+
+def test_nothing_is_both_covered_and_to_be_done_by_hand() -> None:
+    assert not {coverage.distribution for coverage in COVERED.values()} & set(BY_HAND)

@@ -1,0 +1,115 @@
+"""``opentelemetry-instrument python app.py``: the real command, in processes of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import sysconfig
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.keys import entry, mint, shared_key
+from tests.support.servers import environment
+
+pytest.importorskip("opentelemetry.instrumentation.auto_instrumentation", reason="needs opentelemetry-instrumentation")
+
+COMMAND = Path(sysconfig.get_path("scripts"), "opentelemetry-instrument")
+OPTIONS = ["--traces_exporter", "none", "--metrics_exporter", "none", "--logs_exporter", "none"]
+
+APP = """
+import json, sys
+import synthetic
+from opentelemetry import baggage, context, propagate
+
+def seen(header):
+    attached = context.attach(propagate.extract({"baggage": header}))
+    try:
+        return "simulated" if synthetic.is_synthetic() else "real"
+    except synthetic.UnverifiedMarker as error:
+        return error.reason.value
+    finally:
+        context.detach(attached)
+
+print(json.dumps({"instrumented": synthetic.instrument("requests"), "seen": [seen(header) for header in sys.argv[1:]]}))
+"""
+
+def run(*command: str, **variables: str) -> str:
+    done = subprocess.run(
+        [*command], env={**environment(), **variables}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def headers(keys: dict[str, Any]) -> list[str]:
+    return [f"user=7,{entry(mint(keys))}", entry(mint(shared_key())), "user=7", ""]
+
+
+SEEN = ["simulated", "bad-signature", "real", "real"]
+
+
+def test_the_command_switches_everything_on_and_its_options_are_settings(
+    keys: dict[str, Any], headers: list[str]
+) -> None:
+    options = [*OPTIONS, "--synthetic_keys", json.dumps(keys)]
+    printed = json.loads(run(str(COMMAND), *options, sys.executable, "-c", APP, *headers))
+    assert "requests" in printed["instrumented"]
+    assert printed["seen"] == SEEN
+
+
+@pytest.mark.parametrize("order", ["tracecontext,baggage,synthetic", "baggage, synthetic"])
+def test_with_the_propagator_named_no_instrumentor_is_needed(
+    keys: dict[str, Any], headers: list[str], order: str
+) -> None:
+    variables = {"SYNTHETIC_KEYS": json.dumps(keys), "OTEL_PROPAGATORS": order}
+    assert json.loads(run(sys.executable, "-c", APP, *headers, **variables))["seen"] == SEEN
+
+
+def test_named_and_instrumented_it_is_there_once(keys: dict[str, Any], headers: list[str]) -> None:
+    variables = {"SYNTHETIC_KEYS": json.dumps(keys), "OTEL_PROPAGATORS": "tracecontext,baggage,synthetic"}
+    assert json.loads(run(str(COMMAND), *OPTIONS, sys.executable, "-c", APP, *headers, **variables))["seen"] == SEEN
+
+
+def test_it_can_be_left_out(keys: dict[str, Any]) -> None:
+    app = "import synthetic, synthetic._instrument as i; print(sorted(i._instrumented))"
+    left_out = run(str(COMMAND), *OPTIONS, sys.executable, "-c", app, OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="synthetic")
+    assert left_out.strip() == "[]"
+    assert "requests" in run(str(COMMAND), *OPTIONS, sys.executable, "-c", app)
+
+
+def test_a_wrong_setting_ends_neither_the_program_nor_the_instrumentation_of_others() -> None:
+    app = "import sys; print('opentelemetry.instrumentation.requests' in sys.modules)"
+    done = subprocess.run(
+        [str(COMMAND), *OPTIONS, sys.executable, "-c", app],
+        env={**environment(), "SYNTHETIC_LIFETIME": "long"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == "True", done.stderr
+
+
+def test_it_is_undone_as_a_whole() -> None:
+    script = """
+import requests
+from opentelemetry import propagate
+from synthetic._instrumentor import SyntheticTrafficInstrumentor
+before = propagate.get_global_textmap(), requests.Session.get_adapter
+SyntheticTrafficInstrumentor().instrument()
+assert propagate.get_global_textmap() is not before[0] and requests.Session.get_adapter is not before[1]
+SyntheticTrafficInstrumentor().uninstrument()
+assert (propagate.get_global_textmap(), requests.Session.get_adapter) == before
+print("undone")
+"""
+    assert run(sys.executable, "-c", script).strip() == "undone"
+
+
+def test_nothing_of_ours_displaces_the_users_distribution_of_opentelemetry() -> None:
+    for group in ("opentelemetry_distro", "opentelemetry_configurator", "opentelemetry_pre_instrument"):
+        assert not [point for point in entry_points(group=group) if point.value.startswith("synthetic")]
