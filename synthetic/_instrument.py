@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import logging
+import sys
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from types import ModuleType
 from typing import Protocol, cast
 
 from synthetic.errors import ConfigurationError
 
-__all__ = ["GROUP", "Integration", "instrument", "uninstrument"]
+__all__ = ["GROUP", "PRODUCTS", "Integration", "instrument", "uninstrument"]
 
 _log = logging.getLogger("synthetic")
 
 GROUP = "synthetic.integrations"
 """The entry-point group: a name, and the ``Integration`` that goes by it."""
+
+PRODUCTS = "synthetic.products"
+"""By the same names, the module of the product. It need not be imported before the application wants it."""
 
 
 class Integration(Protocol):
@@ -29,16 +35,28 @@ class Integration(Protocol):
 
 
 _instrumented: set[str] = set()
+_awaited: set[str] = set()
+"""Those of them whose product is yet to be imported."""
 
 
 def instrument(*names: str) -> tuple[str, ...]:
     """Carry the marker over every installed product that has an integration, or over those named.
 
-    Returns the names of all that are instrumented now, sorted; what is instrumented already stays so. Raises
-    ConfigurationError for a name that no integration has, and for a named product that is not installed.
+    Without names, nothing is imported for it: what is not imported yet is instrumented when it is. Returns the names
+    of all that are instrumented now, sorted; what is instrumented already stays so.
+
+    Raises ConfigurationError for a name that no integration has, and for a named product that is not installed or can't
+    be instrumented; without names, the latter is logged as an error, and the others are instrumented.
     """
+    products = {point.name: point.value for point in entry_points(group=PRODUCTS)}
     for point in _points(names):
-        _instrument(point, is_wanted=bool(names))
+        product = products.get(point.name)
+        if names:
+            _instrument_wanted(point)
+        elif product is None or product in sys.modules:
+            _instrument_found(point)
+        elif _is_installed(product):
+            _await(point, product)
     return tuple(sorted(_instrumented))
 
 
@@ -48,12 +66,13 @@ def uninstrument(*names: str) -> tuple[str, ...]:
     Raises ConfigurationError for a name that no integration has.
     """
     for point in _points(names):
-        if names or point.name in _instrumented:
+        if point.name not in _awaited and (names or point.name in _instrumented):
             try:
                 cast("Integration", point.load()).uninstrument()
             except ImportError:
                 pass  # what is not installed is not patched
-            _instrumented.discard(point.name)
+        _awaited.discard(point.name)
+        _instrumented.discard(point.name)
     return tuple(sorted(_instrumented))
 
 
@@ -65,15 +84,53 @@ def _points(names: tuple[str, ...]) -> list[EntryPoint]:
     return [known[name] for name in names or sorted(known)]
 
 
-def _instrument(point: EntryPoint, *, is_wanted: bool) -> None:
+def _instrument_wanted(point: EntryPoint) -> None:
     try:
         cast("Integration", point.load()).instrument()
     except ImportError as error:
-        if is_wanted:
-            raise ConfigurationError(
-                f"{point.name!r} cannot be instrumented: {error}. Install it with: "
-                f'pip install "synthetic-traffic[{point.name}]"'
-            ) from error
-        _log.debug("%s is not installed: %s", point.name, error)
-        return
+        raise ConfigurationError(
+            f"{point.name!r} cannot be instrumented: {error}. Install it with: "
+            f'pip install "synthetic-traffic[{point.name}]"'
+        ) from error
+    except Exception as error:
+        raise ConfigurationError(
+            f"{point.name!r} cannot be instrumented: {error!r}. synthetic-traffic doctor tells the versions tested."
+        ) from error
+    _awaited.discard(point.name)
     _instrumented.add(point.name)
+
+
+def _instrument_found(point: EntryPoint) -> None:
+    try:
+        cast("Integration", point.load()).instrument()
+    except ModuleNotFoundError as error:
+        _log.debug("%s is not installed: %s", point.name, error)
+    except Exception:
+        # One product in an unknown version is no reason to carry nothing over the others.
+        _log.exception("%s cannot be instrumented, and carries no marker", point.name)
+    else:
+        _awaited.discard(point.name)
+        _instrumented.add(point.name)
+
+
+def _await(point: EntryPoint, product: str) -> None:
+    """Instrument a product when it is imported."""
+    import wrapt
+
+    def imported(module: ModuleType) -> None:
+        if point.name in _awaited:
+            _awaited.discard(point.name)
+            _instrumented.discard(point.name)
+            _instrument_found(point)
+
+    if point.name not in _awaited:
+        _awaited.add(point.name)
+        _instrumented.add(point.name)
+        wrapt.register_post_import_hook(imported, product)
+
+
+def _is_installed(product: str) -> bool:
+    try:
+        return find_spec(product) is not None
+    except (ImportError, ValueError):
+        return False

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any
+
+import wrapt
 
 __all__ = ["Patch", "Patches"]
 
@@ -34,7 +37,7 @@ class Patch:
         if not self._is_in_place():
             self._is_own = self._name in vars(self._owner)
             self._original = self._present()
-            self._ours = self._wrap(self._original, lambda: self._is_on)
+            self._ours = self._wrap(_callable(self._original), lambda: self._is_on)
             setattr(self._owner, self._name, self._ours)
         self._is_on = True
 
@@ -60,6 +63,18 @@ class Patch:
         while present is not None and present is not self._ours:
             present = getattr(present, "__wrapped__", None)
         return present is not None
+
+
+def _callable(original: Any) -> Any:
+    """What a wrapper may call with the instance as first argument; somebody's wrapt wrapper wants to be bound first."""
+    if not isinstance(original, wrapt.FunctionWrapper) or getattr(original, "_self_binding", "") != "function":
+        return original
+
+    @functools.wraps(original)
+    def bound(instance: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return original.__get__(instance, type(instance))(*args, **kwargs)
+
+    return bound
 
 
 class Patches:

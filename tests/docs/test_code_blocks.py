@@ -20,7 +20,7 @@ SHELLS = ("console", "sh", "shell")
 ILLUSTRATIONS = {"text", "http"}
 """What goes over the wire, and drawings: nothing in them could be executed."""
 
-RUN = re.compile(r"(?:[A-Z_]+=\S* )*(?:synthetic-traffic|pytest|python) .*", re.DOTALL)
+RUN = re.compile(r"(?:[A-Z_]+=\S* )*(?:synthetic-traffic|opentelemetry-instrument|pytest|python) .*", re.DOTALL)
 
 NOT_RUN = {
     r'pip install "\.\[eddsa\]"( \w+)*': "would change the environment of the tests",

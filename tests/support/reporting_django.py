@@ -1,0 +1,190 @@
+"""The reporting application as somebody would write it with Django, for WSGI and for ASGI.
+
+Django has one set of settings in a process. They are made here, where this module is imported; an application reads
+``MIDDLEWARE`` and ``SYNTHETIC_TRAFFIC`` once, when it is built.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import django
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+from django.core.handlers.asgi import ASGIRequest
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.test import override_settings
+from django.urls import re_path
+
+from tests.support.reporting import APPLICATION_HEADERS, EVENTS, JOURNAL, report
+
+OURS = "synthetic_django.SyntheticTrafficMiddleware"
+HEADERS = dict(APPLICATION_HEADERS)
+
+if not settings.configured:
+    settings.configure(
+        ALLOWED_HOSTS=["*"],
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        LOGGING_CONFIG=None,
+        ROOT_URLCONF=__name__,
+        SECRET_KEY="of the tests",
+        USE_TZ=True,
+    )
+    django.setup()
+logging.getLogger("django.request").setLevel(logging.CRITICAL)  # it fails on purpose
+
+
+def wsgi_application(*middleware: str, **options: Any) -> Any:
+    """The WSGI application with this ``MIDDLEWARE``, and ``options`` for ours."""
+    with built_with(middleware, options):
+        return get_wsgi_application()
+
+
+def asgi_application(*middleware: str, **options: Any) -> Any:
+    """The same for ASGI."""
+    with built_with(middleware, options):
+        return get_asgi_application()
+
+
+@contextmanager
+def built_with(middleware: tuple[str, ...], options: dict[str, Any]) -> Iterator[None]:
+    common = "django.middleware.common.CommonMiddleware"  # it sets Content-Length, as connections are kept for
+    with override_settings(MIDDLEWARE=[*middleware, common], SYNTHETIC_TRAFFIC=options):
+        yield
+
+
+def seen(request: HttpRequest, **more: Any) -> bytes:
+    return json.dumps(report(baggage_of(request), **more)).encode() + b"\n"
+
+
+def baggage_of(request: Any) -> list[str]:
+    """The headers as instrumentation finds them: in ASGI in the scope, where Django has not joined them."""
+    header = request.headers.get("baggage")
+    assert header == request.META.get("HTTP_BAGGAGE")
+    headers = [] if header is None else [header]
+    if isinstance(request, ASGIRequest):
+        unjoined = [value.decode("latin-1") for name, value in request.scope["headers"] if name == b"baggage"]
+        assert ",".join(unjoined) == ",".join(headers)
+        return unjoined
+    return headers
+
+
+def id_of(request: HttpRequest) -> str:
+    return request.headers.get("x-id", "")
+
+
+class Closing(HttpResponse):
+    """A response with work to do when it is closed."""
+
+    id_ = ""
+
+    def close(self) -> None:
+        super().close()
+        JOURNAL.note(self.id_, "after")
+
+
+def echo(request: HttpRequest) -> HttpResponse:
+    JOURNAL.note(id_of(request), "called")
+    return HttpResponse(seen(request), headers=HEADERS)
+
+
+async def async_echo(request: HttpRequest) -> HttpResponse:
+    await asyncio.sleep(0)
+    return echo(request)
+
+
+def body(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(seen(request, length=len(request.body)), headers=HEADERS)
+
+
+def stream(request: HttpRequest) -> StreamingHttpResponse:
+    return StreamingHttpResponse((seen(request, step=step) for step in range(3)), headers=HEADERS)
+
+
+async def async_stream(request: HttpRequest) -> StreamingHttpResponse:
+    async def steps() -> AsyncIterator[bytes]:
+        for step in range(3):
+            yield seen(request, step=step)
+            await asyncio.sleep(0.001)
+
+    return StreamingHttpResponse(steps(), headers=HEADERS)
+
+
+def fail(request: HttpRequest) -> HttpResponse:
+    raise RuntimeError("the application fails")
+
+
+def fail_late(request: HttpRequest) -> StreamingHttpResponse:
+    def steps() -> Iterator[bytes]:
+        yield seen(request)
+        raise RuntimeError("the application fails while it streams")
+
+    return StreamingHttpResponse(steps(), headers=HEADERS)
+
+
+async def async_fail_late(request: HttpRequest) -> StreamingHttpResponse:
+    async def steps() -> AsyncIterator[bytes]:
+        yield seen(request)
+        raise RuntimeError("the application fails while it streams")
+
+    return StreamingHttpResponse(steps(), headers=HEADERS)
+
+
+def after(request: HttpRequest) -> HttpResponse:
+    response = Closing(seen(request))
+    response.id_ = id_of(request)
+    return response
+
+
+def events(request: HttpRequest) -> StreamingHttpResponse:
+    def steps() -> Iterator[bytes]:
+        try:
+            for _ in range(EVENTS):
+                yield b"data: " + seen(request) + b"\n"
+                time.sleep(0.002)
+        finally:
+            JOURNAL.note(id_of(request), "closed")
+
+    return StreamingHttpResponse(steps(), headers=HEADERS, content_type="text/event-stream")
+
+
+async def async_events(request: HttpRequest) -> StreamingHttpResponse:
+    async def steps() -> AsyncIterator[bytes]:
+        try:
+            for _ in range(EVENTS):
+                yield b"data: " + seen(request) + b"\n"
+                await asyncio.sleep(0.002)
+        finally:
+            JOURNAL.note(id_of(request), "closed")
+
+    return StreamingHttpResponse(steps(), headers=HEADERS, content_type="text/event-stream")
+
+
+VIEWS: list[Callable[..., Any]] = [
+    echo, async_echo, body, stream, async_stream, fail, fail_late, async_fail_late, after, events, async_events,
+]  # fmt: skip
+
+urlpatterns = [
+    *(re_path(rf"^[^/]+/{view.__name__.replace('_', '-')}$", view) for view in VIEWS),
+    re_path(r"^[^/]+/thread-stream$", stream),
+]
+
+STREAMS = {name: f"async-{name}" for name in ("stream", "fail-late", "events")}
+"""What a stream is called in ASGI: Django reads one that is made in a thread to its end before it sends it."""
+
+
+def renamed(app: Any, names: dict[str, str]) -> Any:
+    """The ASGI application with other names for its views."""
+
+    async def call(scope: Any, receive: Any, send: Any) -> None:
+        entrance, _, action = scope["path"].rpartition("/")
+        await app({**scope, "path": f"{entrance}/{names.get(action, action)}"}, receive, send)
+
+    return call

@@ -1,0 +1,89 @@
+"""The reporting application as somebody would write it with Flask."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from flask import Flask, Response, request, stream_with_context
+
+from tests.support.reporting import APPLICATION_HEADERS, EVENTS, JOURNAL, report
+
+
+def seen(**more: Any) -> bytes:
+    header = request.headers.get("baggage")
+    return json.dumps(report([] if header is None else [header], **more)).encode() + b"\n"
+
+
+def echo() -> Response:
+    JOURNAL.note(id_(), "called")
+    return Response(seen(), headers=APPLICATION_HEADERS)
+
+
+async def asynchronous() -> Response:
+    return Response(seen(), headers=APPLICATION_HEADERS)
+
+
+def body() -> Response:
+    return Response(seen(length=len(request.get_data())), headers=APPLICATION_HEADERS)
+
+
+def stream() -> Response:
+    return Response(stream_with_context(seen(step=step) for step in range(3)), headers=APPLICATION_HEADERS)
+
+
+def fail() -> Response:
+    raise RuntimeError("the application fails")
+
+
+def fail_late() -> Response:
+    @stream_with_context
+    def steps() -> Iterator[bytes]:
+        yield seen()
+        raise RuntimeError("the application fails while it streams")
+
+    return Response(steps(), headers=APPLICATION_HEADERS)
+
+
+def after() -> Response:
+    response, name = Response(seen()), id_()
+    response.call_on_close(lambda: JOURNAL.note(name, "after"))
+    return response
+
+
+def events() -> Response:
+    @stream_with_context
+    def steps() -> Iterator[bytes]:
+        try:
+            for _ in range(EVENTS):
+                yield b"data: " + seen() + b"\n"
+                time.sleep(0.002)
+        finally:
+            JOURNAL.note(id_(), "closed")
+
+    return Response(steps(), headers=APPLICATION_HEADERS, mimetype="text/event-stream")
+
+
+def id_() -> str:
+    return request.headers.get("x-id", "")
+
+
+VIEWS: list[Callable[..., Any]] = [echo, asynchronous, body, stream, fail, fail_late, after, events]
+
+
+def flask_application() -> Flask:
+    app = Flask("reporting")
+    app.logger.setLevel(logging.CRITICAL)  # it fails on purpose
+    for view in VIEWS:
+        path = f"/<entrance>/{view.__name__.replace('_', '-')}"
+        app.add_url_rule(path, view.__name__, view, methods=["GET", "POST"])
+
+    @app.url_value_preprocessor
+    def leave_out_the_entrance(endpoint: str | None, values: dict[str, Any] | None) -> None:
+        if values:
+            del values["entrance"]
+
+    return app
