@@ -24,7 +24,7 @@ class Carried(Generic[P, R]):
         self._verdict = verdict
         self.__wrapped__ = function
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Make the call. What was in force before is in force after it."""
         verdict = self._verdict
         entered = enter(verdict)

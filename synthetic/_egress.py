@@ -22,7 +22,7 @@ from synthetic._policy import Action
 from synthetic._verdict import MIRROR, REAL, VERDICT, Simulated, Verdict, current_verdict, marked, unmarked
 from synthetic.errors import ExternalCallRefused
 
-__all__ = ["EXTERNAL_CALL", "Departure", "covered", "depart", "dispatch", "in_context"]
+__all__ = ["EXTERNAL_CALL", "Departure", "at_broker", "depart", "dispatch", "in_context"]
 
 EXTERNAL_CALL: Final = "external-call"
 
@@ -98,15 +98,16 @@ def dispatch(header: str | None) -> Departure:
     return _simulated(header, cast("Simulated", verdict), active())
 
 
-def covered() -> Departure:
-    """Return how the calls leave that only bring a message to its broker: bare, to whatever host that is.
+def at_broker(otel: context.Context | None = None) -> context.Context | None:
+    """Return the OpenTelemetry context for the calls of simulated work that bring a message to its broker, or ask it.
 
-    The message itself carries the marker.
+    Clients below take that host as inside and add nothing: the message has the marker. ``otel`` is what ``dispatch``
+    gave. None for work that is not simulated.
     """
     verdict = current_verdict()
     if verdict is None or verdict.marker is None:
-        return _real(None)
-    return Departure(None, _unmarked_call(active(), verdict, _ANY_HOST))
+        return otel
+    return context.set_value(_DECIDED, _ANY_HOST, otel)
 
 
 def _simulated(header: str | None, verdict: Simulated, config: Configuration) -> Departure:

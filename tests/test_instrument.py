@@ -138,7 +138,7 @@ def test_instrumenting_often_and_by_both_ways_wraps_once() -> None:
 
 # What is not imported yet
 
-LAZY = """
+NOT_IMPORTED = """
 import sys
 import synthetic
 assert "synthetic_requests" not in sys.modules and "requests" not in sys.modules
@@ -169,7 +169,7 @@ print(requests.get is not None, "requests" in synthetic.instrument())
 
 
 def test_what_is_not_imported_yet_is_instrumented_when_it_is() -> None:
-    assert run_script(LAZY).splitlines() == ["True False", "True True", "False False"]
+    assert run_script(NOT_IMPORTED).splitlines() == ["True False", "True True", "False False"]
 
 
 def test_what_was_undone_before_its_import_stays_off() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
+import pkgutil
 import platform
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 
-from tests.benchmarks import asgi, clients, guards, imports, throughput, verdict, wsgi
+from tests.benchmarks import asgi, clients, guards, hops, imports, throughput, verdict, wsgi
 from tests.benchmarks.measure import FULL, QUICK, Effort
 from tests.benchmarks.table import Row, markdown, plain
 
@@ -22,6 +24,10 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "requests": clients.called,
     "throughput": throughput.served,
     "import": imports.imported,
+}
+BENCHMARKS |= {
+    module.name: importlib.import_module(f"{hops.__name__}.{module.name}").rows
+    for module in pkgutil.iter_modules(hops.__path__)
 }
 
 _PACKAGES = (
