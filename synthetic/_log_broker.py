@@ -1,0 +1,273 @@
+"""What consumers of a log broker (Kafka) have in common: messages split by verdict, and none passed before its time.
+
+A log broker handles no failures: all it knows of a group is one offset for each partition. So a message that is refused
+needs a place to go to, and the offset passes a message only when that and all before it are done. No client library is
+known here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
+
+from synthetic._arrival import Admitted, arrive
+from synthetic._carrier import Carrier, baggage_in
+from synthetic._marker import Marker
+from synthetic._verdict import Real, Received
+from synthetic.errors import ConfigurationError, MessageRefused
+
+__all__ = ["Handling", "Incoming", "Offsets", "Park", "Place", "Policies", "Refused", "Sorted", "Verbatim", "judge"]
+
+M = TypeVar("M")
+T_co = TypeVar("T_co", covariant=True)
+
+Place: TypeAlias = tuple[str, int]
+"""A topic and a partition of it."""
+
+NOWHERE: Final = -1
+"""The offset of what is no message but an event of the client: it has no place in a partition."""
+
+
+@dataclass(frozen=True)
+class Park:
+    """Hold up the partition of a refused message, and look at the message again after so many ``seconds``.
+
+    The order is kept and nothing is passed, but real messages behind it in that partition wait as well.
+    """
+
+    seconds: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.seconds <= 0:
+            raise ConfigurationError(f"Park(seconds={self.seconds!r}): that must be above 0, for example 5.0")
+
+
+@dataclass(frozen=True)
+class Refused(Generic[M]):
+    """A message that was not admitted, and the ``error`` that says why.
+
+    ``headers`` are those of a dead letter: all that came, then why it was refused and where it stood.
+    """
+
+    message: M
+    topic: str
+    partition: int
+    offset: int
+    headers: list[tuple[str, Any]]
+    error: MessageRefused
+
+
+class Incoming(NamedTuple):
+    """A message as it came: where it stands, its headers, and what it is admitted as."""
+
+    message: Any
+    place: Place
+    offset: int
+    headers: Sequence[tuple[str, Any]]
+    verdict: Real | Received | MessageRefused
+
+
+class Verbatim(list[tuple[str, Any]]):
+    """Headers that leave as they are: those of a refused message are nobody's work."""
+
+
+def judge(headers: Carrier) -> Real | Received | MessageRefused:
+    """Return the verdict on a message with these headers, or the error that refuses it."""
+    try:
+        return arrive(baggage_in(headers))
+    except MessageRefused as error:
+        return error
+
+
+def _refused(one: Incoming, error: MessageRefused) -> Refused[Any]:
+    topic, partition = one.place
+    said = {"reason": error.reason.value, "topic": topic, "partition": partition, "offset": one.offset}
+    label = [(f"synthetic-refused-{name}", str(value).encode()) for name, value in said.items()]
+    return Refused(one.message, topic, partition, one.offset, Verbatim([*one.headers, *label]), error)
+
+
+class Policies:
+    """What is done with refused messages: a callable that takes a sequence of ``Refused``, a ``Park``, or "raise".
+
+    When the callable returns, the messages may be passed; when it raises, none of them is. ``on_later`` is for those
+    that may be admitted later, and without it they are as the others.
+    """
+
+    def __init__(self, on_refused: Any, on_later: Any) -> None:
+        for name, policy in (("on_refused", on_refused), ("on_later", on_later)):
+            wanted = callable(policy) or isinstance(policy, Park) or policy == "raise"
+            if not wanted and not (policy is None and name == "on_later"):
+                raise ConfigurationError(
+                    f"{name}={policy!r} does not say where a refused message goes: a log broker has no failure "
+                    "handling of its own. Use DeadLetter(producer, topic), Park(seconds), 'raise', or a function.",
+                    setting=name,
+                )
+        self._on_refused = on_refused
+        self._on_later = on_refused if on_later is None else on_later
+
+    def choose(self, error: MessageRefused) -> Any:
+        """Return the policy for a message that is refused with ``error``."""
+        return self._on_later if error.is_later else self._on_refused
+
+
+class Offsets:
+    """How far each partition is done.
+
+    ``pass_to(place, offset)`` is called when all before ``offset`` that was handed out has been handled or lies
+    elsewhere. A message whose handling failed is passed only when a later one of its partition was handled: to go on
+    after an error is the consumer's decision, and no refused message makes it.
+    """
+
+    def __init__(self, pass_to: Callable[[Place, int], None]) -> None:
+        self._pass_to = pass_to
+        self._partitions: dict[Place, _Partition] = {}
+        self._lock = threading.Lock()
+
+    def begin(self, one: Incoming) -> None:
+        """A message is handed out; or it was refused, and is kept elsewhere."""
+        if one.offset == NOWHERE:
+            return
+        with self._lock:
+            partition = self._partitions.get(one.place)
+            if partition is None:
+                partition = self._partitions[one.place] = _Partition()
+            partition.begin(one.offset)
+        if isinstance(one.verdict, MessageRefused):
+            self._finish(one, is_handled=False)
+
+    def end(self, one: Incoming, *, is_handled: bool) -> None:
+        """It was handled, or its handling failed."""
+        if one.offset == NOWHERE:
+            return
+        if is_handled:
+            self._finish(one, is_handled=True)
+        else:
+            with self._lock:
+                self._partitions[one.place].fail(one.offset)
+
+    def _finish(self, one: Incoming, *, is_handled: bool) -> None:
+        with self._lock:
+            partition = self._partitions[one.place]
+            before = partition.passed
+            partition.finish(one.offset, is_handled)
+            if partition.passed > before:
+                self._pass_to(one.place, partition.passed)
+
+
+class _Partition:
+    def __init__(self) -> None:
+        self.passed = NOWHERE
+        self._last = NOWHERE
+        self._done_to = NOWHERE
+        self._under_way: dict[int, None] = {}  # in order, as those of one partition come in order
+        self._failed: tuple[int, int] | None = None  # the first and the last
+
+    def begin(self, offset: int) -> None:
+        if offset <= self._last:
+            self._rewind(offset)
+        self._last = offset
+        self._under_way[offset] = None
+
+    def _rewind(self, offset: int) -> None:
+        """Somebody went back, or the partition was elsewhere: what comes from here on counts anew."""
+        self._under_way = {other: None for other in self._under_way if other < offset}
+        self.passed = min(self.passed, offset)
+        self._done_to = min(self._done_to, offset)
+        if self._failed is not None and self._failed[0] >= offset:
+            self._failed = None
+
+    def finish(self, offset: int, is_handled: bool) -> None:
+        self._under_way.pop(offset, None)
+        self._done_to = max(self._done_to, offset + 1)
+        if is_handled and self._failed is not None and self._failed[1] <= offset:
+            self._failed = None
+        passed = min(self._done_to, next(iter(self._under_way), self._done_to))
+        self.passed = max(self.passed, passed if self._failed is None else min(passed, self._failed[0]))
+
+    def fail(self, offset: int) -> None:
+        self._under_way.pop(offset, None)
+        first, last = self._failed or (offset, offset)
+        self._failed = min(first, offset), max(last, offset)
+
+
+class Handling(Generic[T_co]):
+    """The handling of what has one verdict: a ``with`` block that gives it, and in which the verdict is in force.
+
+    Left without an error, it is done, and offsets may pass it. Whatever never gets there comes again.
+    """
+
+    __slots__ = ("_admitted", "_content", "_messages", "_offsets")
+
+    def __init__(
+        self, content: T_co, verdict: Real | Received, messages: Sequence[Incoming] = (), offsets: Offsets | None = None
+    ) -> None:
+        self._content: Final = content
+        self._admitted: Final = Admitted(verdict)
+        self._messages: Final = messages
+        self._offsets: Final = offsets
+
+    @property
+    def marker(self) -> Marker | None:
+        """The marker of the simulated work that this is; None for real work."""
+        return self._admitted.verdict.marker
+
+    def __enter__(self) -> T_co:
+        self._admitted.__enter__()
+        return self._content
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._admitted.__exit__(kind, error, trace)
+        if self._offsets is not None:
+            for one in self._messages:
+                self._offsets.end(one, is_handled=kind is None)
+
+
+class Sorted:
+    """What is to be done with messages that came together.
+
+    ``refused`` has policies that are callables, or "raise", each with what it is to take. A partition in ``parked`` is
+    held up from an offset on, and what came from there on is left out: it comes again.
+    """
+
+    def __init__(self, messages: Iterable[Incoming], policies: Policies) -> None:
+        self._kept: list[Incoming] = []
+        self.refused: list[tuple[Any, list[Refused[Any]]]] = []
+        self.parked: dict[Place, tuple[int, float]] = {}
+        for one in messages:
+            if one.place in self.parked:
+                continue
+            if isinstance(one.verdict, MessageRefused):
+                policy = policies.choose(one.verdict)
+                if isinstance(policy, Park):
+                    self.parked[one.place] = one.offset, policy.seconds
+                    continue
+                self._for(policy).append(_refused(one, one.verdict))
+            self._kept.append(one)
+
+    def _for(self, policy: Any) -> list[Refused[Any]]:
+        for known, messages in self.refused:
+            if known is policy:
+                return messages
+        self.refused.append((policy, []))
+        return self.refused[-1][1]
+
+    def handed_out(self, offsets: Offsets) -> list[Handling[list[Any]]]:
+        """Return the real messages together, then those of each token, all in the order in which they came.
+
+        What was refused counts as kept elsewhere from here on.
+        """
+        groups: dict[str, tuple[Real | Received, list[Incoming]]] = {}
+        for one in self._kept:
+            offsets.begin(one)
+            if not isinstance(one.verdict, MessageRefused):
+                token = one.verdict.token() if isinstance(one.verdict, Received) else ""
+                groups.setdefault(token, (one.verdict, []))[1].append(one)
+        first_real = sorted(groups, key=bool)
+        return [
+            Handling([one.message for one in groups[token][1]], *groups[token], offsets) for token in first_real
+        ]
