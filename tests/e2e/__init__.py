@@ -1,0 +1,1 @@
+"""A company in six processes: web, thread pool, Celery, Kafka, gRPC, web; each records what it saw."""

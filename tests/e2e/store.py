@@ -1,0 +1,53 @@
+"""What every hop saw, in Postgres: one row for each time that a piece of work came by."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable
+
+import psycopg
+
+import synthetic
+
+HOPS = ("front", "thread", "celery", "kafka", "grpc", "back")
+
+_local = threading.local()
+
+
+def connection() -> psycopg.Connection[tuple[str, ...]]:
+    """The connection of this thread."""
+    if not hasattr(_local, "connection"):
+        _local.connection = psycopg.connect(os.environ["E2E_POSTGRES"], autocommit=True)
+    return _local.connection
+
+
+def create() -> None:
+    connection().execute("create table seen (hop text not null, id text not null, verdict text not null)")
+
+
+def record(hop: str, id_: str) -> int:
+    """Note what the work at hand is taken for; return how many times it has come by here, this one included."""
+    marker = synthetic.current()
+    verdict = "real" if marker is None else f"simulated {marker.run} {marker.actor}"
+    row = (hop, id_, verdict)
+    connection().execute("insert into seen values (%s, %s, %s)", row)
+    (count,) = connection().execute("select count(*) from seen where hop = %s and id = %s", row[:2]).fetchone() or (0,)
+    return int(count)
+
+
+def seen() -> Iterable[tuple[str, str, str, int]]:
+    """Hop, work, verdict, and how often."""
+    rows = connection().execute("select hop, id, verdict, count(*) from seen group by 1, 2, 3")
+    return rows.fetchall()  # type: ignore[return-value]
+
+
+def arrived() -> int:
+    """How many pieces of work have come to the last hop."""
+    row = connection().execute("select count(distinct id) from seen where hop = 'back'").fetchone()
+    return int(row[0]) if row else 0
+
+
+def is_one_in(parts: int, id_: str) -> bool:
+    """Whether a failure is to be injected for this work: for one in so many, always the same."""
+    return int(id_.partition("-")[2]) % parts == 0
