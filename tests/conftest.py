@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import synthetic
+from tests.support import brokers
 from tests.support.keys import shared_key
 
 # Eventlet warns of itself unless it is told so; Sentry, among others, imports it wherever it is installed.
@@ -40,3 +41,40 @@ def configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Temp
     with synthetic.configured():
         synthetic.configure()
         yield
+
+
+# Brokers, each started once for all tests of a process.
+
+
+@pytest.fixture(scope="session")
+def valkey_port() -> Iterator[int]:
+    with brokers.valkey() as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def nats_port() -> Iterator[int]:
+    with brokers.nats() as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_port() -> Iterator[int]:
+    if not brokers.has_rabbitmq():
+        if os.environ.get("TESTS_NEED_RABBITMQ"):
+            pytest.fail("RabbitMQ is not installed, and these tests have to run: apt-get install rabbitmq-server")
+        pytest.skip("RabbitMQ is not installed: apt-get install rabbitmq-server")
+    with brokers.rabbitmq() as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def kafka_address() -> Iterator[str]:
+    with brokers.kafka_process() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def aws_url() -> Iterator[str]:
+    with brokers.aws() as url:
+        yield url

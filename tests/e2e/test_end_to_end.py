@@ -73,7 +73,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def company(folder: Path, keys: Keys) -> Iterator[Company]:
+def company(folder: Path, keys: Keys, rabbitmq_port: int) -> Iterator[Company]:
     with ExitStack() as stack:
         grpc_port, back_port = brokers.free_port(), brokers.free_port()
         variables = {
@@ -81,7 +81,7 @@ def company(folder: Path, keys: Keys) -> Iterator[Company]:
             "SYNTHETIC_INTERNAL_HOSTS": "127.0.0.1",
             "E2E_POSTGRES": stack.enter_context(brokers.postgres()),
             "E2E_KAFKA": stack.enter_context(brokers.kafka_process()),
-            "E2E_CELERY": f"amqp://guest:guest@127.0.0.1:{stack.enter_context(brokers.rabbitmq())}//",
+            "E2E_CELERY": f"amqp://guest:guest@127.0.0.1:{rabbitmq_port}//",
             "E2E_GRPC": f"127.0.0.1:{grpc_port}",
             "E2E_BACK": f"http://127.0.0.1:{back_port}",
         }
@@ -120,12 +120,10 @@ async def drive(url: str, keys: Keys, number: int) -> Counter[int]:
 
 
 @pytest.mark.long
-def test_every_hop_sees_each_ride_as_what_it_is(keys: Keys, tmp_path: Path, long_run: bool) -> None:
-    if not brokers.has_rabbitmq():
-        pytest.skip("RabbitMQ is not installed: apt-get install rabbitmq-server")
+def test_every_hop_sees_each_ride_as_what_it_is(keys: Keys, tmp_path: Path, rabbitmq_port: int, long_run: bool) -> None:
     synthetic.configure(keys=keys)
     number = FULL if long_run else SMALL
-    with company(tmp_path, keys) as here:
+    with company(tmp_path, keys, rabbitmq_port) as here:
         consumer = here.start("tests.e2e.consumer")
         statuses = asyncio.run(drive(here.url, keys, number))
         assert statuses == {200: 2 * number, 403: -(-number // 20)}
