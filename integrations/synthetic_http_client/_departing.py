@@ -1,0 +1,93 @@
+"""One request of ``http.client``, as it stands in the connection's buffer just before it leaves."""
+
+from __future__ import annotations
+
+import http.client
+import re
+from functools import lru_cache
+from typing import Any
+
+from opentelemetry.context import Context
+
+from synthetic._egress import depart
+from synthetic.errors import ExternalCallRefused
+
+__all__ = ["ExternalRequestRefused", "decided"]
+
+_BAGGAGE = b"baggage:"
+
+# Only what everybody reads the same: with a backslash or a second @ a URL names one host here and another at a proxy.
+_NAME = r"[\w.-]+"
+_ADDRESS = rf"[0-9A-Fa-f:.]+(?:%{_NAME})?"
+_HOST = re.compile(rf"{_NAME}|\[?(?P<address>{_ADDRESS})\]?")
+_ABSOLUTE = re.compile(rf"[A-Za-z][\w+.-]*://(?:[^/?#@\\]*@)?(?P<host>{_NAME}|\[{_ADDRESS}\])(?::\d*)?(?=[/?# ])")
+_AUTHORITY = re.compile(rf"(?P<host>{_NAME}|\[{_ADDRESS}\]):\d+ ")
+_HAS_SCHEME = re.compile(r"[A-Za-z][\w+.-]*://")
+
+
+class ExternalRequestRefused(ExternalCallRefused, http.client.HTTPException):
+    """Simulated work called a host that does not take part. Also an ``http.client.HTTPException``."""
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        http.client.HTTPException.__init__(self, message)
+        ExternalCallRefused.__init__(self, message, **facts)
+
+
+def decided(connection: Any) -> Context | None:
+    """Put the marker into the request that ``connection`` is about to send, or take it out, or refuse to send it.
+
+    Returns the OpenTelemetry context to send it in, or None: connections of ours may ask, and the patch again.
+    """
+    buffer: list[bytes] = connection._buffer
+    carried = _carried(buffer) if _BAGGAGE in b"".join(buffer).lower() else None
+    try:
+        header, otel = depart(_target(connection, buffer), carried, refused=ExternalRequestRefused)
+    except Exception as error:
+        # What stays in the buffer would go out before the next request; close() makes the connection usable again.
+        buffer.clear()
+        connection.close()
+        if isinstance(error, ExternalRequestRefused) and _is_tried_again(connection):
+            message, effect, marker, target = str(error), error.effect, error.marker, error.target
+            raise ExternalCallRefused(message, effect=effect, marker=marker, target=target) from None
+        raise
+    if header != carried:
+        buffer[:] = [line for line in buffer if line[:8].lower() != _BAGGAGE]
+        if header is not None:
+            buffer.append(b"baggage: " + header.encode("latin-1"))
+    return otel
+
+
+def _carried(buffer: list[bytes]) -> str | None:
+    values = [line[8:].decode("latin-1").strip(" \t") for line in buffer if line[:8].lower() == _BAGGAGE]
+    return ",".join(values) if values else None
+
+
+def _target(connection: Any, buffer: list[bytes]) -> str:
+    """The host that is called, as ``depart`` reads it, and not that of a proxy on the way there.
+
+    A request for a proxy has an absolute URL or the method CONNECT; any other goes to where the connection leads.
+    """
+    if tunnel := getattr(connection, "_tunnel_host", None):
+        return _named(str(tunnel))
+    request = buffer[0] if buffer else b""
+    if b" /" in request[:10]:  # nearly every one
+        return _named(str(connection.host))
+    method, _, rest = request.decode("latin-1").partition(" ")
+    if method == "CONNECT" or _HAS_SCHEME.match(rest):
+        found = (_AUTHORITY if method == "CONNECT" else _ABSOLUTE).match(rest)
+        return _named(found["host"]) if found else ""
+    return _named(str(connection.host))
+
+
+@lru_cache
+def _named(host: str) -> str:
+    """The URL of a host; of what is no host name, an empty one: no host without a name takes part."""
+    found = _HOST.fullmatch(host)
+    if found is None:
+        return ""
+    return f"//[{found['address']}]" if ":" in host else f"//{host}"
+
+
+def _is_tried_again(connection: Any) -> bool:
+    """Whether urllib3 makes the call: it takes an ``HTTPException`` for a connection that broke, and sends again."""
+    return any("urllib3" in kind.__module__ for kind in type(connection).__mro__)

@@ -1,0 +1,205 @@
+"""Clients on top of each other: requests on urllib3 on http.client, with OpenTelemetry's and Sentry's on all of them.
+
+Whichever of them are instrumented, one marker goes out, and one decision is on the ledger.
+"""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import combinations
+from typing import Any
+
+import pytest
+import requests
+import urllib3
+from opentelemetry import baggage, context
+from opentelemetry.trace import NoOpTracerProvider
+
+import synthetic
+from synthetic import ledger
+from synthetic.errors import ExternalCallRefused
+from tests.support.clients import OURS, THEIRS, brought_by_opentelemetry, has_no_marker, run_script, token_of
+from tests.support.keys import mint
+from tests.support.otel_clients import by_opentelemetry
+from tests.support.recording_server import Answer, RecordingServer
+
+LAYERS = ("requests", "urllib3", "http-client")
+SUBSETS = [subset for size in (1, 2, 3) for subset in combinations(LAYERS, size)]
+
+
+def by_requests(url: str, **headers: str) -> int:
+    return requests.get(url, headers=headers, timeout=10).status_code
+
+
+def by_urllib3(url: str, **headers: str) -> int:
+    return urllib3.PoolManager().request("GET", url, headers=headers, timeout=10).status
+
+
+def by_urllib(url: str, **headers: str) -> int:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as response:
+        return int(response.status)
+
+
+CALLS: dict[Callable[..., int], tuple[str, ...]] = {
+    by_requests: LAYERS,
+    by_urllib3: LAYERS[1:],
+    by_urllib: LAYERS[2:],
+}
+STACKS = [(call, subset) for call, layers in CALLS.items() for subset in SUBSETS if set(subset) & set(layers)]
+
+
+@contextmanager
+def by_all_of_opentelemetry() -> Iterator[None]:
+    module = pytest.importorskip("opentelemetry.instrumentation.urllib")
+    instrumentor = module.URLLibInstrumentor()
+    with by_opentelemetry("requests", "urllib3"):
+        instrumentor.instrument(tracer_provider=NoOpTracerProvider())
+        try:
+            yield
+        finally:
+            instrumentor.uninstrument()
+
+
+@pytest.fixture(autouse=True)
+def takes_part(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    synthetic.configure(keys=keys, internal_hosts=[OURS])
+
+
+@pytest.fixture(params=["alone", "inside", "outside"])
+def switched_on(request: pytest.FixtureRequest) -> Iterator[Callable[..., None]]:
+    """Switches ours on: alone, when OpenTelemetry's is on already, or before that."""
+    with ExitStack() as undo:
+
+        def switch_on(*names: str) -> None:
+            if request.param == "inside":
+                undo.enter_context(by_all_of_opentelemetry())
+            synthetic.instrument(*names)
+            undo.callback(synthetic.uninstrument, *names)
+            if request.param == "outside":
+                undo.enter_context(by_all_of_opentelemetry())
+
+        yield switch_on
+
+
+@pytest.mark.parametrize(("call", "names"), STACKS)
+def test_one_marker_goes_out_at_each_hop(
+    server: RecordingServer, switched_on: Callable[..., None], call: Any, names: tuple[str, ...]
+) -> None:
+    switched_on(*names)
+    server.redirect("/", server.url("/next"))
+    with ledger.recorded() as outcomes:
+        with synthetic.simulated(run="rush-hour"):
+            assert call(server.url(), baggage="a=1") == 200
+        assert call(server.url(), baggage="a=1") == 200
+    simulated, real = server.requests[:2], server.requests[2:]
+    assert len({token_of(request) for request in simulated}) == 1
+    assert all(len(request.values("baggage")) == 1 for request in simulated)
+    assert [request.values("baggage") for request in real] == [["a=1"]] * 2
+    assert not outcomes
+
+
+@pytest.mark.parametrize(("call", "names"), STACKS)
+def test_one_refusal_is_raised_and_nothing_is_tried_again(
+    server: RecordingServer, switched_on: Callable[..., None], call: Any, names: tuple[str, ...]
+) -> None:
+    switched_on(*names)
+    with (
+        ledger.recorded() as outcomes,
+        synthetic.simulated(run="rush-hour"),
+        pytest.raises(ExternalCallRefused) as refused,
+    ):
+        call(server.url(host=THEIRS))
+    assert refused.value.host == THEIRS
+    assert [(outcome.effect, outcome.action) for outcome in outcomes] == [("external-call", "refuse")]
+    assert not server.requests
+
+
+@pytest.mark.parametrize(("call", "names"), STACKS)
+def test_an_allowed_call_is_one_outcome_and_goes_without_the_marker(
+    server: RecordingServer, switched_on: Callable[..., None], keys: dict[str, Any], call: Any, names: tuple[str, ...]
+) -> None:
+    synthetic.configure(keys=keys, internal_hosts=[OURS], policy={"external-call": "allow"})
+    switched_on(*names)
+    server.redirect("/", server.url("/away", host=THEIRS))
+    server.redirect("/away", server.url("/back"))
+    with ledger.recorded() as outcomes, brought_by_opentelemetry(mint(keys)):
+        attached = context.attach(baggage.set_baggage("tenant", "7"))
+        try:
+            assert call(server.url()) == 200
+        finally:
+            context.detach(attached)
+    assert [(request.path, has_no_marker(request)) for request in server.requests] == [
+        ("/", False),
+        ("/away", True),
+        ("/back", False),
+    ]
+    assert [(outcome.effect, outcome.action) for outcome in outcomes] == [("external-call", "allow")]
+
+
+@pytest.mark.parametrize("names", SUBSETS)
+def test_a_body_that_is_streamed_is_made_under_the_verdict(server: RecordingServer, names: tuple[str, ...]) -> None:
+    seen: list[bool] = []
+
+    def steps() -> Iterator[bytes]:
+        seen.append(synthetic.is_synthetic())
+        yield b"one"
+        yield b"two"
+
+    synthetic.instrument(*names)
+    try:
+        with synthetic.simulated(run="rush-hour"):
+            requests.post(server.url(), data=steps(), timeout=10)
+            requests.get(server.url(), timeout=10)
+    finally:
+        synthetic.uninstrument(*names)
+    assert (seen, server.requests[0].body) == ([True], b"onetwo")
+    assert len({token_of(request) for request in server.requests}) == 1
+
+
+SENTRY = """
+import sys
+import requests, sentry_sdk, synthetic, urllib.request, urllib3
+from sentry_sdk.transport import Transport
+
+class Nowhere(Transport):
+    def capture_envelope(self, envelope):
+        pass
+
+first, url = sys.argv[1:]
+names = ("requests", "urllib3", "http-client")
+if first == "ours":
+    synthetic.instrument(*names)
+sentry_sdk.init(dsn="http://key@127.0.0.1:9/1", traces_sample_rate=1.0, transport=Nowhere)
+if first == "otel":
+    from opentelemetry.instrumentation.requests import RequestsInstrumentor
+    from opentelemetry.instrumentation.urllib import URLLibInstrumentor
+    from opentelemetry.instrumentation.urllib3 import URLLib3Instrumentor
+    for instrumentor in (RequestsInstrumentor, URLLibInstrumentor, URLLib3Instrumentor):
+        instrumentor().instrument()
+synthetic.instrument(*names)
+for work in (synthetic.simulated(run="rush-hour"), synthetic.real()):
+    with sentry_sdk.start_transaction(name="ride"), work:
+        requests.get(url)
+        urllib3.PoolManager().request("GET", url)
+        urllib.request.urlopen(url).close()
+"""
+
+
+@pytest.mark.parametrize("first", ["ours", "sentry", "otel"])
+def test_what_sentry_writes_below_all_of_them_is_in_one_line_behind_the_marker(
+    server: RecordingServer, keys: dict[str, Any], first: str
+) -> None:
+    pytest.importorskip("sentry_sdk")
+    server.answers["/"] = Answer()
+    run_script(SENTRY, first, server.url(), keys=keys)
+    simulated, real = server.requests[:3], server.requests[3:]
+    assert (len(simulated), len(real)) == (3, 3)
+    assert len({token_of(request) for request in simulated}) == 1
+    for request in simulated:
+        (line,) = request.values("baggage")
+        assert ",sentry-" in line
+    assert all(has_no_marker(request) for request in real)
+    assert all("sentry-" in str(request.values("baggage")) for request in real)

@@ -1,0 +1,342 @@
+"""urllib3: every rule for clients, instrumented or with pools of ours; and off again."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+from urllib3._collections import HTTPHeaderDict
+from urllib3.connectionpool import HTTPConnectionPool
+
+import synthetic
+from synthetic import ledger
+from synthetic_urllib3 import ExternalRequestRefused, cover, instrument, uninstrument
+from tests.contract.client import ClientContract
+from tests.integrations.tunnels import certificate, tls_server, tunnels_to
+from tests.support.clients import OURS, THEIRS, brought_by_opentelemetry, has_no_marker, run_script, token_of
+from tests.support.keys import mint
+from tests.support.otel_clients import by_opentelemetry
+from tests.support.recording_server import Answer, Recorded, RecordingServer
+
+ORIGINAL = HTTPConnectionPool._make_request
+URLOPEN = HTTPConnectionPool.urlopen
+
+
+class ManagerClient:
+    def __init__(self, headers: Mapping[str, Any] | None = None, *, covered: bool = False, kind: Any = dict) -> None:
+        self.manager = cover(urllib3.PoolManager()) if covered else urllib3.PoolManager()
+        self.headers = dict(headers or {})
+        self.kind = kind
+
+    def get(self, url: str, headers: Mapping[str, Any] | None = None) -> int:
+        passed = self.kind({**self.headers, **(headers or {})})
+        return self.manager.request("GET", url, headers=passed, timeout=10).status
+
+
+class Urllib3Contract(ClientContract):
+    library_error = urllib3.exceptions.HTTPError
+
+    @pytest.fixture
+    def opentelemetry(self) -> Iterator[None]:
+        with by_opentelemetry("urllib3"):
+            yield
+
+
+class TestInstrumented(Urllib3Contract):
+    @pytest.fixture(autouse=True)
+    def _instrumented(self) -> Iterator[None]:
+        synthetic.instrument("urllib3")
+        yield
+        synthetic.uninstrument("urllib3")
+        assert HTTPConnectionPool._make_request is ORIGINAL
+
+    @pytest.fixture
+    def connect(self, _instrumented: None) -> Any:
+        return ManagerClient
+
+
+class TestInstrumentedInsideOpenTelemetry(TestInstrumented):
+    """OpenTelemetry's instrumentation has wrapped urllib3 first."""
+
+    @pytest.fixture(autouse=True)
+    def _instrumented(self) -> Iterator[None]:
+        with by_opentelemetry("urllib3"):
+            synthetic.instrument("urllib3")
+            yield
+            synthetic.uninstrument("urllib3")
+
+    @pytest.fixture
+    def opentelemetry(self, _instrumented: None) -> None:
+        """Is on already."""
+
+    @pytest.fixture
+    def connect(self, _instrumented: None) -> Any:
+        # In a plain dictionary it would leave a caller's "Baggage" beside its own "baggage".
+        return lambda headers=None: ManagerClient(headers, kind=HTTPHeaderDict)
+
+    keeps_foreign = False
+
+
+class TestCovered(Urllib3Contract):
+    @pytest.fixture
+    def connect(self) -> Any:
+        return lambda headers=None: ManagerClient(headers, covered=True)
+
+
+class TestBoth(TestInstrumented):
+    """The manager is covered, and everything is instrumented as well."""
+
+    @pytest.fixture
+    def connect(self, _instrumented: None) -> Any:
+        return lambda headers=None: ManagerClient(headers, covered=True)
+
+
+@pytest.fixture(autouse=True)
+def takes_part(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    synthetic.configure(keys=keys, internal_hosts=[OURS])
+
+
+@pytest.fixture
+def on() -> Iterator[None]:
+    instrument()
+    yield
+    uninstrument()
+
+
+@pytest.fixture(params=["real", "simulated"])
+def either_work(request: pytest.FixtureRequest, on: None) -> Iterator[str]:
+    with synthetic.real() if request.param == "real" else synthetic.simulated(run="rush-hour"):
+        yield request.param
+
+
+def test_after_uninstrument_nothing_is_sent_and_the_way_out_is_the_original(server: RecordingServer) -> None:
+    for _ in range(2):
+        synthetic.instrument("urllib3")
+        instrument()
+        with synthetic.simulated(run="rush-hour"):
+            ManagerClient().get(server.url())
+        uninstrument()
+        synthetic.uninstrument("urllib3")
+        assert HTTPConnectionPool._make_request is ORIGINAL
+    with synthetic.simulated(run="rush-hour"):
+        ManagerClient().get(server.url("/off"))
+    *on, off = server.requests
+    assert len({token_of(request) for request in on}) == 1
+    assert has_no_marker(off)
+
+
+IN_AN_ORDER = """
+import sys
+import urllib3, synthetic
+from opentelemetry.instrumentation.urllib3 import URLLib3Instrumentor
+
+synthetic.configure(internal_hosts=["127.0.0.1"])
+theirs = URLLib3Instrumentor()
+steps = {
+    "ours on": lambda: synthetic.instrument("urllib3"),
+    "ours off": lambda: synthetic.uninstrument("urllib3"),
+    "theirs on": theirs.instrument,
+    "theirs off": theirs.uninstrument,
+}
+before = dict(vars(urllib3.HTTPConnectionPool))
+for step in sys.argv[2:]:
+    steps[step]()
+    with synthetic.simulated(run="rush-hour"):
+        try:
+            urllib3.PoolManager().request("GET", sys.argv[1])
+            print("sent")
+        except synthetic.EffectRefused:
+            print("refused")
+assert dict(vars(urllib3.HTTPConnectionPool)) == before
+"""
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        ("theirs on", "ours on", "theirs off", "ours off", "ours on", "ours off"),
+        ("ours on", "theirs on", "ours off", "theirs off", "ours on", "ours off"),
+        ("ours on", "theirs on", "ours off", "ours on", "theirs off", "ours off"),
+    ],
+    ids=["inside", "outside", "outside-twice"],
+)
+def test_in_whatever_order_with_opentelemetry_it_is_on_when_it_was_switched_on_and_nothing_is_left(
+    server: RecordingServer, keys: dict[str, Any], steps: tuple[str, ...]
+) -> None:
+    pytest.importorskip("opentelemetry.instrumentation.urllib3")
+    printed = run_script(IN_AN_ORDER, server.url(host=THEIRS), *steps, keys=keys).splitlines()
+    is_on = False
+    for step, seen in zip(steps, printed, strict=True):
+        is_on = step == "ours on" or (is_on and step != "ours off")
+        assert seen == ("refused" if is_on else "sent"), step
+
+
+# Pools, proxies, retries
+
+
+@pytest.mark.usefixtures("on")
+def test_a_pool_of_its_own_is_covered_and_its_headers_stay_as_they_are(server: RecordingServer) -> None:
+    pool = urllib3.HTTPConnectionPool(OURS, server.port, headers={"Baggage": "a=1"})
+    own = HTTPHeaderDict({"baggage": "b=1"})
+    own.add("baggage", "c=1")
+    with synthetic.simulated(run="rush-hour"):
+        pool.request("GET", "/")
+        pool.urlopen("GET", "/", headers=own)
+        token = synthetic.headers()["baggage"]
+    pool.request("GET", "/")
+    assert [request.values("baggage") for request in server.requests] == [
+        [f"{token},a=1"],
+        [f"{token},b=1,c=1"],
+        ["a=1"],
+    ]
+    assert pool.headers == {"Baggage": "a=1"}
+    assert own.getlist("baggage") == ["b=1", "c=1"]
+
+
+@pytest.mark.usefixtures("on")
+@pytest.mark.parametrize("simulated", [True, False])
+def test_through_a_proxy_it_is_the_host_of_the_url_that_counts(
+    server: RecordingServer, keys: dict[str, Any], simulated: bool
+) -> None:
+    synthetic.configure(keys=keys, internal_hosts=["payments"])
+    manager = urllib3.ProxyManager(server.url())
+    with synthetic.simulated(run="rush-hour") if simulated else synthetic.real():
+        manager.request("GET", "http://payments/charges")
+        if simulated:
+            with pytest.raises(ExternalRequestRefused) as refused:
+                manager.request("GET", "http://api.vendor.example/")
+            assert refused.value.host == "api.vendor.example"
+    assert server.only.path == "http://payments/charges"
+    assert has_no_marker(server.only) is not simulated
+
+
+@pytest.mark.usefixtures("on")
+@pytest.mark.parametrize("simulated", [True, False])
+def test_through_a_tunnel_it_is_the_host_at_the_other_end_that_counts(tmp_path: Path, simulated: bool) -> None:
+    file = certificate(tmp_path)
+    with (
+        tls_server(file) as server,
+        tunnels_to(server.port) as proxy,
+        urllib3.ProxyManager(f"http://{THEIRS}:{proxy.port}", ca_certs=str(file)) as manager,
+        synthetic.simulated(run="rush-hour") if simulated else synthetic.real(),
+    ):
+        own = {"Accept": "*/*"}  # urllib3 itself copies them only where there is no tunnel
+        assert manager.request("GET", f"https://{OURS}:{server.port}/", headers=own).status == 200
+        assert own == {"Accept": "*/*"}
+        if simulated:
+            with pytest.raises(ExternalRequestRefused) as refused:
+                manager.request("GET", f"https://{THEIRS}:{server.port}/")
+            assert refused.value.host == THEIRS
+        assert has_no_marker(server.only) is not simulated
+        assert not any(b"synthetic-traffic" in head for head in proxy.heads)
+
+
+@pytest.mark.usefixtures("on")
+def test_a_refusal_is_not_tried_again(server: RecordingServer) -> None:
+    manager = urllib3.PoolManager(retries=urllib3.Retry(5))
+    with (
+        ledger.recorded() as outcomes,
+        synthetic.simulated(run="rush-hour"),
+        pytest.raises(ExternalRequestRefused),
+    ):
+        manager.request("GET", server.url(host=THEIRS))
+    assert len(outcomes) == 1
+    assert not server.requests
+
+
+@pytest.mark.usefixtures("on")
+def test_a_pool_is_good_for_more_calls_after_a_refusal(server: RecordingServer) -> None:
+    pool = urllib3.HTTPConnectionPool(THEIRS, server.port, maxsize=1, block=True)
+    for _ in range(3):
+        with synthetic.simulated(run="rush-hour"), pytest.raises(ExternalRequestRefused):
+            pool.request("GET", "/", pool_timeout=1)
+        assert pool.request("GET", "/", pool_timeout=1).status == 200
+    assert len(server.requests) == 3
+
+
+def test_a_call_that_is_tried_again_carries_the_marker_each_time(server: RecordingServer, either_work: str) -> None:
+    def once_unavailable(request: Recorded) -> Answer:
+        return Answer(503 if len(server.requests) == 1 else 200)
+
+    server.answers["/"] = once_unavailable
+    retries = urllib3.Retry(3, status_forcelist=[503], backoff_factor=0)
+    assert urllib3.PoolManager().request("GET", server.url(), retries=retries).status == 200
+    assert [has_no_marker(request) for request in server.requests] == [either_work == "real"] * 2
+
+
+@pytest.mark.usefixtures("on")
+def test_a_redirect_of_a_pool_to_its_own_host_carries_the_marker(server: RecordingServer) -> None:
+    server.redirect("/", server.url("/next"))
+    with synthetic.simulated(run="rush-hour"):
+        assert urllib3.HTTPConnectionPool(OURS, server.port).request("GET", "/").status == 200
+    assert len({token_of(request) for request in server.requests}) == 1
+
+
+@pytest.mark.usefixtures("on")
+@pytest.mark.parametrize(
+    "url", ["http://{ours}@{theirs}:{port}/", "http://{theirs}:{port}\\@{ours}/", "http://{THEIRS}:{port}/",
+            "http://{theirs}.:{port}/", "http://2130706433:{port}/", "http://127.1:{port}/"]
+)  # fmt: skip
+def test_no_spelling_of_an_undeclared_host_gets_the_marker(server: RecordingServer, url: str) -> None:
+    spelled = url.format(ours=OURS, theirs=THEIRS, THEIRS=THEIRS.upper(), port=server.port)
+    with synthetic.simulated(run="rush-hour"), pytest.raises(urllib3.exceptions.HTTPError):
+        urllib3.PoolManager().request("GET", spelled, retries=False)
+    assert not server.requests
+
+
+@pytest.mark.usefixtures("on")
+def test_an_ipv6_host_that_takes_part_gets_the_marker(keys: dict[str, Any]) -> None:
+    synthetic.configure(keys=keys, internal_hosts=["::1"])
+    try:
+        server = RecordingServer("::1")
+    except OSError as error:
+        pytest.skip(f"this machine has no IPv6 loopback: {error}")
+    with server, synthetic.simulated(run="rush-hour"):
+        urllib3.PoolManager().request("GET", server.url())
+    assert token_of(server.only)
+
+
+@pytest.mark.usefixtures("on")
+def test_the_work_stays_simulated_during_an_allowed_external_call(
+    server: RecordingServer, keys: dict[str, Any]
+) -> None:
+    synthetic.configure(keys=keys, internal_hosts=[OURS], policy={"external-call": "allow"})
+    seen: list[bool] = []
+
+    def steps() -> Iterator[bytes]:
+        seen.append(synthetic.is_synthetic())
+        yield b"body"
+
+    with brought_by_opentelemetry(mint(keys)):
+        urllib3.PoolManager().request("POST", server.url(host=THEIRS), body=steps())
+    assert (seen, server.only.body) == ([True], b"body")
+    assert has_no_marker(server.only)
+
+
+# As always
+
+
+@pytest.mark.usefixtures("either_work")
+def test_bodies_fields_streams_and_errors_stay_those_of_the_library(server: RecordingServer) -> None:
+    manager = urllib3.PoolManager(retries=False)
+    manager.request("POST", server.url(), body=iter([b"one", b"two"]))
+    manager.request("POST", server.url(), fields={"a": "1"}, encode_multipart=False)
+    assert [request.body for request in server.requests] == [b"onetwo", b"a=1"]
+    server.answers["/large"] = Answer(body=b"y" * 200_000)
+    response = manager.request("GET", server.url("/large"), preload_content=False)
+    assert sum(map(len, response.stream(4096))) == 200_000
+    response.release_conn()
+    server.redirect("/loop", server.url("/loop"))
+    with pytest.raises(urllib3.exceptions.MaxRetryError):
+        manager.request("GET", server.url("/loop"), retries=2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://{OURS}:{silent.getsockname()[1]}/"
+        with pytest.raises(urllib3.exceptions.ReadTimeoutError):
+            manager.request("GET", url, timeout=0.05)
+    with pytest.raises(urllib3.exceptions.NewConnectionError):
+        manager.request("GET", url)
