@@ -17,6 +17,8 @@ __all__ = ["NAME", "Carrier", "baggage_in", "outgoing", "outgoing_pairs"]
 
 NAME: Final = "baggage"
 
+_NAMES: Final = (NAME, NAME.encode())
+
 Carrier: TypeAlias = "Mapping[Any, Any] | Iterable[tuple[Any, Any]] | None"
 
 
@@ -24,6 +26,9 @@ def baggage_in(carrier: Carrier) -> list[str]:
     """Return the values of every ``baggage`` header, in any case, as text; ``[]`` where there is none."""
     if not carrier:
         return []
+    if isinstance(carrier, dict):
+        # Most messages have headers, and none of ours: they pay for the loop only.
+        return [text for name in carrier if _is_ours(name) for text in _texts(carrier[name])]
     pairs = cast("Iterable[tuple[Any, Any]]", carrier.items() if isinstance(carrier, Mapping) else carrier)
     return [text for name, value in pairs if _is_ours(name) for text in _texts(value)]
 
@@ -33,7 +38,7 @@ def outgoing(headers: Mapping[str, Any] | None) -> tuple[Mapping[str, Any] | Non
 
     ``headers`` themselves are not changed: they may be sent again with other work. Raises UnverifiedMarker.
     """
-    present = baggage_in(headers)
+    present = baggage_in(headers) if headers else ()
     carried = ",".join(present) if present else None
     header, otel = dispatch(carried)
     if header == carried and len(present) < 2:
@@ -44,9 +49,9 @@ def outgoing(headers: Mapping[str, Any] | None) -> tuple[Mapping[str, Any] | Non
 
 def outgoing_pairs(headers: Carrier) -> tuple[Any, Context | None]:
     """Do the same for headers in pairs, whose values are bytes. Headers that stay as they are are not copied."""
-    if isinstance(headers, Iterator):
-        headers = list(cast("Iterable[tuple[Any, Any]]", headers))
-    present = baggage_in(headers)
+    if headers is not None and not isinstance(headers, (list, tuple, dict)):
+        headers = headers if isinstance(headers, Mapping) else list(headers)
+    present = baggage_in(headers) if headers else ()
     carried = ",".join(present) if present else None
     header, otel = dispatch(carried)
     if header == carried and len(present) < 2:
@@ -56,10 +61,11 @@ def outgoing_pairs(headers: Carrier) -> tuple[Any, Context | None]:
     return ([*kept, (NAME, _encoded(header))] if header is not None else kept), otel
 
 
-def _is_ours(name: object) -> bool:
-    if isinstance(name, bytes):
-        return len(name) == 7 and name.lower() == b"baggage"
-    return isinstance(name, str) and len(name) == 7 and name.lower() == NAME
+def _is_ours(name: Any) -> bool:
+    try:
+        return len(name) == 7 and name.lower() in _NAMES
+    except (TypeError, AttributeError):
+        return False  # whatever it is, it is no name
 
 
 def _texts(value: object) -> Iterator[str]:

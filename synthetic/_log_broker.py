@@ -8,10 +8,14 @@ known here.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
+
+from opentelemetry import context
 
 from synthetic._arrival import Admitted, arrive
 from synthetic._carrier import Carrier, baggage_in
@@ -19,7 +23,20 @@ from synthetic._marker import Marker
 from synthetic._verdict import Real, Received
 from synthetic.errors import ConfigurationError, MessageRefused
 
-__all__ = ["Handling", "Incoming", "Offsets", "Park", "Place", "Policies", "Refused", "Sorted", "Verbatim", "judge"]
+__all__ = [
+    "NOWHERE",
+    "Handling",
+    "Incoming",
+    "Offsets",
+    "Park",
+    "Place",
+    "Policies",
+    "Refused",
+    "Sorted",
+    "is_verbatim",
+    "judge",
+    "verbatim",
+]
 
 M = TypeVar("M")
 T_co = TypeVar("T_co", covariant=True)
@@ -70,8 +87,21 @@ class Incoming(NamedTuple):
     verdict: Real | Received | MessageRefused
 
 
-class Verbatim(list[tuple[str, Any]]):
-    """Headers that leave as they are: those of a refused message are nobody's work."""
+_is_verbatim: Final[ContextVar[bool]] = ContextVar("synthetic-verbatim", default=False)
+is_verbatim: Final = _is_verbatim.get
+"""Whether a message leaves with the headers that it has."""
+
+
+@contextmanager
+def verbatim() -> Generator[None, None, None]:
+    """Send refused messages, which are nobody's work, in a ``with`` block: nothing of the work at hand goes along."""
+    before = _is_verbatim.set(True)
+    attached = context.attach(context.Context())  # whose baggage instrumentation would write
+    try:
+        yield
+    finally:
+        context.detach(attached)
+        _is_verbatim.reset(before)
 
 
 def judge(headers: Carrier) -> Real | Received | MessageRefused:
@@ -86,7 +116,7 @@ def _refused(one: Incoming, error: MessageRefused) -> Refused[Any]:
     topic, partition = one.place
     said = {"reason": error.reason.value, "topic": topic, "partition": partition, "offset": one.offset}
     label = [(f"synthetic-refused-{name}", str(value).encode()) for name, value in said.items()]
-    return Refused(one.message, topic, partition, one.offset, Verbatim([*one.headers, *label]), error)
+    return Refused(one.message, topic, partition, one.offset, [*one.headers, *label], error)
 
 
 class Policies:
@@ -268,6 +298,4 @@ class Sorted:
                 token = one.verdict.token() if isinstance(one.verdict, Received) else ""
                 groups.setdefault(token, (one.verdict, []))[1].append(one)
         first_real = sorted(groups, key=bool)
-        return [
-            Handling([one.message for one in groups[token][1]], *groups[token], offsets) for token in first_real
-        ]
+        return [Handling([one.message for one in groups[token][1]], *groups[token], offsets) for token in first_real]

@@ -147,6 +147,7 @@ MIRROR: Final = context.create_key("synthetic-verdict")
 _get_verdict = VERDICT.get
 _set_verdict = VERDICT.set
 _reset_verdict = VERDICT.reset
+_get_current = context.get_current
 
 
 def is_synthetic() -> bool:
@@ -210,7 +211,9 @@ def enter(verdict: Verdict | None, *, marks_span: bool = False) -> Entered:
     For work that is not simulated the OpenTelemetry context is touched only if it holds something of ours. With
     ``marks_span``, the span that is current, which began before the verdict was known, is told of it.
     """
-    present = context.get_current()
+    present = _get_current()
+    if verdict is REAL and not present:
+        return _set_verdict(REAL), None  # nearly always
     if isinstance(verdict, Simulated):
         key = active().key
         otel = marked(present, verdict, key) if present else verdict.alone(key)

@@ -24,6 +24,7 @@ def connection() -> psycopg.Connection[tuple[str, ...]]:
 
 def create() -> None:
     connection().execute("create table seen (hop text not null, id text not null, verdict text not null)")
+    connection().execute("create index on seen (hop, id)")
 
 
 def record(hop: str, id_: str) -> int:

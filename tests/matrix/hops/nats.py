@@ -1,0 +1,106 @@
+"""NATS: a publisher and the header that arrived; a subscriber and what it saw, or the word that it was refused."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import nats
+from nats.aio.client import Client
+
+import synthetic
+from synthetic_nats import message
+from tests.matrix.cases import Case, Hop, judged, seen
+from tests.support import brokers
+
+_SUBJECT = "rides"
+
+
+class Meeting:
+    """A connection, and the first that is told: by a handler, or by the ``error_cb`` of the connection."""
+
+    async def open(self, port: int) -> None:
+        self.told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.client = await nats.connect(f"nats://127.0.0.1:{port}", error_cb=self.failed)
+
+    async def failed(self, error: Exception) -> None:
+        assert isinstance(error, synthetic.MessageRefused)
+        self.told.set_result("refused")
+
+    async def handle(self, msg: Any) -> None:
+        self.told.set_result(seen())
+
+    async def note(self, msg: Any) -> None:
+        header = (msg.headers or {}).get("baggage")
+        self.told.set_result(judged([] if header is None else [header]))
+
+    async def put(self, case: Case) -> None:
+        """Publish past every wrapper."""
+        header = case.joined()
+        headers = None if header is None else {"baggage": header}
+        await inspect.unwrap(Client.publish)(self.client, _SUBJECT, b"ride", "", headers)
+
+
+def _met(scenario: Callable[[Meeting, Case], Awaitable[None]]) -> Callable[[Case, int], str]:
+    async def main(case: Case, port: int) -> str:
+        meeting = Meeting()
+        await meeting.open(port)
+        try:
+            await scenario(meeting, case)
+            return await asyncio.wait_for(meeting.told, 10)
+        except synthetic.UnverifiedMarker:
+            return "refused"
+        finally:
+            with suppress(nats.js.errors.NotFoundError):
+                await meeting.client.jetstream().delete_stream(_SUBJECT)
+            await meeting.client.close()
+
+    def pass_on(case: Case, port: int) -> str:
+        synthetic.instrument("nats")
+        return asyncio.run(main(case, port))
+
+    return pass_on
+
+
+async def _out(meeting: Meeting, case: Case) -> None:
+    synthetic.uninstrument("nats")
+    await meeting.client.subscribe(_SUBJECT, cb=meeting.note)
+    synthetic.instrument("nats")
+    with case.work() as baggage:
+        await meeting.client.publish(_SUBJECT, b"ride", headers=None if baggage is None else {"baggage": baggage})
+
+
+async def _in(meeting: Meeting, case: Case) -> None:
+    await meeting.client.subscribe(_SUBJECT, cb=meeting.handle)
+    await meeting.put(case)
+
+
+async def _in_by_jetstream(meeting: Meeting, case: Case) -> None:
+    js = meeting.client.jetstream()
+    await js.add_stream(name=_SUBJECT, subjects=[_SUBJECT])
+    await js.subscribe(_SUBJECT, cb=meeting.handle)
+    await meeting.put(case)
+
+
+async def _in_by_fetching(meeting: Meeting, case: Case) -> None:
+    js = meeting.client.jetstream()
+    await js.add_stream(name=_SUBJECT, subjects=[_SUBJECT])
+    await meeting.put(case)
+    (msg,) = await (await js.pull_subscribe(_SUBJECT, durable="drivers")).fetch()
+    try:
+        async with message(msg):
+            await meeting.handle(msg)
+            await msg.ack()
+    except synthetic.MessageRefused as error:
+        await meeting.failed(error)
+
+
+HOPS: list[Hop] = [
+    Hop("NATS, publisher", "nats", _met(_out), servers=brokers.nats),
+    Hop("NATS, subscriber", "nats", _met(_in), servers=brokers.nats),
+    Hop("NATS JetStream, callback", "nats", _met(_in_by_jetstream), servers=brokers.nats),
+    Hop("NATS JetStream, fetched", "nats", _met(_in_by_fetching), servers=brokers.nats),
+]
