@@ -18,7 +18,9 @@ _local = threading.local()
 def connection() -> psycopg.Connection[tuple[str, ...]]:
     """The connection of this thread."""
     if not hasattr(_local, "connection"):
-        _local.connection = psycopg.connect(os.environ["E2E_POSTGRES"], autocommit=True)
+        # What a crash of the database would lose is of no interest here, and waiting for the disk takes longest.
+        options = "-c synchronous_commit=off"
+        _local.connection = psycopg.connect(os.environ["E2E_POSTGRES"], autocommit=True, options=options)
     return _local.connection
 
 

@@ -1,0 +1,81 @@
+"""``multiprocessing.pool``: each job runs under its submitter's verdict; workers and helper threads have none."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator
+from functools import wraps
+from multiprocessing.pool import Pool
+from typing import Any
+
+from synthetic._patch import IsOn, Patch
+from synthetic._verdict import REAL, VERDICT, Simulated, Unverified, enter, leave
+from synthetic_concurrency._job import Job, marked_verdict, started_unset
+
+__all__ = ["POOLS"]
+
+_get_verdict = VERDICT.get
+_CALLED = ("func", "callback", "error_callback")
+_END = object()
+
+
+def _building(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``Pool.__init__``, which starts the workers, and the threads that replace workers, feed and collect."""
+
+    @wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        if is_on():
+            started_unset(original, self, *args, **kwargs)
+        else:
+            original(self, *args, **kwargs)
+
+    return __init__
+
+
+def _submitting(original: Any, is_on: IsOn) -> Any:
+    """Wrap what takes a job and, where it returns before that is done, callbacks."""
+    signature = inspect.signature(original)
+    is_lazy = original.__name__ in _LAZY
+
+    @wraps(original)
+    def submit(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if _get_verdict() is REAL or not is_on() or (verdict := marked_verdict()) is None:
+            return original(self, *args, **kwargs)
+        try:
+            call = signature.bind(self, *args, **kwargs)
+        except TypeError:
+            return original(self, *args, **kwargs)  # raises its own
+        for name in _CALLED:
+            if call.arguments.get(name) is not None:
+                call.arguments[name] = Job(verdict, call.arguments[name])
+        if is_lazy:
+            call.arguments["iterable"] = _Steps(verdict, call.arguments["iterable"])
+        return original(*call.args, **call.kwargs)
+
+    return submit
+
+
+class _Steps(Iterable[Any]):
+    """An iterable that a thread of the pool goes through: each step runs under the verdict of whoever submitted it."""
+
+    def __init__(self, verdict: Simulated | Unverified, iterable: Iterable[Any]) -> None:
+        self._verdict = verdict
+        self._iterable = iterable
+
+    def __iter__(self) -> Iterator[Any]:
+        steps = self._step(iter, self._iterable)
+        while (step := self._step(next, steps, _END)) is not _END:
+            yield step
+
+    def _step(self, function: Any, *args: Any) -> Any:
+        entered = enter(self._verdict)
+        try:
+            return function(*args)
+        finally:
+            leave(entered)
+
+
+_LAZY = ("imap", "imap_unordered")
+_METHODS = ("apply_async", "map", "map_async", "starmap", "starmap_async", *_LAZY)
+
+POOLS = (Patch(Pool, "__init__", _building), *(Patch(Pool, method, _submitting) for method in _METHODS))

@@ -1,0 +1,73 @@
+"""``multiprocessing.Process``: ``run`` under the verdict of whoever calls ``start``, whatever the start method."""
+
+from __future__ import annotations
+
+from functools import wraps
+from multiprocessing.process import BaseProcess
+from multiprocessing.queues import Queue
+from typing import Any
+
+from synthetic._carry import Carried
+from synthetic._patch import IsOn, Patch
+from synthetic._verdict import Simulated, Unverified
+from synthetic_concurrency._job import is_undecided, marked_verdict, started_unset
+from synthetic_concurrency._threads import is_worker
+
+__all__ = ["PROCESSES", "Running"]
+
+
+class Running:
+    """``Process.run`` under a verdict, in the child. It travels in the process object, as it is or pickled."""
+
+    __slots__ = ("_present", "_process", "_verdict")
+
+    def __init__(self, process: BaseProcess, verdict: Simulated | Unverified, present: Any) -> None:
+        self._process = process
+        self._verdict = verdict
+        self._present = present
+
+    def __call__(self) -> None:
+        """Run, in the child."""
+        self.take_off()
+        Carried(self._verdict, self._process.run)()
+
+    def take_off(self) -> None:
+        """Leave the process object as it was before."""
+        if self._present is None:
+            vars(self._process).pop("run", None)
+        else:
+            vars(self._process)["run"] = self._present
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Running, (self._process, self._verdict, self._present)
+
+
+def _starting(original: Any, is_on: IsOn) -> Any:
+    @wraps(original)
+    def start(self: BaseProcess) -> Any:
+        if is_undecided() or not is_on():
+            return original(self)
+        verdict = marked_verdict()
+        if verdict is None or is_worker(self):
+            return started_unset(original, self)
+        running = Running(self, verdict, vars(self).get("run"))
+        vars(self)["run"] = running
+        try:
+            original(self)
+        finally:
+            running.take_off()
+
+    return start
+
+
+def _feeding(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``Queue._start_thread``: the first ``put`` starts the thread that feeds the pipe from then on."""
+
+    @wraps(original)
+    def start_thread(self: Any) -> Any:
+        return started_unset(original, self) if is_on() else original(self)
+
+    return start_thread
+
+
+PROCESSES = (Patch(BaseProcess, "start", _starting), Patch(Queue, "_start_thread", _feeding))

@@ -1,0 +1,108 @@
+"""Threads and timers: ``run`` under the verdict of whoever calls ``start``."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from contextvars import Context
+from functools import wraps
+from multiprocessing.process import BaseProcess
+from types import MethodType
+from typing import Any, Final
+
+from synthetic._patch import IsOn, Patch
+from synthetic._verdict import REAL, VERDICT, Simulated, Unverified, enter, leave
+from synthetic_concurrency._job import Job, marked_verdict, started_unset
+
+__all__ = ["INHERITS", "THREADS"]
+
+INHERITS = bool(getattr(sys.flags, "thread_inherit_context", False))
+"""Whether a thread starts with a copy of its starter's context (Python 3.14, where it is free-threaded or told to)."""
+
+_TAKES_CONTEXT: Final = sys.version_info >= (3, 14)
+
+_WORKERS: Final = ("concurrent.futures.", "logging.", "multiprocessing.", "opentelemetry.", "sentry_sdk.")
+"""Whose threads and processes are workers: they live on, and what they do is not part of the work that needed them."""
+
+_get_verdict = VERDICT.get
+
+
+class _Running:
+    """``Thread.run`` under a verdict, for one call; ``present`` is another's wrapper on the same thread.
+
+    What it enters does not count as a piece of work, so that a thread which goes on after its request is reported.
+    """
+
+    __slots__ = ("_present", "_verdict")
+
+    def __init__(self, verdict: Simulated | Unverified, present: Any) -> None:
+        self._verdict = verdict
+        self._present = present
+
+    def __call__(self, thread: threading.Thread) -> None:
+        self.take_off(thread)
+        entered = enter(self._verdict)
+        try:
+            thread.run()
+        finally:
+            leave(entered)
+
+    def put_on(self, thread: threading.Thread) -> None:
+        # A method and not a function: Sentry's wrapper, which also stands on the thread, calls what it finds as one.
+        vars(thread)["run"] = MethodType(self, thread)
+
+    def take_off(self, thread: threading.Thread) -> None:
+        if self._present is None:
+            vars(thread).pop("run", None)
+        else:
+            vars(thread)["run"] = self._present
+
+
+def is_worker(started: threading.Thread | BaseProcess) -> bool:
+    """Whether a thread or process runs code of a library that keeps it for its own purposes."""
+    code: Any = getattr(started, "_target", None) or started.run
+    return str(getattr(code, "__module__", "")).startswith(_WORKERS)
+
+
+def _starting(original: Any, is_on: IsOn) -> Any:
+    @wraps(original)
+    def start(thread: threading.Thread) -> Any:
+        verdict = _get_verdict()
+        if (verdict is REAL and not INHERITS) or not is_on():
+            return original(thread)
+        if _TAKES_CONTEXT and getattr(thread, "_context", None) is not None:
+            return original(thread)  # its creator chose a context for it
+        marked = marked_verdict()
+        if (marked is not None or INHERITS) and is_worker(thread):
+            return _start_worker(original, thread)
+        if marked is None:
+            return started_unset(original, thread) if INHERITS else original(thread)
+        return _start_marked(original, thread, marked)
+
+    return start
+
+
+def _start_worker(original: Callable[..., None], thread: threading.Thread) -> None:
+    target = vars(thread).get("_target")
+    if target is not None:
+        # Not around run, which OpenTelemetry's instrumentation wraps: the context that it noted is within that.
+        vars(thread)["_target"] = Job(None, target)
+    Context().run(original, thread)
+
+
+def _start_marked(original: Callable[..., None], thread: threading.Thread, verdict: Simulated | Unverified) -> None:
+    present = vars(thread).get("run")
+    if isinstance(getattr(present, "__func__", None), _Running):
+        return original(thread)  # started a second time, which is an error; or patched twice
+    running = _Running(verdict, present)
+    running.put_on(thread)
+    try:
+        original(thread)
+    except BaseException:
+        running.take_off(thread)
+        raise
+
+
+# The timer first: OpenTelemetry's instrumentation gives it a ``start`` of its own, which would go past that of threads.
+THREADS = (Patch(threading.Timer, "start", _starting), Patch(threading.Thread, "start", _starting))
