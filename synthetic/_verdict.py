@@ -216,6 +216,8 @@ def enter(verdict: Verdict | None, *, marks_span: bool = False) -> Entered:
         return _set_verdict(REAL), None  # nearly always
     if isinstance(verdict, Simulated):
         key = active().key
+        if present.get(MIRROR) is verdict and baggage.get_baggage(key, present) == verdict.token():
+            return _set_verdict(verdict), None  # others have brought it here
         otel = marked(present, verdict, key) if present else verdict.alone(key)
         entered = _set_verdict(verdict), context.attach(otel)
         if present and marks_span:
