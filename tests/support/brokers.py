@@ -92,6 +92,16 @@ def has_rabbitmq() -> bool:
     return Path(RABBITMQ).exists()
 
 
+def _greets(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), 1) as connection:
+            connection.settimeout(1)
+            connection.sendall(b"AMQP\x00\x00\x09\x01")
+            return connection.recv(1) == b"\x01"  # a method frame: Connection.Start
+    except OSError:
+        return False
+
+
 @contextmanager
 def rabbitmq() -> Iterator[int]:
     """RabbitMQ for guest:guest; gives the AMQP port."""
@@ -114,6 +124,8 @@ def rabbitmq() -> Iterator[int]:
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
         }
         with _running([RABBITMQ], port, variables, seconds=60):
+            # The port is open before the broker takes a connection: wait until one is greeted.
+            wait_until(lambda: _greets(port), seconds=30)
             yield port
 
 

@@ -1,0 +1,60 @@
+"""What leaves with a message: the ``baggage`` among its headers."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from aiormq import spec
+
+from synthetic._carrier import outgoing
+
+__all__ = ["publishing"]
+
+
+def publishing(original: Any, is_on: Callable[[], bool]) -> Any:
+    """Wrap ``aiormq.Channel.basic_publish``, through which every exchange publishes.
+
+    OpenTelemetry writes its headers above it, and nobody below: the context to send in does not matter here.
+    """
+
+    @wraps(original)
+    async def basic_publish(
+        channel: Any,
+        body: Any,
+        *,
+        exchange: Any = "",
+        routing_key: Any = "",
+        properties: Any = None,
+        mandatory: Any = False,
+        immediate: Any = False,
+        timeout: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        if is_on():
+            present = None if properties is None else properties.headers
+            headers, _ = outgoing(present)
+            if headers is not present:
+                properties = _with_headers(properties, headers)
+        return await original(
+            channel,
+            body,
+            exchange=exchange,
+            routing_key=routing_key,
+            properties=properties,
+            mandatory=mandatory,
+            immediate=immediate,
+            timeout=timeout,
+            **kwargs,
+        )
+
+    return basic_publish
+
+
+def _with_headers(properties: spec.Basic.Properties | None, headers: Any) -> spec.Basic.Properties:
+    # The caller's own stay as they are: they may be sent again with other work.
+    departing = spec.Basic.Properties(delivery_mode=1) if properties is None else copy.copy(properties)
+    departing.headers = headers
+    return departing

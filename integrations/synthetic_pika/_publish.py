@@ -1,0 +1,41 @@
+"""What leaves with a message: the ``baggage`` among its headers."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from pika.spec import BasicProperties  # type: ignore[import-untyped]
+
+from synthetic._carrier import outgoing
+
+__all__ = ["publishing"]
+
+
+def publishing(original: Any, is_on: Callable[[], bool]) -> Any:
+    """Wrap ``Channel.basic_publish``, which the channel of a blocking connection calls, too.
+
+    OpenTelemetry writes its headers above it, and nobody below: the context to send in does not matter here.
+    """
+
+    @wraps(original)
+    def basic_publish(
+        channel: Any, exchange: Any, routing_key: Any, body: Any, properties: Any = None, mandatory: Any = False
+    ) -> Any:
+        if is_on():
+            present = None if properties is None else properties.headers
+            headers, _ = outgoing(present)
+            if headers is not present:
+                properties = _with_headers(properties, headers)
+        return original(channel, exchange, routing_key, body, properties, mandatory)
+
+    return basic_publish
+
+
+def _with_headers(properties: BasicProperties | None, headers: Any) -> BasicProperties:
+    # The caller's own stay as they are: they may be sent again with other work.
+    departing = BasicProperties() if properties is None else copy.copy(properties)
+    departing.headers = headers
+    return departing
