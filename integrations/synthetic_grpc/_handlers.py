@@ -1,0 +1,175 @@
+"""Synchronous handlers under a verdict: for one response, or for a stream of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextvars import Context, copy_context
+from types import GeneratorType
+from typing import Any
+
+import grpc
+from opentelemetry.context import get_current
+
+from synthetic._verdict import REAL, VERDICT, Real, Received, enter, leave
+from synthetic_grpc._door import Answer, answer_to, with_metadata
+
+__all__ = ["aborted", "admitted_handler", "as_real", "sync_real", "with_behavior"]
+
+_set_verdict = VERDICT.set
+_reset_verdict = VERDICT.reset
+
+_EXPERIMENTAL = ("experimental_non_blocking", "experimental_thread_pool")
+"""What grpc reads off the function that is the handler."""
+
+
+def admitted_handler(handler: Any, verdict: Real | Received, onward: Any) -> Any:
+    """Return ``handler`` under ``verdict``, with ``onward`` as its ``baggage`` unless that is None."""
+    return with_behavior(handler, sync_stream if handler.response_streaming else sync_unary, verdict, onward)
+
+
+def sync_real(handler: Any) -> Any:
+    """Return ``handler`` for real calls."""
+    return admitted_handler(handler, REAL, None)
+
+
+def with_behavior(handler: Any, wrap: Callable[..., Any], verdict: Real | Received, onward: Any) -> Any:
+    """Return ``handler`` with what ``wrap`` makes of its function."""
+    name = _NAMES[bool(handler.request_streaming), bool(handler.response_streaming)]
+    behavior = getattr(handler, name)
+    wrapped = wrap(behavior, verdict, onward)
+    for attribute in _EXPERIMENTAL:
+        if hasattr(behavior, attribute):
+            setattr(wrapped, attribute, getattr(behavior, attribute))
+    return _FACTORIES[name](wrapped, handler.request_deserializer, handler.response_serializer)
+
+
+_NAMES = {
+    (False, False): "unary_unary",
+    (False, True): "unary_stream",
+    (True, False): "stream_unary",
+    (True, True): "stream_stream",
+}
+_FACTORIES: dict[str, Callable[..., Any]] = {
+    "unary_unary": grpc.unary_unary_rpc_method_handler,
+    "unary_stream": grpc.unary_stream_rpc_method_handler,
+    "stream_unary": grpc.stream_unary_rpc_method_handler,
+    "stream_stream": grpc.stream_stream_rpc_method_handler,
+}
+
+
+def as_real(handler: Any, wrapped: Callable[[Any], Any]) -> Any:
+    """Return what ``wrapped`` makes of ``handler`` for real calls: once, and kept on the handler for all later ones."""
+    try:
+        return handler._synthetic_real
+    except AttributeError:
+        made = wrapped(handler)
+    try:
+        handler._synthetic_real = made
+    except AttributeError:
+        pass  # a handler of somebody's own, which takes no attributes
+    return made
+
+
+def sync_unary(behavior: Callable[..., Any], verdict: Real | Received, onward: Any) -> Callable[..., Any]:
+    """Return a handler that gives one response."""
+    if onward is None and verdict is REAL:
+        return _real_unary(behavior)
+
+    def handle(request: Any, context: Any) -> Any:
+        entered = enter(verdict, marks_span=True)
+        if isinstance(verdict, Received):
+            verdict.begin()
+        try:
+            return behavior(request, with_metadata(context, onward))
+        except Exception as error:
+            answer = answer_to(error, verdict)
+            if answer is None:
+                raise
+            aborted(context, answer)
+        finally:
+            if isinstance(verdict, Received):
+                verdict.end()
+            leave(entered)
+
+    return handle
+
+
+def _real_unary(behavior: Callable[..., Any]) -> Callable[..., Any]:
+    def handle(request: Any, context: Any) -> Any:
+        if get_current():
+            entered = enter(REAL)
+            try:
+                return behavior(request, context)
+            finally:
+                leave(entered)
+        # Nearly every call comes this way, and pays for nothing else.
+        alone = _set_verdict(REAL)
+        try:
+            return behavior(request, context)
+        finally:
+            _reset_verdict(alone)
+
+    return handle
+
+
+def sync_stream(behavior: Callable[..., Any], verdict: Real | Received, onward: Any) -> Callable[..., Any]:
+    """Return a handler that gives a stream of responses. Each step runs in one context of this call's own."""
+
+    def handle(request: Any, context: Any, *sending: Any) -> Any:
+        own = copy_context()
+        own.run(enter, verdict, marks_span=True)
+        try:
+            responses = own.run(behavior, request, with_metadata(context, onward), *sending)
+        except Exception as error:
+            answer = answer_to(error, verdict)
+            if answer is None:
+                raise
+            _ended(context, answer)
+            return iter(())
+        return responses if sending else _steps(own, responses, verdict, context)
+
+    return handle
+
+
+def _steps(own: Context, responses: Iterator[Any], verdict: Real | Received, context: Any) -> Iterator[Any]:
+    if isinstance(verdict, Received):
+        verdict.begin()
+    try:
+        while True:
+            try:
+                response = own.run(next, responses)
+            except StopIteration:
+                return
+            yield response
+    except Exception as error:
+        answer = answer_to(error, verdict)
+        if answer is None:
+            raise
+        _ended(context, answer)
+    finally:
+        # A client that has gone: what the handler does about that is this call's work, too.
+        if isinstance(responses, GeneratorType):
+            own.run(responses.close)
+        if isinstance(verdict, Received):
+            verdict.end()
+
+
+def aborted(context: Any, answer: Answer) -> None:
+    """End the call: raises what grpc has for that."""
+    _told(context, answer)
+    context.abort(answer.code, answer.details)
+
+
+def _ended(context: Any, answer: Answer) -> None:
+    """End a call with a stream of responses, after the last of them.
+
+    An aio server may be sending one of a synchronous handler still, and an abort would come in between.
+    """
+    _told(context, answer)
+    context.set_code(answer.code)
+    context.set_details(answer.details)
+
+
+def _told(context: Any, answer: Answer) -> None:
+    others = getattr(context, "trailing_metadata", None)
+    context.set_trailing_metadata(answer.trailing_after(others() if others is not None else ()))
