@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import pkgutil
 from typing import Any
 
 import pytest
@@ -39,7 +40,11 @@ PUBLIC = [
     "synthetic.telemetry",
     "synthetic.wsgi",
 ]
-INTEGRATIONS = ["synthetic_requests", "synthetic_starlette"]
+INTEGRATIONS = sorted(
+    module.name
+    for module in pkgutil.iter_modules()
+    if module.name.startswith("synthetic_") and not module.name.endswith("_shared")
+)
 
 
 def exported() -> list[tuple[str, Any]]:
