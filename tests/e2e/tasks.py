@@ -15,7 +15,12 @@ from celery import Celery  # type: ignore[import-untyped]  # noqa: E402
 from tests.e2e import store  # noqa: E402
 
 app = Celery("rides", broker=os.environ["E2E_CELERY"])
-app.conf.update(task_ignore_result=True, worker_hijack_root_logger=False, broker_connection_retry_on_startup=True)
+app.conf.update(
+    task_ignore_result=True,
+    worker_prefetch_multiplier=64,
+    worker_hijack_root_logger=False,
+    broker_connection_retry_on_startup=True,
+)
 _producers: list[Any] = []
 
 

@@ -25,6 +25,7 @@ from tests.support.servers import environment, uvicorn_process, wait_until
 
 Keys = dict[str, Any]
 
+
 SMALL, FULL = 60, 5_000
 """How many of each."""
 
@@ -134,11 +135,11 @@ def test_every_hop_sees_each_ride_as_what_it_is(keys: Keys, tmp_path: Path, rabb
     synthetic.configure(keys=keys)
     number = FULL if long_run else SMALL
     with company(tmp_path, keys, rabbitmq_port) as here:
-        consumer = here.start("tests.e2e.consumer")
+        consumer, _ = here.start("tests.e2e.consumer"), here.start("tests.e2e.consumer")
         statuses = asyncio.run(drive(here.url, keys, number))
         assert statuses == {200: 2 * number, 403: -(-number // 20)}
         here.wait_for(number // 2)
-        # What was handled and not committed comes again, to another process.
+        # What was handled and not committed comes again, to another process; both others are asked to share anew.
         here.kill(consumer)
         here.start("tests.e2e.consumer")
         here.wait_for(2 * number)

@@ -1,0 +1,203 @@
+"""The application of the tests for Celery: every task notes in a store what it saw."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import redis
+from celery import Celery, Task, signals
+from kombu import Exchange, Queue
+
+import synthetic
+from synthetic._verdict import REAL, VERDICT
+from tests.contract.messages import Seen
+
+DEAD = "dead"
+"""The queue for what is rejected, where the broker has such a thing."""
+
+
+def make_app(broker: str, store: str, queue: str, **options: Any) -> Celery:
+    """An application that sends to ``queue``, and whose workers take from it."""
+    app = Celery("tests", broker=broker, backend=f"{store}/1", set_as_current=False, **options)
+    dead_letters = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": DEAD}
+    app.conf.update(
+        task_default_queue=queue,
+        task_queues=[Queue(queue, Exchange(""), routing_key=queue, queue_arguments=dead_letters)],
+        broker_connection_retry_on_startup=True,
+    )
+    notes = Notes(f"{store}/2")
+    add_reports(app, notes)
+    add_canvas(app, notes)
+    add_failures(app, notes)
+    return app
+
+
+class Notes:
+    """What the tasks saw, by name."""
+
+    def __init__(self, url: str) -> None:
+        self._store = redis.Redis.from_url(url)
+
+    def add(self, name: str, note: Any) -> None:
+        self._store.rpush(name, json.dumps(note))
+
+    def next(self, name: str, *, seconds: float = 10) -> Any:
+        """Wait for a note by this name, and take it away."""
+        found: Any = self._store.blpop([name], timeout=seconds)
+        if found is None:
+            raise TimeoutError(f"{name}: not within {seconds} seconds")
+        return json.loads(found[1])
+
+    def take(self, name: str) -> Any:
+        """Take away a note by this name, if there is one."""
+        found: Any = self._store.lpop(name)
+        return None if found is None else json.loads(found)
+
+    def all(self, name: str) -> list[Any]:
+        found: Any = self._store.lrange(name, 0, -1)
+        return [json.loads(note) for note in found]
+
+    def count(self, name: str, by: int = 1) -> int:
+        counted: Any = self._store.incrby(name, by)
+        return int(counted)
+
+    def close(self) -> None:
+        self._store.close()
+
+
+def seen() -> str:
+    """What the work at hand is: a run, or real; or that nothing is decided."""
+    marker = synthetic.current()
+    if marker is not None:
+        return marker.run
+    return "real" if VERDICT.get() is REAL else "undecided"
+
+
+def add_reports(app: Celery, notes: Notes) -> None:
+    """The task of the contract."""
+
+    @app.task(name="report", bind=True)
+    def report(self: Task, name: str) -> None:
+        notes.add(name, asdict(Seen.now(name, self.request.get("baggage"))))
+
+
+class Handled(Task):
+    """A task whose handlers note what they see."""
+
+    notes: Notes
+
+    def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
+        self.notes.add(task_id, f"before_start {seen()}")
+
+    def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
+        self.notes.add(task_id, f"on_success {seen()}")
+
+    def on_retry(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        self.notes.add(task_id, f"on_retry {seen()}")
+
+    def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        self.notes.add(task_id, f"on_failure {seen()}")
+
+    def after_return(self, status: Any, retval: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        self.notes.add(task_id, f"after_return {seen()}")
+
+
+def add_canvas(app: Celery, notes: Notes) -> None:
+    """What workflows are made of. ``name`` is where a task leaves its note, with what it is in front of it."""
+
+    @app.task(name="note")
+    def note(*previous: Any, name: str, what: str = "note") -> str:
+        notes.add(name, f"{what} {seen()}")
+        return name
+
+    @app.task(name="parent", bind=True)
+    def parent(self: Task, name: str, *, headers: bool = False) -> None:
+        notes.add(name, f"parent {seen()}")
+        note.apply_async(kwargs={"name": name, "what": "child"}, headers=self.request.headers if headers else None)
+
+    @app.task(name="flaky", bind=True, max_retries=10)
+    def flaky(self: Task, name: str, times: int) -> str:
+        notes.add(name, f"attempt {seen()}")
+        if self.request.retries < times:
+            raise self.retry(countdown=0)
+        return name
+
+    @app.task(name="impatient", autoretry_for=(KeyError,), retry_backoff=False, default_retry_delay=0, max_retries=2)
+    def impatient(name: str) -> None:
+        notes.add(name, f"attempt {seen()}")
+        raise KeyError(name)
+
+    @app.task(name="replaced", bind=True)
+    def replaced(self: Task, name: str) -> None:
+        notes.add(name, f"replaced {seen()}")
+        raise self.replace(note.si(name=name, what="replacement"))
+
+    @app.task(name="waits", bind=True, acks_late=True)
+    def waits(self: Task, name: str) -> None:
+        notes.add(name, f"{'again' if self.request.delivery_info['redelivered'] else 'first'} {seen()}")
+        if not self.request.delivery_info["redelivered"]:
+            notes.next(f"go {name}", seconds=60)
+
+
+def add_failures(app: Celery, notes: Notes) -> None:
+    """What fails, and what is called when something has."""
+    Handled.notes = notes
+
+    @app.task(name="handled", base=Handled, bind=True)
+    def handled(self: Task, *, fails: bool = False, retries: int = 0) -> None:
+        notes.add(self.request.id, f"body {seen()}")
+        if self.request.retries < retries:
+            raise self.retry(countdown=0)
+        if fails:
+            raise ValueError(fails)
+
+    @app.task(name="late", base=Handled, bind=True, acks_late=True)
+    def late(self: Task) -> None:
+        notes.add(self.request.id, f"body {seen()}")
+
+    @app.task(name="fails")
+    def fails(*previous: Any) -> None:
+        raise ValueError("on purpose")
+
+    @app.task(name="dies", bind=True)
+    def dies(self: Task) -> None:
+        import os
+        import signal
+
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    @app.task(name="dies once", bind=True, acks_late=True, reject_on_worker_lost=True)
+    def dies_once(self: Task, name: str) -> None:
+        notes.add(name, f"attempt {seen()}")
+        if notes.count(f"deaths of {name}") == 1:
+            dies()
+
+    @app.task(name="takes too long", time_limit=0.3)
+    def takes_too_long(name: str) -> None:
+        notes.next(f"never {name}", seconds=60)
+
+    @app.task(name="of id")
+    def of_id(task_id: str) -> None:
+        """An error callback of one argument: a message of its own."""
+        notes.add(f"{task_id} errback", seen())
+
+    @app.task(name="of request")
+    def of_request(request: Any, error: Any, trace: Any) -> None:
+        """An error callback of three: it is called where the task has failed."""
+        notes.add(f"{request.id} errback", seen())
+
+
+def note_signals(notes: Notes) -> None:
+    """Note what handlers of signals see in this worker, by the id of the task."""
+
+    def connect(name: str) -> None:
+        def handler(sender: Any = None, task_id: str | None = None, request: Any = None, **others: Any) -> None:
+            found = task_id or getattr(request, "id", None) or sender.request.id
+            notes.add(f"{found} signals", f"{name} {seen()}")
+
+        getattr(signals, name).connect(handler, weak=False)
+
+    for name in ("task_prerun", "task_postrun", "task_success", "task_failure", "task_retry", "task_revoked"):
+        connect(name)
