@@ -14,7 +14,8 @@ from synthetic import _config
 from synthetic._admission import Entrance, admit
 from synthetic._carrier import Carrier, baggage_in
 from synthetic._marker import Marker
-from synthetic._verdict import REAL, Entered, Real, Received, enter, leave
+from synthetic._nesting import pop, push
+from synthetic._verdict import REAL, Real, Received
 from synthetic.errors import MessageRefused
 
 __all__ = ["CONSUMER", "Admitted", "admitted", "arrive"]
@@ -37,29 +38,24 @@ def arrive(values: Sequence[str]) -> Real | Received:
 class Admitted:
     """A verdict to put in force, for the handling of one message, in a ``with`` block."""
 
-    __slots__ = ("_entered", "verdict")
+    __slots__ = ("_is_entered", "verdict")
 
     def __init__(self, verdict: Real | Received) -> None:
         self.verdict: Final = verdict
-        self._entered: Entered | None = None
+        self._is_entered = False
 
     def __enter__(self) -> Marker | None:
-        if self._entered is not None:
+        if self._is_entered:
             raise RuntimeError("this message is being handled already: admit it anew for each handling")
-        verdict = self.verdict
-        self._entered = enter(verdict, marks_span=True)
-        if isinstance(verdict, Received):
-            verdict.begin()
-        return verdict.marker
+        self._is_entered = True
+        push(self, self.verdict, marks_span=True)
+        return self.verdict.marker
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        entered, self._entered = self._entered, None
-        if entered is not None:
-            if isinstance(self.verdict, Received):
-                self.verdict.end()
-            leave(entered)
+        self._is_entered = False
+        pop(self)
 
 
 def admitted(headers: Carrier) -> Admitted:

@@ -19,17 +19,22 @@ NAME: Final = "baggage"
 
 _NAMES: Final = (NAME, NAME.encode())
 
+_KEPT: Final[Any] = (list, tuple, Mapping)
+"""What can be gone through twice."""
+
 Carrier: TypeAlias = "Mapping[Any, Any] | Iterable[tuple[Any, Any]] | None"
 
 
-def baggage_in(carrier: Carrier) -> list[str]:
-    """Return the values of every ``baggage`` header, in any case, as text; ``[]`` where there is none."""
+def baggage_in(carrier: Any) -> list[str]:
+    """Return the values of every ``baggage`` header of a ``Carrier``, in any case, as text; ``[]`` without one."""
     if not carrier:
         return []
-    if isinstance(carrier, dict):
+    headers: Any = carrier
+    if type(headers) is dict:
         # Most messages have headers, and none of ours: they pay for the loop only.
-        return [text for name in carrier if _is_ours(name) for text in _texts(carrier[name])]
-    pairs = cast("Iterable[tuple[Any, Any]]", carrier.items() if isinstance(carrier, Mapping) else carrier)
+        names: list[Any] = list(filter(_is_ours, headers))
+        return [text for name in names for text in _texts(headers[name])]
+    pairs: Any = headers.items() if isinstance(headers, Mapping) else headers
     return [text for name, value in pairs if _is_ours(name) for text in _texts(value)]
 
 
@@ -49,14 +54,13 @@ def outgoing(headers: Mapping[str, Any] | None) -> tuple[Mapping[str, Any] | Non
 
 def outgoing_pairs(headers: Carrier) -> tuple[Any, Context | None]:
     """Do the same for headers in pairs, whose values are bytes. Headers that stay as they are are not copied."""
-    if headers is not None and not isinstance(headers, (list, tuple, dict)):
-        headers = headers if isinstance(headers, Mapping) else list(headers)
-    present = baggage_in(headers) if headers else ()
+    given: Any = headers if headers is None or isinstance(headers, _KEPT) else list(headers)
+    present = baggage_in(given) if given else ()
     carried = ",".join(present) if present else None
     header, otel = dispatch(carried)
     if header == carried and len(present) < 2:
-        return headers, otel
-    pairs = cast("Iterable[tuple[Any, Any]]", headers.items() if isinstance(headers, Mapping) else headers or ())
+        return given, otel
+    pairs: Any = given.items() if hasattr(given, "items") else given or ()
     kept = [(name, value) for name, value in pairs if not _is_ours(name)]
     return ([*kept, (NAME, _encoded(header))] if header is not None else kept), otel
 
@@ -68,13 +72,13 @@ def _is_ours(name: Any) -> bool:
         return False  # whatever it is, it is no name
 
 
-def _texts(value: object) -> Iterator[str]:
+def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, (bytes, bytearray, memoryview)):
         yield bytes(value).decode("latin-1")
     elif isinstance(value, (list, tuple)):
-        for one in cast("Iterable[object]", value):
+        for one in cast("Iterable[Any]", value):
             yield from _texts(one)
     elif value is not None:
         yield str(value)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from synthetic._kinds import kind_of
-from synthetic._scope import Scope
+from synthetic._scope import Scope, done
 from synthetic._verdict import Simulated, Verdict, current_verdict, enter, leave
 
 __all__ = ["Carried", "carry"]
@@ -49,14 +49,28 @@ class Carried(Generic[P, R]):
         return f"<{self.__wrapped__!r} under {self._verdict!r}>"
 
 
+class _CarriedByHand(Carried[P, R]):
+    """The same for ``carry``: a call whose work is still to come would leave its verdict behind."""
+
+    __slots__ = ()
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Make the call. TypeError where it returns a coroutine or a generator."""
+        return done(super().__call__(*args, **kwargs), self.__wrapped__)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _CarriedByHand, (self._verdict, self.__wrapped__)
+
+
 def carry(function: Callable[P, R]) -> Callable[P, R]:
     """Return ``function`` for a call elsewhere or later, under the verdict that is in force now.
 
     For a job that goes into a queue of your own, to a thread or task that runs already. Real work stays real there,
     and where nothing is decided now, nothing will be. A function or coroutine function; TypeError for a generator
-    function. With a plain function, what is returned pickles where the function does.
+    function, and at the call for a function that returns a coroutine or a generator: carry the coroutine function. With
+    a plain function, what is returned pickles where the function does.
     """
     verdict = current_verdict()
     if kind_of(function) == "function":
-        return Carried(verdict, function)
+        return _CarriedByHand(verdict, function)
     return Scope(None, lambda: cast("Any", verdict))(function)

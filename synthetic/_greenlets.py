@@ -9,9 +9,9 @@ from __future__ import annotations
 from contextvars import Context
 from typing import Any
 
-from synthetic._verdict import REAL, VERDICT, Simulated, Unverified, current_verdict, enter
+from synthetic._verdict import REAL, VERDICT, Real, Simulated, Unverified, current_verdict, enter
 
-__all__ = ["carry_into", "to_carry"]
+__all__ = ["carry_into", "thread_of", "to_carry"]
 
 _get_verdict = VERDICT.get
 
@@ -22,16 +22,18 @@ def to_carry() -> Simulated | Unverified | None:
     if verdict is REAL:
         return None
     verdict = verdict or current_verdict()
-    return None if verdict is None or verdict is REAL else verdict  # type: ignore[return-value] # there is one REAL
+    return None if verdict is None or isinstance(verdict, Real) else verdict
 
 
-def carry_into(greenlet: Any) -> None:
-    """Have a greenlet that has not started yet run under the verdict of now. Other variables stay as they are."""
-    verdict = to_carry()
-    if verdict is None:
-        return
+def carry_into(greenlet: Any, verdict: Simulated | Unverified) -> None:
+    """Have a greenlet that has not started yet run under ``verdict``. Other variables that it has stay as they are."""
     present: Context | None = greenlet.gr_context
     context = Context() if present is None else present.copy()
     # Not counted as work: a greenlet that outlives what it was started in is reported.
     context.run(enter, verdict)
     greenlet.gr_context = context
+
+
+def thread_of(function: Any) -> Any:
+    """Return the thread that a greenlet which runs ``function`` stands for under monkey patching; None if for none."""
+    return function.__self__ if getattr(function, "__name__", None) == "_bootstrap" else None

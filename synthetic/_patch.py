@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import wrapt
 
@@ -44,12 +44,15 @@ class Patch:
     def take_off(self) -> None:
         """Put the original back; below a wrapper of another, ours stays and does nothing."""
         self._is_on = False
-        if self._ours is not None and vars(self._owner).get(self._name) is self._ours:
+        if self._ours is not None and self._own().get(self._name) is self._ours:
             if self._is_own:
                 setattr(self._owner, self._name, self._original)
             else:
                 delattr(self._owner, self._name)
             self._ours = None
+
+    def _own(self) -> dict[str, Any]:
+        return cast("dict[str, Any]", vars(self._owner))
 
     def _present(self) -> Any:
         classes = self._owner.__mro__ if isinstance(self._owner, type) else (self._owner,)
@@ -67,14 +70,15 @@ class Patch:
 
 def _callable(original: Any) -> Any:
     """What a wrapper may call with the instance as first argument; somebody's wrapt wrapper wants to be bound first."""
-    if not isinstance(original, wrapt.FunctionWrapper) or getattr(original, "_self_binding", "") != "function":
+    theirs: Any = wrapt.FunctionWrapper
+    if not isinstance(original, theirs) or getattr(original, "_self_binding", "") != "function":
         return original
+    wrapper: Any = original
 
-    @functools.wraps(original)
     def bound(instance: Any, /, *args: Any, **kwargs: Any) -> Any:
-        return original.__get__(instance, type(instance))(*args, **kwargs)
+        return wrapper.__get__(instance, instance.__class__)(*args, **kwargs)
 
-    return bound
+    return functools.update_wrapper(cast("Any", bound), wrapper)
 
 
 class Patches:

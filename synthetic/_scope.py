@@ -6,28 +6,24 @@ import functools
 import inspect
 import os
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
 
 from synthetic._config import Configuration, active
 from synthetic._kinds import kind_of
 from synthetic._marker import Kind, Marker
-from synthetic._verdict import REAL, Entered, Simulated, Verdict, current_verdict, enter, leave
+from synthetic._nesting import pop, push
+from synthetic._verdict import REAL, Simulated, Verdict, current_verdict
 from synthetic.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from synthetic._keys import Keys
 
-__all__ = ["Issued", "Scope", "headers", "real", "simulated"]
+__all__ = ["Issued", "Scope", "done", "headers", "real", "simulated"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 M = TypeVar("M", bound="Marker | None", covariant=True)
-
-
-_entered: ContextVar[tuple[tuple[object, Verdict | None, Entered], ...]] = ContextVar("synthetic-entered", default=())
-"""The scopes that the work at hand is in. Not kept on the scope, which threads and tasks may share."""
 
 
 class Scope(Generic[M]):
@@ -38,23 +34,13 @@ class Scope(Generic[M]):
         self._verdict = verdict
 
     def __enter__(self) -> M:
-        verdict = self._verdict()
-        _entered.set((*_entered.get(), (self, verdict, enter(verdict))))
-        if isinstance(verdict, Simulated):
-            verdict.begin()
+        push(self, self._verdict())
         return self._marker
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        entered = _entered.get()
-        for position in reversed(range(len(entered))):
-            scope, verdict, how = entered[position]
-            if scope is self:
-                _entered.set(entered[:position] + entered[position + 1 :])
-                if isinstance(verdict, Simulated):
-                    verdict.end()
-                return leave(how)
+        pop(self)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Decorate a function or a coroutine function."""
@@ -62,10 +48,10 @@ class Scope(Generic[M]):
         if kind not in ("function", "coroutine"):
             article = "an" if kind.startswith("async") else "a"
             raise TypeError(
-                f"{function.__qualname__} is {article} {kind}: a verdict held across a yield would reach whoever "
+                f"{_name(function)} is {article} {kind}: a verdict held across a yield would reach whoever "
                 "consumes it. Use a with block around each step of its work."
             )
-        if inspect.iscoroutinefunction(function):
+        if kind == "coroutine":
             coroutine_function = cast("Callable[P, Awaitable[Any]]", function)
 
             @functools.wraps(function)
@@ -78,21 +64,25 @@ class Scope(Generic[M]):
         @functools.wraps(function)
         def synchronous(*args: P.args, **kwargs: P.kwargs) -> R:
             with Scope(self._marker, self._verdict):
-                return _done(function(*args, **kwargs), function)
+                return done(function(*args, **kwargs), function)
 
         return synchronous
 
 
-def _done(result: R, function: Callable[..., R]) -> R:
-    """Return the result of a decorated function, unless its work is still to come: that would be out of the scope."""
+def done(result: R, function: Callable[..., R]) -> R:
+    """Return the result of a function under a verdict. TypeError where its work is still to come: out of the scope."""
     if inspect.isawaitable(result) or inspect.isgenerator(result) or inspect.isasyncgen(result):
         if inspect.iscoroutine(result) or inspect.isgenerator(result):
             result.close()
         raise TypeError(
-            f"{function.__qualname__} returns a {type(result).__name__}, whose work would run outside of the scope "
+            f"{_name(function)} returns a {type(result).__name__}, whose work would run outside of the scope "
             "that decorates it. Decorate the coroutine function itself, or use a with block."
         )
     return result
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
 def simulated(

@@ -230,8 +230,8 @@ def enter(verdict: Verdict | None, *, marks_span: bool = False) -> Entered:
     return _set_verdict(verdict), None
 
 
-def leave(entered: Entered) -> None:
-    """Put back what was in force before ``enter``.
+def leave(entered: Entered) -> bool:
+    """Put back what was in force before ``enter``; return whether that was done.
 
     Called in another context than ``enter`` was (a generator finalised elsewhere), there is nothing to put back here.
     """
@@ -239,9 +239,10 @@ def leave(entered: Entered) -> None:
     try:
         _reset_verdict(verdict)
     except ValueError:
-        return
+        return False
     if otel is not None:
         context.detach(otel)
+    return True
 
 
 def marked(present: context.Context, verdict: Simulated, key: str) -> context.Context:

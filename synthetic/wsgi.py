@@ -68,19 +68,20 @@ class SyntheticTrafficMiddleware:
 def _simulated(
     verdict: Received, context: Context, app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
 ) -> Iterable[bytes]:
-    body: Iterable[bytes] | None = None
+    goes_on = False
     verdict.begin()
     try:
         body = context.run(app, environ, start_response)
+        goes_on = type(body) not in _FINISHED
+        return _SimulatedSteps(verdict, context, body, environ, start_response) if goes_on else body
     except Exception as error:
         answer = problem_of(error)
         if answer is None:
             raise
         return _answer(answer, environ, start_response, sys.exc_info())
     finally:
-        if body is None or type(body) in _FINISHED:
+        if not goes_on:
             verdict.end()
-    return body if type(body) in _FINISHED else _SimulatedSteps(verdict, context, body, environ, start_response)
 
 
 _FINISHED = (list, tuple)

@@ -80,8 +80,11 @@ def _made(pool: Any, make: Callable[..., Any], args: tuple[Any, ...], kwargs: di
 
 
 def _target(pool: Any, url: str) -> str:
-    """The host that is called: a proxy is given the whole URL, and a pool for a tunnel is that of the host itself."""
-    if url[:1] != "/" and "://" in url:
+    """The host that is called: a proxy is given the whole URL, and a pool for a tunnel is that of the host itself.
+
+    Anywhere else an absolute URL only says what the host is asked for.
+    """
+    if pool.proxy is not None and url[:1] != "/" and "://" in url:
         return url
     host: str = pool.host
     return f"//[{host.strip('[]')}]" if ":" in host else f"//{host}"
