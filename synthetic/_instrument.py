@@ -52,9 +52,9 @@ def instrument(*names: str) -> tuple[str, ...]:
     for point in _points(names):
         product = products.get(point.name)
         if names:
-            _instrument_wanted(point)
+            _instrument_wanted(point, product)
         elif product is None or product in sys.modules:
-            _instrument_found(point)
+            _instrument_found(point, product)
         elif _is_installed(product):
             _await(point, product)
     return tuple(sorted(_instrumented))
@@ -84,15 +84,15 @@ def _points(names: tuple[str, ...]) -> list[EntryPoint]:
     return [known[name] for name in names or sorted(known)]
 
 
-def _instrument_wanted(point: EntryPoint) -> None:
+def _instrument_wanted(point: EntryPoint, product: str | None) -> None:
     try:
         cast("Integration", point.load()).instrument()
-    except ImportError as error:
-        raise ConfigurationError(
-            f"{point.name!r} cannot be instrumented: {error}. Install it with: "
-            f'pip install "synthetic-traffic[{point.name}]"'
-        ) from error
     except Exception as error:
+        if _is_absent(error, product):
+            raise ConfigurationError(
+                f"{point.name!r} cannot be instrumented: {error}. Install it with: "
+                f'pip install "synthetic-traffic[{point.name}]"'
+            ) from error
         raise ConfigurationError(
             f"{point.name!r} cannot be instrumented: {error!r}. synthetic-traffic doctor tells the versions tested."
         ) from error
@@ -100,14 +100,15 @@ def _instrument_wanted(point: EntryPoint) -> None:
     _instrumented.add(point.name)
 
 
-def _instrument_found(point: EntryPoint) -> None:
+def _instrument_found(point: EntryPoint, product: str | None) -> None:
     try:
         cast("Integration", point.load()).instrument()
-    except ModuleNotFoundError as error:
-        _log.debug("%s is not installed: %s", point.name, error)
-    except Exception:
-        # One product in an unknown version is no reason to carry nothing over the others.
-        _log.exception("%s cannot be instrumented, and carries no marker", point.name)
+    except Exception as error:
+        if _is_absent(error, product):
+            _log.debug("%s is not installed: %s", point.name, error)
+        else:
+            # One product in an unknown version is no reason to carry nothing over the others.
+            _log.exception("%s cannot be instrumented, and carries no marker", point.name)
     else:
         _awaited.discard(point.name)
         _instrumented.add(point.name)
@@ -121,12 +122,17 @@ def _await(point: EntryPoint, product: str) -> None:
         if point.name in _awaited:
             _awaited.discard(point.name)
             _instrumented.discard(point.name)
-            _instrument_found(point)
+            _instrument_found(point, product)
 
     if point.name not in _awaited:
         _awaited.add(point.name)
         _instrumented.add(point.name)
         wrapt.register_post_import_hook(imported, product)
+
+
+def _is_absent(error: Exception, product: str | None) -> bool:
+    """Whether an error means that the product is not installed, and not that it has moved what we need."""
+    return isinstance(error, ModuleNotFoundError) and (product is None or not _is_installed(product))
 
 
 def _is_installed(product: str) -> bool:

@@ -225,6 +225,9 @@ def enter(verdict: Verdict | None, *, marks_span: bool = False) -> Entered:
 
             mark_current_span()
         return entered
+    if isinstance(verdict, Unverified):
+        # Where others carry only the OpenTelemetry context, it must not look like work that carries no marker.
+        return _set_verdict(verdict), context.attach(context.set_value(MIRROR, verdict, unmarked(present)))
     if present and _holds_ours(present):
         return _set_verdict(verdict), context.attach(unmarked(present))
     return _set_verdict(verdict), None

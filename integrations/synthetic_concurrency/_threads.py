@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import Executor
 from contextvars import Context
 from functools import wraps
+from multiprocessing.pool import Pool
 from multiprocessing.process import BaseProcess
+from multiprocessing.queues import Queue
 from types import MethodType
 from typing import Any, Final
 
@@ -60,9 +63,14 @@ class _Running:
 
 
 def is_worker(started: threading.Thread | BaseProcess) -> bool:
-    """Whether a thread or process runs code of a library that keeps it for its own purposes."""
+    """Whether a thread or process runs code of a library that keeps it for its own purposes.
+
+    What is a method of a pool or queue was passed by whoever started it, to submit a job.
+    """
     code: Any = getattr(started, "_target", None) or started.run
-    return str(getattr(code, "__module__", "")).startswith(_WORKERS)
+    return str(getattr(code, "__module__", "")).startswith(_WORKERS) and not isinstance(
+        getattr(code, "__self__", None), (Executor, Pool, Queue)
+    )
 
 
 def _starting(original: Any, is_on: IsOn) -> Any:

@@ -13,7 +13,7 @@ from opentelemetry.context import get_current
 from synthetic._admission import ADMITTED_AS_REAL
 from synthetic._config import OnMissing, OnUnverified
 from synthetic._verdict import REAL, VERDICT, Real, Received, enter, leave
-from synthetic_grpc._door import Answer, Door, answer_to, answer_to_reason, with_metadata
+from synthetic_grpc._door import Answer, Door, answer_to, answer_to_reason, context_of
 from synthetic_grpc._handlers import admitted_handler, as_real, with_behavior
 from synthetic_grpc._server import with_onward
 
@@ -98,7 +98,7 @@ def _coroutine(behavior: Callable[..., Any], verdict: Real | Received, onward: A
         if isinstance(verdict, Received):
             verdict.begin()
         try:
-            return await behavior(request, with_metadata(context, onward))
+            return await behavior(request, context_of(context, verdict, onward))
         except Exception as error:
             answer = answer_to(error, verdict)
             if answer is None:
@@ -138,7 +138,7 @@ def _async_generator(behavior: Callable[..., Any], verdict: Real | Received, onw
         entered = enter(verdict, marks_span=True)
         if isinstance(verdict, Received):
             verdict.begin()
-        responses = behavior(request, with_metadata(context, onward))
+        responses = behavior(request, context_of(context, verdict, onward))
         try:
             async for response in responses:
                 yield response

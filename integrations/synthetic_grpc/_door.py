@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import grpc
 import wrapt
 
 from synthetic import _config
 from synthetic._admission import ADMITTED_AS_REAL, Admission, Entrance, admit
+from synthetic._carry import Carried
 from synthetic._config import OnMissing, OnUnverified
 from synthetic._http import Problem, problem_of, refusal_of
 from synthetic._reason import Reason
 from synthetic._verdict import Real, Received
 from synthetic_grpc._way import NAME
 
-__all__ = ["Answer", "Door", "answer_to", "answer_to_reason", "replaced", "with_metadata"]
+__all__ = ["Answer", "Door", "answer_to", "answer_to_reason", "context_of", "replaced"]
 
 _REASON: Final = "synthetic-reason"
 _CODES: Final = {403: grpc.StatusCode.PERMISSION_DENIED, 429: grpc.StatusCode.RESOURCE_EXHAUSTED}
@@ -81,16 +82,25 @@ def replaced(metadata: Any, onward: Any) -> tuple[Any, ...]:
 
 
 class _Context(wrapt.ObjectProxy):  # type: ignore[type-arg]
-    """A servicer context in everything but the metadata."""
+    """A servicer context in everything but the metadata, and what is registered for the end of the call."""
 
-    def __init__(self, context: Any, metadata: Any) -> None:
+    def __init__(self, context: Any, verdict: Real | Received, onward: Any) -> None:
         super().__init__(context)  # pyright: ignore[reportUnknownMemberType]
-        self._self_metadata = metadata
+        self._self_verdict = verdict
+        self._self_onward = onward
 
     def invocation_metadata(self) -> Any:
-        return self._self_metadata
+        metadata: Any = cast("Any", self).__wrapped__.invocation_metadata()
+        return metadata if self._self_onward is None else replaced(metadata, self._self_onward)
+
+    def add_callback(self, callback: Any) -> Any:
+        # grpc calls it in a thread, or a task, of its own.
+        return cast("Any", self).__wrapped__.add_callback(Carried(self._self_verdict, callback))
+
+    def add_done_callback(self, callback: Any) -> None:
+        cast("Any", self).__wrapped__.add_done_callback(Carried(self._self_verdict, callback))
 
 
-def with_metadata(context: Any, onward: Any) -> Any:
+def context_of(context: Any, verdict: Real | Received, onward: Any) -> Any:
     """Return the context that the handler gets: with the ``baggage`` that is handed on, if that is not what came."""
-    return context if onward is None else _Context(context, replaced(context.invocation_metadata(), onward))
+    return context if onward is None and isinstance(verdict, Real) else _Context(context, verdict, onward)

@@ -11,7 +11,7 @@ import grpc
 from opentelemetry.context import get_current
 
 from synthetic._verdict import REAL, VERDICT, Real, Received, enter, leave
-from synthetic_grpc._door import Answer, answer_to, with_metadata
+from synthetic_grpc._door import Answer, answer_to, context_of
 
 __all__ = ["aborted", "admitted_handler", "as_real", "sync_real", "with_behavior"]
 
@@ -80,7 +80,7 @@ def sync_unary(behavior: Callable[..., Any], verdict: Real | Received, onward: A
         if isinstance(verdict, Received):
             verdict.begin()
         try:
-            return behavior(request, with_metadata(context, onward))
+            return behavior(request, context_of(context, verdict, onward))
         except Exception as error:
             answer = answer_to(error, verdict)
             if answer is None:
@@ -119,7 +119,7 @@ def sync_stream(behavior: Callable[..., Any], verdict: Real | Received, onward: 
         own = copy_context()
         own.run(enter, verdict, marks_span=True)
         try:
-            responses = own.run(behavior, request, with_metadata(context, onward), *sending)
+            responses = own.run(behavior, request, context_of(context, verdict, onward), *sending)
         except Exception as error:
             answer = answer_to(error, verdict)
             if answer is None:

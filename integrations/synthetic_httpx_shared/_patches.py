@@ -38,6 +38,14 @@ def patches(module: Any, errors: Errors) -> Patches:
         return _send_single_request
 
     return Patches(
-        Patch(module.Client, "_send_single_request", synchronous),
-        Patch(module.AsyncClient, "_send_single_request", asynchronous),
+        Patch(_itself(module.Client), "_send_single_request", synchronous),
+        Patch(_itself(module.AsyncClient), "_send_single_request", asynchronous),
     )
+
+
+def _itself(client: Any) -> Any:
+    """Return the library's class: old instrumentations by OpenTelemetry (0.46b0) put a subclass in its place.
+
+    ``httpx.get``, and whoever imported the class before, use the class itself.
+    """
+    return next(base for base in client.__mro__ if "_send_single_request" in vars(base))

@@ -128,8 +128,9 @@ def _is_coroutine_function(callback: Any) -> bool:
 
 
 def _is_plumbing(callback: Any) -> bool:
-    """Whether a callback is the client's own, which hands an answer to whoever asked."""
-    return isinstance(getattr(callback, "__self__", None), (Client, JetStreamContext))
+    """Whether a callback is the client's own, which hands an answer to whoever asked; not that of a subclass."""
+    is_bound_to_it = isinstance(getattr(callback, "__self__", None), (Client, JetStreamContext))
+    return is_bound_to_it and str(getattr(callback, "__module__", "")).startswith("nats.")
 
 
 def _always() -> bool:

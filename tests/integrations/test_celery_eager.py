@@ -5,11 +5,13 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import celery.concurrency.prefork
 import pytest
 from celery import Celery, Task, chain, group
 from celery.app.amqp import AMQP
+from celery.app.trace import build_tracer
 from celery.worker.request import Request
 from kombu import Queue
 
@@ -109,6 +111,21 @@ def test_an_eager_call_with_a_bad_marker_fails_and_runs_nothing(app: Celery) -> 
 def test_a_task_that_is_called_as_a_function_is_one(app: Celery) -> None:
     with synthetic.simulated(run="peak"):
         assert app.tasks["what"]() == ["peak"]
+
+
+# As a worker runs them
+
+
+def test_after_a_task_that_is_in_force_what_was_before_it(app: Celery, keys: Keys) -> None:
+    what = app.tasks["what"]
+    what.__trace__ = build_tracer("what", what, app=app)
+    marked = {"baggage": entry(mint(keys, claims={"run": "peak"}))}
+    with synthetic.simulated(run="before"):
+        for headers, expected in ((marked, "peak"), ({}, "real")):
+            request = {"id": uuid4().hex, "ignore_result": True, "delivery_info": {}, **headers}
+            retval, info, _, text = what.__trace__(request["id"], (), {}, request)
+            assert (retval, info, text) == ([expected], None, repr([expected]))
+            assert seen() == "before"
 
 
 # Messages

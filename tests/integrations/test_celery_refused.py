@@ -94,13 +94,16 @@ def test_a_chain_whose_first_task_is_refused_fails(
     assert nothing_came_of(name)
 
 
+@pytest.mark.parametrize("begins_a_chain", [False, True])
 def test_a_chord_whose_parts_are_refused_fails_and_nobody_is_called(
-    app: Celery, forged: dict[str, str], nothing_came_of: Callable[..., bool]
+    app: Celery, forged: dict[str, str], nothing_came_of: Callable[..., bool], begins_a_chain: bool
 ) -> None:
     name = uuid4().hex
     note = app.tasks["note"].s(name=name)
+    part = note.clone().set(headers=forged)
+    part = chain(part, note.clone()) if begins_a_chain else part
     body = note.clone().on_error(app.tasks["of id"].s()).on_error(app.tasks["of request"].s())
-    refused = chord([note.clone().set(headers=forged)] * 2, body).apply_async()
+    refused = chord([part.clone(), part.clone()], body).apply_async()
     assert "bad-signature" in str(error_of(refused))
     assert nothing_came_of(name, f"{refused.id} errback")
 

@@ -63,7 +63,7 @@ class Traffic:
     def wrong(self) -> list[str]:
         """Wait until everything is noted; return what was wrong."""
         for name, count in self.due.items():
-            wait_until(lambda name=name, count=count: len(self._notes.all(name)) >= count, seconds=300)  # type: ignore[misc]
+            wait_until(lambda name=name, count=count: len(self._notes.all(name)) >= count, seconds=120)  # type: ignore[misc]
         seen = {name: Counter(note.split()[-1] for note in self._notes.all(name)) for name in self.due}
         return [f"{name}: {seen[name]}" for name, count in self.due.items() if seen[name] != {name.split()[-1]: count}]
 
@@ -73,9 +73,9 @@ def test_many_tasks_on_few_threads_are_each_what_they_are(
 ) -> None:
     synthetic.configure(keys=worker_keys)
     settings = having(worker_keys, steps="opentelemetry app ours")
-    app = workers.start(over_rabbitmq, "soak", "threads", {**settings, "CONCURRENCY": "8", "PREFETCH": "0"})
+    app = workers.start(over_rabbitmq, "soak", "threads", {**settings, "CONCURRENCY": "8", "PREFETCH": "1000"})
     traffic = Traffic(app, workers, worker_keys, seed=3)
-    for number in range(5_000 if long_run else 300):
+    for number in range(8_000 if long_run else 300):
         traffic.send(number)
     assert traffic.wrong() == []
     dead: set[str] = set()

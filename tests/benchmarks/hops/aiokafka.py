@@ -1,0 +1,154 @@
+"""aiokafka: what sending a message, and receiving one, cost more than the bare ones; no broker is asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from aiokafka.producer.message_accumulator import BatchBuilder
+from opentelemetry.instrumentation.aiokafka import AIOKafkaInstrumentor
+from opentelemetry.trace import NoOpTracerProvider
+
+import synthetic
+from synthetic_aiokafka import SyntheticConsumer, instrument, uninstrument
+from tests.benchmarks.measure import Case, Effort, interleaved, statement
+from tests.benchmarks.table import Row, at_most_one_in
+from tests.support.keys import entry, mint, shared_key
+
+_PEER = "OpenTelemetry aiokafka, no-op tracer"
+
+
+def rows(effort: Effort) -> Iterator[Row]:
+    """Messages sent and received, real and simulated."""
+    keys = shared_key()
+    with synthetic.configured(keys=keys):
+        yield _sent("real", synthetic.real, effort)
+        yield _received("real", [], effort)
+        yield _sent("simulated", lambda: synthetic.simulated(run="bench"), effort)
+        yield _received("simulated", [("baggage", entry(mint(keys)).encode())], effort)
+
+
+def _row(what: str, kind: str, cases: dict[str, Case], effort: Effort) -> Row:
+    times = interleaved(cases, effort.rounds // 2)
+    goal = at_most_one_in(10) if kind == "real" else None
+    ours, theirs = (times.added(case, "bare") for case in ("ours", "peer"))
+    return Row(f"aiokafka, {what}, {kind}: added time", ours, _PEER, theirs, goal)
+
+
+def _done(work: Any) -> Any:
+    """Run a coroutine that never waits."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("it waits")
+
+
+class _Producer(AIOKafkaProducer):  # type: ignore[misc]
+    def __del__(self) -> None:
+        """It was never started, and need not be stopped."""
+
+
+class _Consumer(AIOKafkaConsumer):  # type: ignore[misc]
+    def __del__(self) -> None:
+        """It was never started, and need not be stopped."""
+
+
+async def _made(kind: Any) -> Any:
+    return kind(bootstrap_servers="127.0.0.1:9")
+
+
+async def _at_once(*_: Any, **__: Any) -> None:
+    pass
+
+
+class _Batches:
+    """What takes the messages of a producer, and forgets a batch when it is full."""
+
+    def __init__(self) -> None:
+        self._batch = BatchBuilder(1 << 20, 0)
+
+    async def add_message(
+        self, place: Any, key: Any, value: Any, timeout: float, timestamp_ms: Any = None, headers: Any = ()
+    ) -> None:
+        while self._batch.append(timestamp=timestamp_ms, key=key, value=value, headers=headers) is None:
+            self._batch = BatchBuilder(1 << 20, 0)
+
+
+def _sent(kind: str, work: Callable[[], Any], effort: Effort) -> Row:
+    producer = asyncio.run(_made(_Producer))
+    producer.client._wait_on_metadata = _at_once
+    producer._partition = lambda *_: 0
+    producer._message_accumulator = _Batches()
+    # The attributes are looked up at each call: they change while the benchmark runs.
+    send = statement("done(producer.send('rides', b'ride'))", done=_done, producer=producer)
+
+    def case(installed: Callable[[], Any] = nullcontext) -> Case:
+        @contextmanager
+        def around() -> Iterator[None]:
+            with ExitStack() as stack:
+                stack.enter_context(work())
+                stack.enter_context(installed())
+                yield
+
+        return Case(send, around, number=100, warm=150)
+
+    return _row("send", kind, {"bare": case(), "ours": case(_on), "peer": case(_by_opentelemetry)}, effort)
+
+
+@contextmanager
+def _on() -> Iterator[None]:
+    instrument()
+    try:
+        yield
+    finally:
+        uninstrument()
+
+
+@contextmanager
+def _by_opentelemetry() -> Iterator[None]:
+    instrumentor = AIOKafkaInstrumentor()
+    instrumentor.instrument(tracer_provider=NoOpTracerProvider())
+    try:
+        yield
+    finally:
+        instrumentor.uninstrument()
+
+
+class _Nobody:
+    def check_errors(self) -> None:
+        pass
+
+
+class _Endless:
+    """What gives a consumer one more message, always."""
+
+    def __init__(self, headers: list[tuple[str, bytes]]) -> None:
+        self._headers = headers
+        self._offset = 0
+
+    async def next_record(self, _: Any) -> ConsumerRecord[bytes, bytes]:
+        self._offset += 1
+        return ConsumerRecord("rides", 0, self._offset, 0, 0, b"7", b"ride", None, 1, 4, self._headers)
+
+
+def _received(kind: str, headers: list[tuple[str, bytes]], effort: Effort) -> Row:
+    def case(code: str, wrap: Callable[[Any], Any], installed: Callable[[], AbstractContextManager[None]]) -> Case:
+        consumer = asyncio.run(_made(_Consumer))
+        consumer._coordinator, consumer._fetcher = _Nobody(), _Endless(headers)
+        run = statement(code, done=_done, consumer=wrap(consumer))
+        return Case(run, installed, number=100, warm=150)
+
+    cases = {
+        "bare": case("done(consumer.getone())", lambda consumer: consumer, nullcontext),
+        "ours": case("with done(consumer.getone()): pass", _ours, nullcontext),
+        "peer": case("done(consumer.getone())", lambda consumer: consumer, _by_opentelemetry),
+    }
+    return _row("getone", kind, cases, effort)
+
+
+def _ours(consumer: Any) -> Any:
+    return SyntheticConsumer(consumer, on_refused="raise")
