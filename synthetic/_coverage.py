@@ -30,7 +30,7 @@ COVERED: Final[Mapping[str, Coverage]] = {
     "aiokafka": Coverage("aiokafka", _instrumented("aiokafka") + "; consumers: see its page", "0.14.0"),
     "arq": Coverage("arq", _instrumented("arq"), "0.28.0"),
     "boto3": Coverage("boto3", _instrumented("boto3"), "1.44.5"),
-    "celery": Coverage("celery", _instrumented("celery"), "5.7.0"),
+    "celery": Coverage("celery", _instrumented("celery"), "5.6.3"),
     "confluent-kafka": Coverage(
         "confluent-kafka", _instrumented("confluent-kafka") + "; consumers: see its page", "2.16.1"
     ),

@@ -78,7 +78,7 @@ def seen() -> str:
 def add_reports(app: Celery, notes: Notes) -> None:
     """The task of the contract."""
 
-    @app.task(name="report", bind=True)
+    @app.task(shared=False, name="report", bind=True)
     def report(self: Task, name: str) -> None:
         notes.add(name, asdict(Seen.now(name, self.request.get("baggage"))))
 
@@ -107,34 +107,41 @@ class Handled(Task):
 def add_canvas(app: Celery, notes: Notes) -> None:
     """What workflows are made of. ``name`` is where a task leaves its note, with what it is in front of it."""
 
-    @app.task(name="note")
+    @app.task(shared=False, name="note")
     def note(*previous: Any, name: str, what: str = "note") -> str:
         notes.add(name, f"{what} {seen()}")
         return name
 
-    @app.task(name="parent", bind=True)
+    @app.task(shared=False, name="parent", bind=True)
     def parent(self: Task, name: str, *, headers: bool = False) -> None:
         notes.add(name, f"parent {seen()}")
         note.apply_async(kwargs={"name": name, "what": "child"}, headers=self.request.headers if headers else None)
 
-    @app.task(name="flaky", bind=True, max_retries=10)
+    @app.task(shared=False, name="flaky", bind=True, max_retries=10)
     def flaky(self: Task, name: str, times: int) -> str:
         notes.add(name, f"attempt {seen()}")
         if self.request.retries < times:
             raise self.retry(countdown=0)
         return name
 
-    @app.task(name="impatient", autoretry_for=(KeyError,), retry_backoff=False, default_retry_delay=0, max_retries=2)
+    @app.task(
+        shared=False,
+        name="impatient",
+        autoretry_for=(KeyError,),
+        retry_backoff=False,
+        default_retry_delay=0,
+        max_retries=2,
+    )
     def impatient(name: str) -> None:
         notes.add(name, f"attempt {seen()}")
         raise KeyError(name)
 
-    @app.task(name="replaced", bind=True)
+    @app.task(shared=False, name="replaced", bind=True)
     def replaced(self: Task, name: str) -> None:
         notes.add(name, f"replaced {seen()}")
         raise self.replace(note.si(name=name, what="replacement"))
 
-    @app.task(name="waits", bind=True, acks_late=True)
+    @app.task(shared=False, name="waits", bind=True, acks_late=True)
     def waits(self: Task, name: str) -> None:
         notes.add(name, f"{'again' if self.request.delivery_info['redelivered'] else 'first'} {seen()}")
         if not self.request.delivery_info["redelivered"]:
@@ -145,7 +152,7 @@ def add_failures(app: Celery, notes: Notes) -> None:
     """What fails, and what is called when something has."""
     Handled.notes = notes
 
-    @app.task(name="handled", base=Handled, bind=True)
+    @app.task(shared=False, name="handled", base=Handled, bind=True)
     def handled(self: Task, *, fails: bool = False, retries: int = 0) -> None:
         notes.add(self.request.id, f"body {seen()}")
         if self.request.retries < retries:
@@ -153,37 +160,37 @@ def add_failures(app: Celery, notes: Notes) -> None:
         if fails:
             raise ValueError(fails)
 
-    @app.task(name="late", base=Handled, bind=True, acks_late=True)
+    @app.task(shared=False, name="late", base=Handled, bind=True, acks_late=True)
     def late(self: Task) -> None:
         notes.add(self.request.id, f"body {seen()}")
 
-    @app.task(name="fails")
+    @app.task(shared=False, name="fails")
     def fails(*previous: Any) -> None:
         raise ValueError("on purpose")
 
-    @app.task(name="dies", bind=True)
+    @app.task(shared=False, name="dies", bind=True)
     def dies(self: Task) -> None:
         import os
         import signal
 
         os.kill(os.getpid(), signal.SIGKILL)
 
-    @app.task(name="dies once", bind=True, acks_late=True, reject_on_worker_lost=True)
+    @app.task(shared=False, name="dies once", bind=True, acks_late=True, reject_on_worker_lost=True)
     def dies_once(self: Task, name: str) -> None:
         notes.add(name, f"attempt {seen()}")
         if notes.count(f"deaths of {name}") == 1:
             dies()
 
-    @app.task(name="takes too long", time_limit=0.3)
+    @app.task(shared=False, name="takes too long", time_limit=0.3)
     def takes_too_long(name: str) -> None:
         notes.next(f"never {name}", seconds=60)
 
-    @app.task(name="of id")
+    @app.task(shared=False, name="of id")
     def of_id(task_id: str) -> None:
         """An error callback of one argument: a message of its own."""
         notes.add(f"{task_id} errback", seen())
 
-    @app.task(name="of request")
+    @app.task(shared=False, name="of request")
     def of_request(request: Any, error: Any, trace: Any) -> None:
         """An error callback of three: it is called where the task has failed."""
         notes.add(f"{request.id} errback", seen())

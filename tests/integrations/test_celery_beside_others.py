@@ -51,7 +51,7 @@ import synthetic
 app = Celery("tests", broker="memory://", set_as_current=False)
 theirs = CeleryInstrumentor()
 
-@app.task(name="task")
+@app.task(shared=False, name="task")
 def task():
     pass
 

@@ -34,13 +34,13 @@ def configured(keys: Keys) -> None:
 def made(**options: Any) -> Celery:
     app = Celery("eager", broker="memory://", backend="cache+memory://", set_as_current=False, **options)
 
-    @app.task(name="what", bind=True, max_retries=2)
+    @app.task(shared=False, name="what", bind=True, max_retries=2)
     def what(self: Task, *previous: Any, retries: int = 0) -> list[str]:
         if self.request.retries < retries:
             raise self.retry(countdown=0)
         return [*(previous[0] if previous else []), seen()]
 
-    @app.task(name="inner")
+    @app.task(shared=False, name="inner")
     def inner() -> list[str]:
         return what.apply().get()  # type: ignore[no-any-return]
 

@@ -25,6 +25,7 @@ from tests.integrations.grpc_clients import Recording
 from tests.integrations.grpc_service import SERVICE, Sync, aio_server, call, handlers, sync_server
 from tests.support.clients import OURS, has_no_marker, token_of
 from tests.support.markers import forged, marked
+from tests.support.versions import needs
 
 Keys = dict[str, Any]
 BOOK = "/rides.Rides/book"
@@ -264,6 +265,7 @@ def test_a_unix_socket_is_on_this_machine(tmp_path: Path, keys: Keys) -> None:
 # Servers
 
 
+@needs("grpcio", "1.64", "has no registered methods on its server")
 @pytest.mark.usefixtures("instrumented")
 def test_methods_as_generated_code_registers_them_carry_the_marker_both_ways() -> None:
     def book(request: StringValue, context: Any) -> StringValue:
