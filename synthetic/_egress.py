@@ -28,7 +28,6 @@ EXTERNAL_CALL: Final = "external-call"
 
 _DECIDED: Final = context.create_key("synthetic-decided")
 """The host that a client further up has decided on, for those below it: the decision is on the ledger already."""
-_ANY_HOST: Final = "*"
 
 _get_verdict = VERDICT.get
 
@@ -75,7 +74,7 @@ def depart(url: str, header: str | None, *, refused: type[ExternalCallRefused] =
         return _real(header)
     config = active()
     host = urlsplit(url).hostname or ""
-    if (decided := context.get_value(_DECIDED)) is not None and decided in (host, _ANY_HOST):
+    if host and context.get_value(_DECIDED) == host:
         return Departure(header)
     if host not in config.internal_hosts:
         return _external(host, header, verdict, config, refused)
@@ -98,16 +97,16 @@ def dispatch(header: str | None) -> Departure:
     return _simulated(header, cast("Simulated", verdict), active())
 
 
-def at_broker(otel: context.Context | None = None) -> context.Context | None:
-    """Return the OpenTelemetry context for the calls of simulated work that bring a message to its broker, or ask it.
+def at_broker(host: str) -> context.Context | None:
+    """Return the OpenTelemetry context for the calls of simulated work to a broker at ``host`` that speaks HTTP.
 
-    Clients below take that host as inside and add nothing: the message has the marker. ``otel`` is what ``dispatch``
-    gave. None for work that is not simulated.
+    Clients below take that host as inside and add nothing: the message has the marker. None for work that is not
+    simulated.
     """
     verdict = current_verdict()
     if verdict is None or verdict.marker is None:
-        return otel
-    return context.set_value(_DECIDED, _ANY_HOST, otel)
+        return None
+    return context.set_value(_DECIDED, host)
 
 
 def _simulated(header: str | None, verdict: Simulated, config: Configuration) -> Departure:

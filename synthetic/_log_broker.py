@@ -1,35 +1,31 @@
-"""What consumers of a log broker (Kafka) have in common: messages split by verdict, and none passed before its time.
+"""What consumers of a log broker (Kafka) have in common: messages split by verdict, and a place for what is refused.
 
-A log broker handles no failures: all it knows of a group is one offset for each partition. So a message that is refused
-needs a place to go to, and the offset passes a message only when that and all before it are done. No client library is
-known here.
+Such a broker handles no failures, so that a message that is refused has to go somewhere. No client library is known
+here.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 from opentelemetry import context
 
-from synthetic._arrival import Admitted, arrive
+from synthetic._arrival import arrive
 from synthetic._carrier import Carrier, baggage_in
 from synthetic._marker import Marker
-from synthetic._verdict import Real, Received
+from synthetic._offsets import Offsets, Place
+from synthetic._verdict import REAL, Entered, Real, Received, enter, leave
 from synthetic.errors import ConfigurationError, MessageRefused
 
 __all__ = [
-    "NOWHERE",
     "Handling",
     "Incoming",
-    "Offsets",
     "Park",
-    "Place",
     "Policies",
     "Refused",
     "Sorted",
@@ -40,12 +36,6 @@ __all__ = [
 
 M = TypeVar("M")
 T_co = TypeVar("T_co", covariant=True)
-
-Place: TypeAlias = tuple[str, int]
-"""A topic and a partition of it."""
-
-NOWHERE: Final = -1
-"""The offset of what is no message but an event of the client: it has no place in a partition."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +67,8 @@ class Refused(Generic[M]):
     error: MessageRefused
 
 
-class Incoming(NamedTuple):
+@dataclass
+class Incoming:
     """A message as it came: where it stands, its headers, and what it is admitted as."""
 
     message: Any
@@ -107,7 +98,7 @@ def verbatim() -> Generator[None, None, None]:
 def judge(headers: Carrier) -> Real | Received | MessageRefused:
     """Return the verdict on a message with these headers, or the error that refuses it."""
     try:
-        return arrive(baggage_in(headers))
+        return arrive(baggage_in(headers) if headers else ())
     except MessageRefused as error:
         return error
 
@@ -143,118 +134,49 @@ class Policies:
         return self._on_later if error.is_later else self._on_refused
 
 
-class Offsets:
-    """How far each partition is done.
-
-    ``pass_to(place, offset)`` is called when all before ``offset`` that was handed out has been handled or lies
-    elsewhere. A message whose handling failed is passed only when a later one of its partition was handled: to go on
-    after an error is the consumer's decision, and no refused message makes it.
-    """
-
-    def __init__(self, pass_to: Callable[[Place, int], None]) -> None:
-        self._pass_to = pass_to
-        self._partitions: dict[Place, _Partition] = {}
-        self._lock = threading.Lock()
-
-    def begin(self, one: Incoming) -> None:
-        """A message is handed out; or it was refused, and is kept elsewhere."""
-        if one.offset == NOWHERE:
-            return
-        with self._lock:
-            partition = self._partitions.get(one.place)
-            if partition is None:
-                partition = self._partitions[one.place] = _Partition()
-            partition.begin(one.offset)
-        if isinstance(one.verdict, MessageRefused):
-            self._finish(one, is_handled=False)
-
-    def end(self, one: Incoming, *, is_handled: bool) -> None:
-        """It was handled, or its handling failed."""
-        if one.offset == NOWHERE:
-            return
-        if is_handled:
-            self._finish(one, is_handled=True)
-        else:
-            with self._lock:
-                self._partitions[one.place].fail(one.offset)
-
-    def _finish(self, one: Incoming, *, is_handled: bool) -> None:
-        with self._lock:
-            partition = self._partitions[one.place]
-            before = partition.passed
-            partition.finish(one.offset, is_handled)
-            if partition.passed > before:
-                self._pass_to(one.place, partition.passed)
-
-
-class _Partition:
-    def __init__(self) -> None:
-        self.passed = NOWHERE
-        self._last = NOWHERE
-        self._done_to = NOWHERE
-        self._under_way: dict[int, None] = {}  # in order, as those of one partition come in order
-        self._failed: tuple[int, int] | None = None  # the first and the last
-
-    def begin(self, offset: int) -> None:
-        if offset <= self._last:
-            self._rewind(offset)
-        self._last = offset
-        self._under_way[offset] = None
-
-    def _rewind(self, offset: int) -> None:
-        """Somebody went back, or the partition was elsewhere: what comes from here on counts anew."""
-        self._under_way = {other: None for other in self._under_way if other < offset}
-        self.passed = min(self.passed, offset)
-        self._done_to = min(self._done_to, offset)
-        if self._failed is not None and self._failed[0] >= offset:
-            self._failed = None
-
-    def finish(self, offset: int, is_handled: bool) -> None:
-        self._under_way.pop(offset, None)
-        self._done_to = max(self._done_to, offset + 1)
-        if is_handled and self._failed is not None and self._failed[1] <= offset:
-            self._failed = None
-        passed = min(self._done_to, next(iter(self._under_way), self._done_to))
-        self.passed = max(self.passed, passed if self._failed is None else min(passed, self._failed[0]))
-
-    def fail(self, offset: int) -> None:
-        self._under_way.pop(offset, None)
-        first, last = self._failed or (offset, offset)
-        self._failed = min(first, offset), max(last, offset)
-
-
 class Handling(Generic[T_co]):
     """The handling of what has one verdict: a ``with`` block that gives it, and in which the verdict is in force.
 
     Left without an error, it is done, and offsets may pass it. Whatever never gets there comes again.
     """
 
-    __slots__ = ("_admitted", "_content", "_messages", "_offsets")
+    __slots__ = ("_content", "_entered", "_messages", "_offsets", "_verdict")
 
     def __init__(
         self, content: T_co, verdict: Real | Received, messages: Sequence[Incoming] = (), offsets: Offsets | None = None
     ) -> None:
         self._content: Final = content
-        self._admitted: Final = Admitted(verdict)
+        self._verdict: Final = verdict
         self._messages: Final = messages
         self._offsets: Final = offsets
+        self._entered: Entered | None = None
 
     @property
     def marker(self) -> Marker | None:
         """The marker of the simulated work that this is; None for real work."""
-        return self._admitted.verdict.marker
+        return self._verdict.marker
 
     def __enter__(self) -> T_co:
-        self._admitted.__enter__()
+        if self._entered is not None:
+            raise RuntimeError("these messages are being handled already")
+        verdict = self._verdict
+        self._entered = enter(verdict, marks_span=True)
+        if verdict is not REAL:
+            cast("Received", verdict).begin()
         return self._content
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._admitted.__exit__(kind, error, trace)
+        entered, self._entered = self._entered, None
+        if entered is None:
+            return
+        if self._verdict is not REAL:
+            cast("Received", self._verdict).end()
+        leave(entered)
         if self._offsets is not None:
             for one in self._messages:
-                self._offsets.end(one, is_handled=kind is None)
+                self._offsets.end(one.place, one.offset, is_handled=kind is None)
 
 
 class Sorted:
@@ -293,7 +215,7 @@ class Sorted:
         """
         groups: dict[str, tuple[Real | Received, list[Incoming]]] = {}
         for one in self._kept:
-            offsets.begin(one)
+            offsets.begin(one.place, one.offset, is_refused=isinstance(one.verdict, MessageRefused))
             if not isinstance(one.verdict, MessageRefused):
                 token = one.verdict.token() if isinstance(one.verdict, Received) else ""
                 groups.setdefault(token, (one.verdict, []))[1].append(one)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context, trace
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
 __all__ = ["attributes", "setup"]
+
+_log = logging.getLogger("synthetic")
 
 _SYNTHETIC_TYPE = "test"
 """What the semantic conventions call such traffic (``user_agent.synthetic.type`` is ``bot`` or ``test``)."""
@@ -47,9 +50,12 @@ def attributes(parent: context.Context | None = None) -> dict[str, str]:
 
 def mark_current_span() -> None:
     """Set the attributes on the span that is current: a server's span began before its request was admitted."""
-    span = trace.get_current_span()
-    if span.is_recording():
-        span.set_attributes(attributes())
+    try:
+        span = trace.get_current_span()
+        if span.is_recording():
+            span.set_attributes(attributes())
+    except Exception as error:  # telemetry never harms the work that it describes
+        _log.debug("a span could not be told that its work is simulated: %r", error)
 
 
 def setup(tracer_provider: TracerProvider | None = None, logger_provider: LoggerProvider | None = None) -> None:

@@ -56,7 +56,12 @@ def _creating_with_uvloop(original: Any, is_on: IsOn) -> Any:
     return create
 
 
-SUBPROCESSES = (Patch(subprocess.Popen, "__init__", _creating),)
+# Where eventlet has put a subclass in its place, some functions still make one of the original. Both may ask.
+SUBPROCESSES = tuple(
+    Patch(kind, "__init__", _creating)
+    for kind in subprocess.Popen.__mro__
+    if kind is not object and "__init__" in vars(kind)
+)
 
 
 class Uvloop:

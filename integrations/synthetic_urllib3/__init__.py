@@ -108,10 +108,10 @@ def _carrying(original: Any, is_on: Callable[[], bool]) -> Any:
     """
 
     @wraps(original)
-    def _make_request(self: HTTPConnectionPool, *args: Any, **kwargs: Any) -> Any:
-        if is_on() and len(args) > 2:
-            return _made(self, original.__get__(self), args, kwargs)
-        return original(self, *args, **kwargs)
+    def _make_request(self: HTTPConnectionPool, conn: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+        if is_on():
+            return _made(self, original.__get__(self), (conn, method, url, *args), kwargs)
+        return original(self, conn, method, url, *args, **kwargs)
 
     return _make_request
 
