@@ -137,8 +137,9 @@ def _external(
     ledger.record(ledger.Outcome(EXTERNAL_CALL, action, marker, host, None, config.service))
     if action is Action.REFUSE:
         work = f"simulated work (run {marker.run!r})" if marker else "a call that carries a marker"
+        called = f"{host!r}, which is" if host else "a host that nobody can name (a client made before instrument()?),"
         raise refused(
-            f"{work} called {host!r}, which is not one of internal_hosts. A host that "
+            f"{work} called {called} not one of internal_hosts. A host that "
             "takes part belongs in internal_hosts; for one that may be called for real, without the marker, the "
             f"policy for {config.environment!r} needs {EXTERNAL_CALL} = 'allow'.",
             effect=EXTERNAL_CALL,
