@@ -34,6 +34,10 @@ def baggage_in(carrier: Any) -> list[str]:
         # Most messages have headers, and none of ours: they pay for the loop only.
         names: list[Any] = list(filter(_is_ours, headers))
         return [text for name in names for text in _texts(headers[name])]
+    for several in ("getlist", "getall", "get_all"):  # what has several values of one name, and gives one of them
+        if hasattr(headers, several):
+            names = list(filter(_is_ours, dict.fromkeys(headers.keys())))
+            return [text for name in names for text in _texts(list(getattr(headers, several)(name) or ()))]
     pairs: Any = headers.items() if isinstance(headers, Mapping) else headers
     return [text for name, value in pairs if _is_ours(name) for text in _texts(value)]
 

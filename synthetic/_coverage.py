@@ -61,6 +61,7 @@ _QUEUE = "send synthetic.headers() with each message, and handle it in synthetic
 _JOBS = "hand over synthetic.carry(job), and schedule from an empty contextvars.Context()"
 
 BY_HAND: Final[Mapping[str, str]] = {
+    "aiobotocore": _QUEUE,
     "apscheduler": _JOBS,
     "azure-servicebus": _QUEUE,
     "bottle": _WSGI,

@@ -172,4 +172,7 @@ def _upgrade(extra: str) -> str:
 
 def _key(text: str) -> tuple[int, ...]:
     """A version for comparison; what is not a number ends it."""
-    return tuple(int(part) for part in re.findall(r"\d+", re.split(r"[^0-9.]", text)[0]))
+    numbers = [int(part) for part in re.findall(r"\d+", re.split(r"[^0-9.]", text.rpartition("!")[2])[0])]
+    while numbers and not numbers[-1]:
+        numbers.pop()  # 1.0 is 1.0.0
+    return tuple(numbers)

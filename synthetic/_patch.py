@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import wrapt
 
-__all__ = ["Patch", "Patches"]
+__all__ = ["IsOn", "Patch", "Patches"]
 
 IsOn = Callable[[], bool]
 """Whether a wrapper is to do its work: below another's wrapper it stays in place and must do nothing."""

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from synthetic._token import Claims
 
 __all__ = [
+    "MIRROR",
     "REAL",
     "VERDICT",
+    "Entered",
     "Real",
     "Received",
     "Simulated",
@@ -216,10 +218,12 @@ def enter(verdict: Verdict | None, *, marks_span: bool = False) -> Entered:
         return _set_verdict(REAL), None  # nearly always
     if isinstance(verdict, Simulated):
         key = active().key
+        entered: Entered
         if present.get(MIRROR) is verdict and baggage.get_baggage(key, present) == verdict.token():
-            return _set_verdict(verdict), None  # others have brought it here
-        otel = marked(present, verdict, key) if present else verdict.alone(key)
-        entered = _set_verdict(verdict), context.attach(otel)
+            entered = _set_verdict(verdict), None  # others have brought it here
+        else:
+            otel = marked(present, verdict, key) if present else verdict.alone(key)
+            entered = _set_verdict(verdict), context.attach(otel)
         if present and marks_span:
             from synthetic.telemetry import mark_current_span
 

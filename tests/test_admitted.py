@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pickle
 from contextvars import Context
+from email.message import Message
 from typing import Any
 
 import pytest
+from multidict import CIMultiDict
 from opentelemetry import baggage, context
 
 import synthetic
@@ -25,6 +27,13 @@ def takes_part(keys: Keys) -> None:
     synthetic.configure(keys=keys, service="worker")
 
 
+def _message(*values: str) -> Message:
+    message = Message()  # what http.server has its headers in
+    for value in values:
+        message["Baggage"] = value
+    return message
+
+
 CARRIERS: dict[str, Any] = {
     "a mapping": lambda header: {"baggage": header},
     "bytes": lambda header: {"baggage": header.encode()},
@@ -34,6 +43,8 @@ CARRIERS: dict[str, Any] = {
     "any case": lambda header: {"BAGGAGE": header},
     "a list of values": lambda header: {"baggage": ["vendor=1", header]},
     "two headers": lambda header: [("baggage", "vendor=1"), ("baggage", header)],
+    "a multidict": lambda header: CIMultiDict([("baggage", "vendor=1"), ("Baggage", header)]),
+    "a message's headers": lambda header: _message("vendor=1", header),
     "a memoryview": lambda header: {"baggage": memoryview(header.encode())},
 }
 
