@@ -125,7 +125,7 @@ def test_every_extra_of_a_product_is_covered_and_every_integration_is_told_of() 
     extras = {
         match[1] for line in requires("synthetic-traffic") or () if (match := re.search(r"extra == .([\w-]+)", line))
     }
-    assert extras - {"eddsa"} <= set(COVERED)
+    assert extras - {"eddsa", "instruments"} <= set(COVERED)
     assert {point.name for point in entry_points(group=GROUP)} <= {*COVERED, "concurrency", "http-client", "logging"}
 
 

@@ -44,12 +44,19 @@ class Topic:
         """The first messages of all partitions, as they are."""
         consumer = self.consumer(partitions=tuple(range(PARTITIONS)), **{"group.id": uuid4().hex})
         found: list[Any] = []
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while len(found) < count and time.monotonic() < deadline:
             found += [message for message in consumer.consume(count, 0.1) if not message.error()]
         consumer.close()
         assert len(found) >= count, found
         return found
+
+    def end(self, partition: int) -> int:
+        """The offset that the next message of a partition will have."""
+        consumer = self.consumer(partitions=())
+        _, end = consumer.get_watermark_offsets(TopicPartition(self.name, partition), timeout=10)
+        consumer.close()
+        return int(end)
 
     def committed(self, partition: int = 0) -> int | None:
         """The offset that the group would go on from; None where nothing was ever committed."""

@@ -267,9 +267,8 @@ def test_a_letter_that_takes_too_long_is_an_error(topic: Topic, letters: Topic, 
     topic.put(("forged", forged))
 
     async def consume() -> None:
-        slow = AIOKafkaProducer(bootstrap_servers=topic.address, linger_ms=400)
-        async with consuming(topic) as consumer, slow:
-            letter_box = DeadLetter(slow, letters.name, timeout=0.05)
+        async with consuming(topic) as consumer, AIOKafkaProducer(bootstrap_servers=topic.address) as producer:
+            letter_box = DeadLetter(producer, letters.name, timeout=0)
             with pytest.raises(asyncio.TimeoutError):
                 await SyntheticConsumer(consumer, on_refused=letter_box).getone()
             assert await consumer.position(TopicPartition(topic.name, 0)) == 0

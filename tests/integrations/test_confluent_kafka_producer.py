@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -10,12 +9,11 @@ from typing import Any
 import confluent_kafka
 import pytest
 from confluent_kafka import KafkaException, SerializingProducer
-from confluent_kafka.aio import AIOProducer
 from confluent_kafka.cimpl import Producer
 from confluent_kafka.serialization import StringSerializer
 
 import synthetic
-from synthetic_confluent_kafka import MarkerNotCarried, SyntheticProducer, instrument, uninstrument
+from synthetic_confluent_kafka import SyntheticProducer, instrument, uninstrument
 from tests.integrations.kafka_topics import Topic, baggage_of
 
 
@@ -158,41 +156,6 @@ def test_a_report_that_fails_fails_as_ever_and_leaves_nothing_behind(producer: P
     assert not synthetic.is_synthetic()
 
 
-# Batches
-
-
-def test_a_batch_of_simulated_work_has_its_marker_on_every_message(producer: Producer, topic: Topic) -> None:
-    reports: list[tuple[bytes, bool]] = []
-    messages: list[dict[str, Any]] = [
-        {"value": b"1", "callback": lambda _, message: reports.append((message.value(), synthetic.is_synthetic()))},
-        {"value": b"x" * 2_000_000},
-        {"value": b"2", "key": b"k", "partition": 2},
-    ]
-    with synthetic.simulated(run="peak"):
-        ours = marker()
-        assert producer.produce_batch(topic.name, messages, partition=1) == 2
-    producer.flush(10)
-    assert {message.value(): baggage_of(message) for message in topic.arrived(2)} == {b"1": [ours], b"2": [ours]}
-    assert [("_error" in message) for message in messages] == [False, True, False]
-    assert messages[1]["_error"].name() == "MSG_SIZE_TOO_LARGE"
-    assert reports == [(b"1", True)]
-
-
-def test_a_batch_of_real_work_is_a_batch_and_its_reports_are_real(producer: Producer, topic: Topic) -> None:
-    reports: list[bool] = []
-
-    def report(error: Any, message: Any) -> None:
-        reports.append(synthetic.is_synthetic())
-
-    messages: list[dict[str, Any]] = [{"value": b"1", "callback": report}, {"value": b"x" * 2_000_000}, {"value": b"2"}]
-    producer.produce_batch(topic.name, messages, 0, report)
-    with synthetic.simulated(run="peak"):
-        producer.flush(10)
-    assert [baggage_of(message) for message in topic.arrived(2)] == [[], []]
-    assert [sorted(message) for message in messages] == [["callback", "value"], ["_error", "value"], ["value"]]
-    assert reports == [False, False]
-
-
 # Which producers
 
 
@@ -253,8 +216,6 @@ def test_switched_off_everything_is_as_it_was(topic: Topic) -> None:
         assert type(confluent_kafka) is ModuleType
         assert confluent_kafka.Producer is vars(confluent_kafka)["Producer"] is Producer
         assert SerializingProducer.__bases__[0] is OurOwn.__bases__[0] is Producer
-        assert AIOProducer.produce.__module__ == AIOProducer.__module__
-        assert not hasattr(AIOProducer.produce, "__wrapped__")
     with synthetic.simulated(run="peak"):
         made.produce(topic.name, "made meanwhile")
     made.flush(10)
@@ -269,27 +230,3 @@ def test_somebody_else_may_put_something_in_its_place() -> None:
         assert confluent_kafka.Producer is OurOwn
     assert confluent_kafka.Producer is not OurOwn
     assert confluent_kafka.Producer.__mro__[-2] is Producer
-
-
-# The asynchronous producer, which cannot send headers
-
-
-@pytest.mark.usefixtures("on")
-def test_the_asynchronous_producer_refuses_simulated_work_and_sends_real_work_as_such(topic: Topic) -> None:
-    async def send() -> None:
-        async with AIOProducer(dict(topic.settings), buffer_timeout=0) as producer:
-            with synthetic.real():
-                delivered = await producer.produce(topic.name, value=b"real")
-            with synthetic.simulated(run="peak"):
-                with pytest.raises(MarkerNotCarried, match="cannot send headers"):
-                    await producer.produce(topic.name, value=b"simulated")
-                await producer.flush()  # the other's message
-            assert (await delivered).value() == b"real"
-
-    asyncio.run(send())
-    (message,) = topic.arrived(1)
-    assert baggage_of(message) == []
-
-
-def test_what_it_raises_is_a_not_implemented_error_as_its_own_is() -> None:
-    assert issubclass(MarkerNotCarried, NotImplementedError)

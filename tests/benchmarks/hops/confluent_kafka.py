@@ -51,7 +51,9 @@ def _produced(kind: str, work: Callable[[], Any], effort: Effort) -> Row:
 
     bare, ours, theirs = Producer(_NOWHERE), SyntheticProducer(_NOWHERE), Producer(_NOWHERE)
     proxy: Any = ConfluentKafkaInstrumentor.instrument_producer(theirs, NoOpTracerProvider())
-    return _row("produce", kind, {"bare": case(bare, bare), "ours": case(ours, ours), "peer": case(proxy, theirs)}, effort)
+    return _row(
+        "produce", kind, {"bare": case(bare, bare), "ours": case(ours, ours), "peer": case(proxy, theirs)}, effort
+    )
 
 
 class _Endless:

@@ -6,10 +6,9 @@ import random
 
 import pytest
 
-from synthetic._log_broker import NOWHERE, Handling, Incoming, Offsets
-from synthetic._reason import Reason
+from synthetic._log_broker import Handling, Incoming
+from synthetic._offsets import NOWHERE, Offsets
 from synthetic._verdict import REAL
-from synthetic.errors import MessageRefused
 
 PLACE = ("orders", 0)
 
@@ -22,17 +21,15 @@ class Group:
         self.offsets = Offsets(self.at.__setitem__)
 
     def begin(self, offset: int, *, refused: bool = False, place: tuple[str, int] = PLACE) -> Incoming:
-        verdict = MessageRefused(Reason.BAD_SIGNATURE) if refused else REAL
-        one = Incoming(None, place, offset, (), verdict)
-        self.offsets.begin(one)
-        return one
+        self.offsets.begin(place, offset, is_refused=refused)
+        return Incoming(None, place, offset, (), REAL)
 
     def handle(self, *messages: Incoming) -> None:
         for one in messages:
-            self.offsets.end(one, is_handled=True)
+            self.offsets.end(one.place, one.offset, is_handled=True)
 
     def fail(self, one: Incoming) -> None:
-        self.offsets.end(one, is_handled=False)
+        self.offsets.end(one.place, one.offset, is_handled=False)
 
 
 @pytest.fixture
@@ -99,6 +96,22 @@ def test_after_a_step_back_everything_from_there_counts_anew(group: Group) -> No
     assert group.at == {PLACE: 2}
     group.handle(group.begin(2))
     assert group.at == {PLACE: 3}
+
+
+def test_a_handler_that_began_before_a_step_back_does_not_pass_what_is_yet_to_come_again(group: Group) -> None:
+    first, _, third = (group.begin(offset) for offset in (0, 1, 2))
+    group.handle(group.begin(0))
+    group.handle(third, first)
+    assert group.at == {PLACE: 1}
+
+
+def test_a_second_attempt_that_succeeds_makes_up_for_the_first(group: Group) -> None:
+    one = group.begin(0)
+    group.fail(one)
+    group.begin(1, refused=True)
+    assert group.at.get(PLACE, 0) == 0
+    group.handle(one)
+    assert group.at == {PLACE: 2}
 
 
 def test_going_back_over_what_was_passed_is_going_back_for_the_group(group: Group) -> None:

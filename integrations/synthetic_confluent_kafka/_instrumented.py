@@ -1,0 +1,132 @@
+"""``confluent_kafka.Producer`` replaced, below every class that is derived from it.
+
+OpenTelemetry's instrumentation replaces the same name with a class of its own, and puts back what it found. So the name
+is held by the module for as long as we are on, and classes derived from the original get ours as their base.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from collections.abc import Callable
+from functools import wraps
+from types import ModuleType
+from typing import Any
+
+import confluent_kafka
+from confluent_kafka.cimpl import Producer
+
+from synthetic._patch import IsOn, Patch, Patches
+from synthetic._verdict import REAL, enter, leave
+from synthetic_confluent_kafka._producer import Carrying, MarkerNotCarried, departing
+
+__all__ = ["Producers"]
+
+_log = logging.getLogger("synthetic")
+_module: ModuleType = confluent_kafka
+
+
+class Instrumented(Carrying):
+    """What ``confluent_kafka.Producer`` is meanwhile."""
+
+    __slots__ = ()
+    synthetic_is_on = False
+
+
+Instrumented.__name__ = Instrumented.__qualname__ = "Producer"
+Instrumented.__module__ = "confluent_kafka"
+
+
+class _Module(ModuleType):
+    """``confluent_kafka``, whose ``Producer`` is ours where it would be the original."""
+
+    @property
+    def Producer(self) -> Any:
+        present = vars(self)["Producer"]
+        return Instrumented if present is Producer else present
+
+    @Producer.setter
+    def Producer(self, value: Any) -> None:
+        vars(self)["Producer"] = value
+
+
+class Producers:
+    """The ``Integration``."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._derived: weakref.WeakSet[type] = weakref.WeakSet()
+        self._asynchronous: Patches | None = None
+
+    def instrument(self) -> None:
+        """Cover every producer, unless that is done."""
+        with self._lock:
+            _module.__class__ = _Module
+            for derived in Producer.__subclasses__():
+                if derived is not Carrying and _has_changed_base(derived, Producer, Instrumented):
+                    self._derived.add(derived)
+            if self._asynchronous is None:
+                self._asynchronous = _asynchronous()
+            self._asynchronous.instrument()
+            Instrumented.synthetic_is_on = True
+
+    def uninstrument(self) -> None:
+        """Undo that, if it is done."""
+        with self._lock:
+            Instrumented.synthetic_is_on = False
+            if self._asynchronous is not None:
+                self._asynchronous.uninstrument()
+            for derived in list(self._derived):
+                _has_changed_base(derived, Instrumented, Producer)
+            self._derived.clear()
+            _module.__class__ = ModuleType
+            if vars(confluent_kafka)["Producer"] is Instrumented:
+                confluent_kafka.Producer = Producer  # type: ignore[misc]
+
+
+def _has_changed_base(derived: type, present: type, wanted: type) -> bool:
+    try:
+        derived.__bases__ = tuple(wanted if base is present else base for base in derived.__bases__)
+    except TypeError as error:
+        _log.warning("%s.%s is not covered: %s", derived.__module__, derived.__qualname__, error)
+        return False
+    return True
+
+
+def _asynchronous() -> Patches:
+    """The experimental AIOProducer, where there is one: it cannot send headers, so it sends nothing simulated."""
+    try:
+        from confluent_kafka.aio import AIOProducer
+        from confluent_kafka.aio.producer._kafka_batch_executor import ProducerBatchExecutor
+    except ImportError:
+        return Patches()
+    return Patches(Patch(AIOProducer, "produce", _real_only), Patch(ProducerBatchExecutor, "execute_batch", _real))
+
+
+def _real_only(original: Callable[..., Any], is_on: IsOn) -> Callable[..., Any]:
+    @wraps(original)
+    async def produce(*args: Any, **kwargs: Any) -> Any:
+        if is_on() and departing(None) is not None:
+            raise MarkerNotCarried(
+                "AIOProducer cannot send headers, so a message of simulated work would count as real. Use Producer "
+                "or aiokafka where simulated work goes along."
+            )
+        return await original(*args, **kwargs)
+
+    return produce
+
+
+def _real(original: Callable[..., Any], is_on: IsOn) -> Callable[..., Any]:
+    @wraps(original)
+    async def execute_batch(*args: Any, **kwargs: Any) -> Any:
+        if not is_on():
+            return await original(*args, **kwargs)
+        # Whoever's work it is that fills the buffer sends everybody's messages, and those are real.
+        entered = enter(REAL)
+        try:
+            return await original(*args, **kwargs)
+        finally:
+            leave(entered)
+
+    return execute_batch

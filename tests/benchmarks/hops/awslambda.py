@@ -1,0 +1,83 @@
+"""AWS Lambda: what the door of a function costs more than the bare function."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from opentelemetry.instrumentation.aws_lambda import _default_event_context_extractor, _instrument
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.trace import NoOpTracerProvider
+
+import synthetic
+from synthetic_awslambda import admit, each_record
+from tests.benchmarks.measure import Case, Effort, interleaved, statement
+from tests.benchmarks.table import Row, at_most_one_in
+from tests.integrations import lambda_events as events
+from tests.integrations.lambda_events import CONTEXT
+from tests.support.keys import entry, mint, shared_key
+
+_PEER = "OpenTelemetry Lambda, no-op tracer"
+
+
+def rows(effort: Effort) -> Iterator[Row]:
+    """Requests and records, real and simulated."""
+    keys = shared_key()
+    with synthetic.configured(keys=keys):
+        for kind, header in (("real", None), ("simulated", entry(mint(keys)))):
+            yield _row(
+                "request", kind, _answered, admit(_answered), events.gateway_v2([header] if header else []), effort
+            )
+            record = events.sqs(events.sqs_record("ride", header))
+            yield _row("record of SQS", kind, _batch, each_record(_handled), record, effort)
+
+
+def _answered(event: Any, context: Any) -> Any:
+    return {"statusCode": 200, "body": "{}"}
+
+
+def _handled(record: Any) -> None:
+    pass
+
+
+def _batch(event: Any, context: Any) -> Any:
+    for record in event["Records"]:
+        _handled(record)
+    return {"batchItemFailures": []}
+
+
+def _row(what: str, kind: str, bare: Any, ours: Any, event: Any, effort: Effort) -> Row:
+    def case(function: Callable[..., Any]) -> Case:
+        called = statement("function(event, context)", function=function, event=event, context=CONTEXT)
+        return Case(called, number=100, warm=150)
+
+    with _traced(bare) as theirs:
+        times = interleaved({"bare": case(bare), "ours": case(ours), "peer": case(theirs)}, effort.rounds)
+    goal = at_most_one_in(10) if kind == "real" else None
+    added, beside = (times.added(name, "bare") for name in ("ours", "peer"))
+    return Row(f"AWS Lambda, {what}, {kind}: added time", added, _PEER, beside, goal)
+
+
+class _Tracers(NoOpTracerProvider):
+    def force_flush(self, timeout_millis: int = 0) -> bool:
+        return True
+
+
+class _Meters(NoOpMeterProvider):
+    def force_flush(self, timeout_millis: float = 0) -> bool:
+        return True
+
+
+@contextmanager
+def _traced(function: Any) -> Iterator[Any]:
+    """The function as OpenTelemetry's instrumentation leaves it in its module."""
+    module = sys.modules["benchmarked_function"] = types.ModuleType("benchmarked_function")
+    vars(module)["handler"] = function
+    try:
+        _instrument("benchmarked_function", "handler", 1, _default_event_context_extractor, _Tracers(), _Meters())
+        yield vars(module)["handler"]
+    finally:
+        del sys.modules["benchmarked_function"]

@@ -1,0 +1,125 @@
+"""boto3: what a call that sends, and one that receives, cost more than the bare ones; nothing goes over a wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config
+from opentelemetry.instrumentation.boto3sqs import Boto3SQSInstrumentor
+from opentelemetry.instrumentation.botocore import BotocoreInstrumentor
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.trace import NoOpTracerProvider
+
+import synthetic
+from synthetic_boto3 import admitted, instrument, uninstrument
+from tests.benchmarks.measure import Case, Effort, interleaved, statement
+from tests.benchmarks.table import Row, at_most_one_in
+from tests.support.keys import entry, mint, shared_key
+
+_BOTOCORE = "OpenTelemetry botocore, no-op tracer"
+_SQS = "OpenTelemetry boto3sqs, no-op tracer"
+
+_SEND = "sqs.send_message(QueueUrl='https://sqs/1/rides', MessageBody='ride')"
+_PUBLISH = "sns.publish(TopicArn='arn:aws:sns:eu-central-1:1:rides', Message='ride')"
+_GET = "s3.head_bucket(Bucket='rides')"
+_RECEIVE = """
+for message in sqs.receive_message(QueueUrl='https://sqs/1/rides')['Messages']:
+    with handling(message):
+        pass
+"""
+
+
+def rows(effort: Effort) -> Iterator[Row]:
+    """Messages sent and received, and a call to another service; real and simulated."""
+    keys = shared_key()
+    header = entry(mint(keys))
+    with synthetic.configured(keys=keys, internal_hosts=["s3"]):
+        for kind, work in (("real", synthetic.real), ("simulated", lambda: synthetic.simulated(run="bench"))):
+            yield _row("SQS, send_message", kind, _SQS, _SEND, work, effort)
+            yield _row("SQS, send_message", kind, _BOTOCORE, _SEND, work, effort)
+            yield _row("SNS, publish", kind, _BOTOCORE, _PUBLISH, work, effort)
+            yield _row("S3, head_bucket", kind, _BOTOCORE, _GET, work, effort)
+            received = header if kind == "simulated" else None
+            yield _row("SQS, receive and handle", kind, _SQS, _RECEIVE, nullcontext, effort, received)
+
+
+def _row(
+    what: str, kind: str, peer: str, code: str, work: Callable[[], Any], effort: Effort, received: str | None = None
+) -> Row:
+    def case(installed: Callable[[], Any] = nullcontext, handling: Any = lambda message: nullcontext()) -> Case:
+        clients: dict[str, Any] = {}
+
+        def run(number: int) -> float:
+            return statement(code, handling=handling, **clients)(number)
+
+        @contextmanager
+        def around() -> Iterator[None]:
+            with ExitStack() as stack:
+                stack.enter_context(work())
+                stack.enter_context(installed())
+                if not clients:  # made while it is switched on: the one for SQS alone waits for that
+                    clients.update({name: _client(name, received) for name in ("sqs", "sns", "s3") if name in code})
+                yield
+
+        return Case(run, around, number=20, warm=30)
+
+    theirs = _traced(Boto3SQSInstrumentor if peer is _SQS else BotocoreInstrumentor)
+    cases = {"bare": case(), "ours": case(_on, admitted), "peer": case(theirs)}
+    times = interleaved(cases, effort.rounds)
+    goal = at_most_one_in(10) if kind == "real" else None
+    added, beside = (times.added(name, "bare") for name in ("ours", "peer"))
+    return Row(f"boto3, {what}, {kind}: added time", added, peer, beside, goal)
+
+
+def _client(service: str, received: str | None) -> Any:
+    """A client whose requests are answered at once, and not signed: what is left is what every call does."""
+    config = Config(signature_version=UNSIGNED)
+    client: Any = boto3.Session().client(  # type: ignore[call-overload]
+        service, endpoint_url=f"http://{service}", region_name="eu-central-1", config=config
+    )
+    client._endpoint.http_session = SimpleNamespace(send=lambda request: _ANSWERS[service](received))
+    return client
+
+
+def _answer(body: str) -> Any:
+    return SimpleNamespace(status_code=200, headers={}, content=body.encode(), raw=None, text=body)
+
+
+def _by_sqs(received: str | None) -> Any:
+    attribute = f'{{"DataType": "String", "StringValue": "{received}"}}'
+    attributes = "" if received is None else f', "MessageAttributes": {{"baggage": {attribute}}}'
+    return _answer(f'{{"Messages": [{{"MessageId": "1", "ReceiptHandle": "1", "Body": "ride"{attributes}}}]}}')
+
+
+_ANSWERS: dict[str, Callable[[str | None], Any]] = {
+    "sqs": _by_sqs,
+    "sns": lambda _: _answer("<PublishResponse><PublishResult/></PublishResponse>"),
+    "s3": lambda _: _answer(""),
+}
+
+
+@contextmanager
+def _on() -> Iterator[None]:
+    instrument()
+    try:
+        yield
+    finally:
+        uninstrument()
+
+
+def _traced(instrumentor: Callable[[], Any]) -> Callable[[], Any]:
+    @contextmanager
+    def traced() -> Iterator[None]:
+        instance = instrumentor()
+        instance.instrument(tracer_provider=NoOpTracerProvider(), meter_provider=NoOpMeterProvider())
+        try:
+            yield
+        finally:
+            instance.uninstrument()
+
+    return traced

@@ -1,0 +1,73 @@
+"""AWS Lambda: a function invoked with what each source sends; Lambda itself, and the gateways, are not run."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import synthetic
+from synthetic_awslambda import admit, each_record
+from tests.integrations import lambda_events as events
+from tests.integrations.lambda_events import CONTEXT
+from tests.matrix.cases import Case, Hop, seen
+
+_told: list[str] = []
+
+_each = each_record(lambda record: _told.append(seen()))
+_all = admit(lambda event, context: {"statusCode": 200, "body": _told.append(seen())})
+
+
+def handler(event: Any, context: Any) -> Any:
+    """The function; OpenTelemetry's instrumentation finds it by its name."""
+    return _each(event, context) if "messageId" in str(event) else _all(event, context)
+
+
+def _http(gateway: Callable[..., Any]) -> Callable[[Case, Any], str]:
+    def pass_on(case: Case, _: Any) -> str:
+        _told.clear()
+        response = handler(json.loads(json.dumps(gateway(case.headers()))), CONTEXT)
+        if response["statusCode"] == 403:
+            assert not _told
+            return "refused"
+        (told,) = _told
+        return told
+
+    return pass_on
+
+
+def _message(make: Callable[[str, str | None], Any]) -> Callable[[Case, Any], str]:
+    def pass_on(case: Case, _: Any) -> str:
+        _told.clear()
+        try:
+            handler(json.loads(json.dumps(make("ride", case.joined()))), CONTEXT)
+        except synthetic.MessageRefused:
+            assert not _told
+            return "refused"
+        (told,) = _told
+        return told
+
+    return pass_on
+
+
+def _contrib() -> None:
+    from opentelemetry.instrumentation.aws_lambda import AwsLambdaInstrumentor
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.trace import TracerProvider
+
+    os.environ |= {"AWS_LAMBDA_FUNCTION_NAME": "rides", "_HANDLER": f"{__name__}.handler"}
+    AwsLambdaInstrumentor().instrument(tracer_provider=TracerProvider(), meter_provider=MeterProvider())
+
+
+_WAYS: dict[str, Callable[[Case, Any], str]] = {
+    "API Gateway 1.0": _http(events.gateway_v1),
+    "API Gateway 2.0": _http(events.gateway_v2),
+    "ALB": _http(events.balancer),
+    "function URL": _http(events.function_url),
+    "record of SQS": _message(lambda body, baggage: events.sqs(events.sqs_record(body, baggage))),
+    "record of SNS": _message(events.sns),
+    "EventBridge": _message(events.bridge),
+}
+
+HOPS: list[Hop] = [Hop(f"AWS Lambda, {way}", "awslambda", _WAYS[way], {"contrib": _contrib}) for way in _WAYS]
