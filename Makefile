@@ -20,7 +20,7 @@ demo: .venv/.installed-demo  ## Run a small company with real and simulated ride
 	@$(python) docs/examples/rides $(ARGS)
 
 test: .venv/.installed-test  ## Run the tests; ARGS goes to pytest, for example ARGS="-k policy"
-	@$(python) -m pytest -n auto --dist loadfile $(ARGS)
+	@$(python) -m pytest -n auto --dist worksteal $(ARGS)
 
 check: .venv/.installed-check  ## Check style, format and types
 	$(python) -m ruff check

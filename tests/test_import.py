@@ -46,7 +46,9 @@ print(json.dumps({name: [before[name], after[name]] for name in before if before
 
 
 def run(code: str, folder: Path, *options: str) -> Any:
-    command = [sys.executable, "-W", "error", *options, "-c", code]
+    # OpenTelemetry's instrumentors import pkg_resources before 0.49b0.
+    warnings = ["-W", "error", "-W", "ignore:pkg_resources is deprecated:DeprecationWarning"]
+    command = [sys.executable, *warnings, *options, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment(), check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return json.loads(done.stdout)

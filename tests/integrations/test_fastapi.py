@@ -29,9 +29,10 @@ from tests.contract.lifetime import PersistentContract
 from tests.support.entrances import asgi_entrances
 from tests.support.handles import Server
 from tests.support.keys import entry, mint
-from tests.support.markers import STRANGERS, baggage, marked
+from tests.support.markers import REFUSED, STRANGERS, baggage, marked
 from tests.support.reporting_starlette import ENDPOINTS, path_of
 from tests.support.servers import environment, uvicorn_server, wait_until
+from tests.support.versions import is_before, needs, skip_before
 
 Keys = dict[str, Any]
 SPANS = InMemorySpanExporter()
@@ -129,6 +130,9 @@ def _native(put_on: Any) -> Any:
     return app
 
 
+READS_ANY_BYTE = ("opentelemetry-instrumentation-asgi", "0.49b0", "raises at a header that is not UTF-8")
+
+
 @pytest.mark.parametrize("put_on_first", [True, False], scope="class")
 class TestWithOpenTelemetrysInstrumentation(FastAPIContract):
     @pytest.fixture(scope="class")
@@ -146,8 +150,21 @@ class TestWithOpenTelemetrysInstrumentation(FastAPIContract):
     def test_foreign_entries_of_a_real_request_stay_byte_for_byte(self, server: Server, keys: Keys) -> None:
         # Without the invalid escape of the contract, at which the instrumentation itself raises.
         server.configure(keys=keys)
-        foreign = "user=7; prop , a=%2C%20+,b=caf\xc3\xa9\xff,,c"
+        stray = "" if is_before(*READS_ANY_BYTE[:2]) else "\xff"
+        foreign = f"user=7; prop , a=%2C%20+,b=caf\xc3\xa9{stray},,c"
         assert self.call(server, "/plain/echo", baggage(foreign)).json()["baggage"] == [foreign]
+
+    @needs(*READS_ANY_BYTE)
+    def test_foreign_entries_stay_byte_for_byte_behind_the_marker(self, server: Server, keys: Keys) -> None:
+        super().test_foreign_entries_stay_byte_for_byte_behind_the_marker(server, keys)
+
+    @pytest.mark.parametrize("kind", REFUSED)
+    def test_a_bad_marker_is_refused_and_never_reaches_the_application(
+        self, server: Server, keys: Keys, kind: str, put_on_first: bool
+    ) -> None:
+        if kind == "escape in the key" and put_on_first:  # where the instrumentation is outside
+            skip_before(*READS_ANY_BYTE)
+        super().test_a_bad_marker_is_refused_and_never_reaches_the_application(server, keys, kind)
 
 
 def _instrument(app: FastAPI) -> None:

@@ -1,0 +1,24 @@
+"""What the oldest supported versions lack: the tests that need it are left out there, and say why."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import pytest
+from packaging.version import Version
+
+
+def is_before(distribution: str, release: str) -> bool:
+    """Whether the installed version is older than ``release``."""
+    return Version(version(distribution)) < Version(release)
+
+
+def skip_before(distribution: str, release: str, why: str) -> None:
+    """Skip the test where the installed version is older than ``release``."""
+    if is_before(distribution, release):
+        pytest.skip(f"{distribution} before {release} {why}")
+
+
+def needs(distribution: str, release: str, why: str) -> pytest.MarkDecorator:
+    """A mark for tests that need that release, or a later one."""
+    return pytest.mark.skipif(is_before(distribution, release), reason=f"{distribution} before {release} {why}")
