@@ -16,8 +16,9 @@ __all__ = ["pop", "push"]
 
 class _Level(NamedTuple):
     block: object
-    verdict: Verdict | None
     how: Entered
+    work: list[Simulated]
+    """The verdict that counts as work, until the block is left: in whichever copy of its context that is."""
     is_left: bool = False
 
 
@@ -27,10 +28,11 @@ _entered: ContextVar[tuple[_Level, ...]] = ContextVar("synthetic-entered", defau
 
 def push(block: object, verdict: Verdict | None, *, marks_span: bool = False) -> None:
     """Enter ``block``: put ``verdict`` in force, and count it as work."""
-    level = _Level(block, verdict, enter(verdict, marks_span=marks_span))
+    work = [verdict] if isinstance(verdict, Simulated) else []
+    level = _Level(block, enter(verdict, marks_span=marks_span), work)
     _entered.set((*_entered.get(), level))
-    if isinstance(verdict, Simulated):
-        verdict.begin()
+    for one in work:
+        one.begin()
 
 
 def pop(block: object) -> None:
@@ -40,13 +42,14 @@ def pop(block: object) -> None:
     """
     levels = list(_entered.get())
     for position in reversed(range(len(levels))):
-        if levels[position].block is block and not levels[position].is_left:
-            levels[position] = levels[position]._replace(is_left=True)
+        left = levels[position]
+        if left.block is block and not left.is_left:
+            levels[position] = left._replace(is_left=True)
             break
     else:
         return
+    if left.work:
+        left.work.pop().end()
     while levels and levels[-1].is_left:
-        _, verdict, how, _ = levels.pop()
-        if leave(how) and isinstance(verdict, Simulated):
-            verdict.end()
+        leave(levels.pop().how)
     _entered.set(tuple(levels))

@@ -170,6 +170,56 @@ def test_a_generator_function_cannot_be_carried() -> None:
         carry(steps)
 
 
+async def seen_later() -> str:
+    await asyncio.sleep(0)
+    return seen()
+
+
+def seen_step_by_step() -> Iterator[str]:
+    yield seen()
+
+
+async def seen_step_by_step_later() -> Any:
+    yield seen()
+
+
+def test_an_object_whose_work_is_still_to_come_is_named_in_the_error() -> None:
+    class Stepping:
+        def __call__(self) -> Iterator[str]:
+            yield seen()
+
+    class Waiting:
+        def __call__(self) -> Any:
+            return seen_later()
+
+    with pytest.raises(TypeError, match="Stepping is a generator"):
+        carry(Stepping())
+    with simulated(run="rush-hour"):
+        job = carry(Waiting())
+    with pytest.raises(TypeError, match="Waiting returns a coroutine"):
+        job()
+
+
+@pytest.mark.parametrize("work", [seen_later, seen_step_by_step, seen_step_by_step_later])
+def test_a_function_whose_work_is_still_to_come_when_it_returns_is_an_error_at_the_call(work: Any) -> None:
+    with simulated(run="rush-hour"):
+        job = carry(lambda: work())
+    with pytest.raises(TypeError, match=r"returns a (coroutine|generator|async_generator),.* outside of the scope"):
+        job()
+    assert seen() == "unset"
+
+
+def test_an_object_that_is_called_like_a_coroutine_function_runs_under_the_verdict_to_its_end() -> None:
+    class Job:
+        async def __call__(self, times: int) -> list[str]:
+            return [await seen_later() for _ in range(times)]
+
+    with simulated(run="rush-hour"):
+        jobs = [carry(Job()), carry(functools.partial(Job().__call__, 2))]
+    assert asyncio.run(jobs[0](2)) == asyncio.run(jobs[1]()) == ["rush-hour"] * 2
+    assert seen() == "unset"
+
+
 def test_a_carried_function_has_the_name_of_its_function_and_pickles_as_it_does() -> None:
     with simulated(run="rush-hour", kind="load"):
         job = carry(os.getcwd)

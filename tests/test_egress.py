@@ -157,6 +157,29 @@ def test_the_decision_follows_the_configuration_at_the_moment_of_the_call(keys: 
             depart(OUTSIDE, None)
 
 
+def test_a_call_to_a_broker_lets_its_host_pass_and_no_other() -> None:
+    broker = "sqs.example.com"
+    with ledger.recorded() as outcomes, synthetic.simulated(run="rush-hour"):
+        at_broker = _egress.at_broker(broker)
+        assert at_broker is not None
+        with in_context(at_broker):
+            assert depart(broker, "a=1") == Departure("a=1")
+            assert depart(INSIDE, None).header == synthetic.headers()["baggage"]
+            for other in (OUTSIDE, f"eu.{broker}", "example.com", ""):
+                with pytest.raises(ExternalCallRefused) as refused:
+                    depart(other, None)
+                assert refused.value.host == other
+        with pytest.raises(ExternalCallRefused):
+            depart(broker, None)
+    assert [outcome.target for outcome in outcomes] == [OUTSIDE, f"eu.{broker}", "example.com", "", broker]
+
+
+def test_a_call_of_real_work_to_a_broker_is_like_any_other() -> None:
+    assert _egress.at_broker("sqs.example.com") is None
+    with synthetic.simulated(run="rush-hour"), synthetic.real():
+        assert _egress.at_broker("sqs.example.com") is None
+
+
 def test_each_external_call_of_simulated_work_is_on_the_ledger_and_no_other(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys, internal_hosts=[INSIDE], policy={"external-call": "allow"}, service="rides")
     with ledger.recorded() as outcomes, synthetic.simulated(run="rush-hour") as marker:

@@ -206,6 +206,31 @@ print("misfit" in names, "requests" in names)
 """
 
 
+MOVED = """
+import sys
+import synthetic
+import requests
+sys.modules["requests.adapters"] = None
+try:
+    synthetic.instrument("requests")
+except synthetic.errors.ConfigurationError as error:
+    print(error)
+import logging
+logging.basicConfig(stream=sys.stdout, format="%(levelname)s %(message)s", level=logging.INFO)
+print("requests" in synthetic.instrument())
+"""
+
+
+def test_a_product_that_has_moved_what_is_patched_is_an_error_and_not_absent() -> None:
+    wanted, *logged, found = run_script(MOVED).splitlines()
+    assert wanted.startswith("'requests' cannot be instrumented: ModuleNotFoundError(")
+    assert "requests.adapters" in wanted
+    assert wanted.endswith("synthetic-traffic doctor tells the versions tested.")
+    assert "pip install" not in wanted
+    assert logged[0] == "ERROR requests cannot be instrumented, and carries no marker"
+    assert found == "False"
+
+
 # What others offer
 
 ANOTHER = """

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import requests
 from opentelemetry import baggage, context, trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs import export as log_export
 from opentelemetry.sdk.trace import TracerProvider
@@ -23,6 +25,7 @@ from starlette.routing import Route
 
 import synthetic
 from synthetic import telemetry
+from synthetic._propagation import SyntheticTrafficPropagator
 from synthetic.asgi import SyntheticTrafficMiddleware
 from tests.support.clients import brought_by_opentelemetry, run_script
 from tests.support.keys import entry, mint, shared_key
@@ -224,6 +227,46 @@ def test_a_server_span_that_began_before_admission_is_told(spans: Spans, keys: d
     assert told == {"/simulated": "rush-hour", "/real": None, "/forged": None}
     assert spans.attributes("inside /simulated")["synthetic.run"] == "rush-hour"
     assert spans.attributes("inside /real") == {}
+
+
+@pytest.mark.parametrize("others", [[], [SyntheticTrafficPropagator()]], ids=["baggage", "baggage,synthetic"])
+def test_a_span_that_began_before_its_message_was_admitted_is_told_whoever_brought_the_verdict(
+    keys: dict[str, Any], others: list[Any]
+) -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    headers = {"baggage": entry(mint(keys))}
+    brought = CompositePropagator([W3CBaggagePropagator(), *others]).extract(headers)
+    span = provider.get_tracer("tests").start_span("server", context=brought)
+    attached = context.attach(trace.set_span_in_context(span, brought))
+    with synthetic.admitted(headers):
+        pass
+    context.detach(attached)
+    span.end()
+    (finished,) = exporter.get_finished_spans()
+    assert (finished.attributes or {}).get("synthetic.run") == "rush-hour"
+
+
+class Failing(trace.NonRecordingSpan):
+    """A span of somebody's own that takes no attributes any more."""
+
+    def is_recording(self) -> bool:
+        return True
+
+    def set_attributes(self, attributes: Any) -> None:
+        raise RuntimeError("the exporter is closed")
+
+
+def test_a_span_that_fails_when_it_is_told_does_no_harm_to_the_message(keys: dict[str, Any]) -> None:
+    with trace.use_span(Failing(trace.SpanContext(1, 1, False))):
+        before = context.get_current()
+        with pytest.raises(RuntimeError, match="closed"):
+            trace.get_current_span().set_attributes({})
+        with synthetic.admitted({"baggage": entry(mint(keys))}) as marker:
+            assert synthetic.current() == marker
+            assert marker is not None
+        assert synthetic.current() is None
+        assert context.get_current() == before
 
 
 def test_attributes_are_given_to_whoever_asks_and_never_raise(keys: dict[str, Any]) -> None:

@@ -1,12 +1,13 @@
-"""The answers to HTTP events: what was not admitted, and what no cache may keep."""
+"""The answers to HTTP events: what was not admitted, and what no cache may keep. Each gateway wants its own form."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, cast
+import json
+from typing import Any
 
 from synthetic._http import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem
-from synthetic_awslambda._events import Event
+from synthetic_aws_shared._delivered import mapping
+from synthetic_awslambda._events import Event, is_head
 
 __all__ = ["answer", "uncached"]
 
@@ -14,34 +15,59 @@ Response = dict[str, Any]
 
 
 def answer(problem: Problem, event: Event) -> Response:
-    """Return the response for a request that was not admitted, in the form that the event asks for."""
+    """Return the response for a request that was not admitted."""
     response: Response = {
         "statusCode": problem.status,
-        "statusDescription": f"{problem.status} {problem.title}",  # an ALB wants one
-        "body": problem.body.decode(),
+        "body": "" if is_head(event) else problem.body.decode(),
         "isBase64Encoded": False,
     }
+    if _is_alb(event):
+        response["statusDescription"] = f"{problem.status} {problem.title}"  # to an API Gateway it is malformed
     headers = {name: value for name, value in problem.headers if name != "content-length"}
     return {**response, **_headers(headers, event)}
 
 
 def uncached(response: Any, event: Event) -> Any:
-    """Return a simulated response so that no shared cache keeps it. One without a status is left to the gateway."""
-    if not isinstance(response, Mapping) or "statusCode" not in response:
-        return response
-    given = cast("Mapping[str, Any]", response)
+    """Return a simulated response so that no shared cache keeps it; its body is not touched."""
+    given = _complete(response, event)
+    complete = mapping(given)
+    if "statusCode" not in complete:
+        return given
     kept = {
-        key: {name: value for name, value in (given.get(key) or {}).items() if name.lower() not in CACHE_HEADERS}
+        key: {name: value for name, value in mapping(complete[key]).items() if name.lower() not in CACHE_HEADERS}
         for key in ("headers", "multiValueHeaders")
-        if given.get(key) is not None
+        if complete.get(key) is not None
     }
     control = _headers({"cache-control": SIMULATED_CACHE_CONTROL}, event)
-    merged = {key: {**kept.get(key, {}), **control.get(key, {})} for key in {*kept, *control}}
-    return {**given, **merged}
+    return {**complete, **kept, **{key: {**kept.get(key, {}), **control[key]} for key in control}}
+
+
+def _complete(response: Any, event: Event) -> Any:
+    """What the gateway would make of a response without a status: there is nowhere else to put a header.
+
+    Only version 2.0 does so (API Gateway and function URLs): 200, and the value as JSON.
+    """
+    is_inferred = event.get("version") == "2.0" and "http" in mapping(event.get("requestContext"))
+    if not is_inferred or "statusCode" in mapping(response):
+        return response
+    try:
+        body = response if isinstance(response, str) else json.dumps(response)
+    except (TypeError, ValueError):
+        return response  # nor will it leave the function
+    return {
+        "statusCode": 200,
+        "headers": {"content-type": "application/json"},
+        "body": body,
+        "isBase64Encoded": False,
+    }
+
+
+def _is_alb(event: Event) -> bool:
+    return "elb" in mapping(event.get("requestContext"))
 
 
 def _headers(headers: dict[str, str], event: Event) -> dict[str, Any]:
     """An ALB with multi-value headers reads only those; everything else reads the plain ones."""
-    if "multiValueHeaders" in event and "elb" in (event.get("requestContext") or {}):
+    if "multiValueHeaders" in event and _is_alb(event):
         return {"multiValueHeaders": {name: [value] for name, value in headers.items()}}
     return {"headers": headers}

@@ -1,81 +1,110 @@
-"""What invoked a function, and where its marker is: in headers, in attributes, or in the detail of an event."""
+"""What invoked a function, and where its marker is: in headers, in attributes, in a body, or in the event itself.
+
+Lambda makes events of JSON: every mapping in them is a dict, every sequence a list.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal, cast
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any, Final, Literal, TypeAlias, cast
 
 from synthetic._carrier import NAME, baggage_in
+from synthetic_aws_shared._delivered import is_ours, mapping, of_attributes, of_body, of_document, of_notification
 
-__all__ = ["Event", "Source", "baggage_of_record", "headers_of", "records_of", "source_of"]
+__all__ = ["Event", "Source", "baggage_of", "headers_of", "is_head", "records_of", "source_of", "with_baggage"]
 
-Event = Mapping[str, Any]
-Source = Literal["http", "records", "event"]
+Event: TypeAlias = "dict[str, Any]"
+Source = Literal["http", "socket", "records", "topics", "event"]
 
-_BODIES: Final = ("Body", "body")
+_TOPICS: Final = ("records", "rmqMessagesByQueue")
+"""Where events of Kafka and of RabbitMQ have their records: lists, by topic and partition or by queue."""
+
+
+_LATER: Final = ("MESSAGE", "DISCONNECT")
+"""What comes over a WebSocket once it is there: without the headers that it was opened with."""
 
 
 def source_of(event: object) -> Source:
-    """Return what kind of event it is: HTTP (API Gateway 1.0 and 2.0, ALB, function URLs), records, or another."""
-    if not isinstance(event, Mapping):
-        return "event"
-    keys = cast("Event", event)
+    """Return what kind of event it is.
+
+    HTTP comes from API Gateway, function URLs, ALB and VPC Lattice; what follows over a socket from API Gateway;
+    records from SQS, SNS or a pipe, which sends the list alone; topics from Kafka and RabbitMQ; anything else, an
+    event of EventBridge for one, is an event.
+    """
+    if isinstance(event, list):
+        return "records"
+    keys = mapping(event)
+    if "requestContext" in keys or "httpMethod" in keys or ("method" in keys and "headers" in keys):
+        return "socket" if mapping(keys.get("requestContext")).get("eventType") in _LATER else "http"
     if isinstance(keys.get("Records"), list):
         return "records"
-    is_http = "httpMethod" in keys or "routeKey" in keys or "http" in (keys.get("requestContext") or {})
-    return "http" if is_http or "headers" in keys or "multiValueHeaders" in keys else "event"
+    return "topics" if any(isinstance(keys.get(name), dict) for name in _TOPICS) else "event"
 
 
 def headers_of(event: Event) -> list[str]:
     """Return the ``baggage`` headers of an HTTP event.
 
-    API Gateway 1.0, and an ALB where it is told to, give every value; where they give both, the single one is the last
-    of those. API Gateway 2.0 joins them.
+    API Gateway 1.0, and an ALB where it is told to, give every value; the single one beside them is the last of those.
+    API Gateway 2.0 joins them.
     """
-    several = event.get("multiValueHeaders")
-    return baggage_in(several if isinstance(several, Mapping) and several else event.get("headers"))
+    single = baggage_in(mapping(event.get("headers")))
+    several = baggage_in(mapping(event.get("multiValueHeaders")))
+    return several + [value for value in single if value not in several] if several else single
 
 
-def records_of(event: Event) -> list[Event]:
-    """Return the records of an event of SQS, SNS or another service that has them."""
-    return cast("list[Event]", event["Records"])
+def with_baggage(event: Event, onward: Sequence[str]) -> Event:
+    """Return the event with the ``baggage`` that is handed on, wherever it had one; the given one stays as it is."""
+    changed = dict(event)
+    for key in ("headers", "multiValueHeaders"):
+        if present := mapping(event.get(key)):
+            kept = {name: value for name, value in present.items() if not is_ours(name)}
+            if onward:
+                is_listed = any(isinstance(value, list) for value in present.values())
+                kept[NAME] = list(onward) if is_listed else ",".join(onward)
+            changed[key] = kept
+    return changed
 
 
-def baggage_of_record(record: Event) -> list[str]:
-    """Return the ``baggage`` of one record of SQS or SNS; of an event of EventBridge, that of its detail."""
-    return list(_found(record))
+def is_head(event: Event) -> bool:
+    """Whether the answer to an HTTP event must have no body."""
+    http = mapping(mapping(event.get("requestContext")).get("http"))
+    return "HEAD" in (event.get("httpMethod"), http.get("method"), event.get("method"))
 
 
-def _found(record: Event) -> Iterator[str]:
-    notification = record.get("Sns")
-    if isinstance(notification, Mapping):
-        yield from _attributes(cast("Event", notification).get("MessageAttributes"))
-        return
-    yield from _attributes(record.get("messageAttributes"))
-    yield from _in_body(record.get("body"))
-    detail = record.get("detail")
-    if isinstance(detail, Mapping):
-        yield from baggage_in(cast("Event", detail))
+def records_of(event: object) -> list[Event]:
+    """Return the records of an event that has them. Raises TypeError for any other."""
+    source = source_of(event)
+    if source == "records":
+        return cast("list[Event]", event if isinstance(event, list) else mapping(event)["Records"])
+    if source == "topics":
+        lists = (mapping(mapping(event).get(name)).values() for name in _TOPICS)
+        return list(chain.from_iterable(chain.from_iterable(lists)))
+    raise TypeError("this event has no records: decorate a handler of HTTP or of single events with admit()")
 
 
-def _attributes(attributes: object) -> Iterator[str]:
-    if not isinstance(attributes, Mapping):
-        return
-    for name, attribute in cast("Event", attributes).items():
-        if name.lower() == NAME and isinstance(attribute, Mapping):
-            values = cast("Event", attribute)
-            yield from (str(values[key]) for key in ("stringValue", "Value") if values.get(key) is not None)
+def baggage_of(event: object) -> list[str]:
+    """Return the ``baggage`` of one record, or of an event that is none of HTTP."""
+    record = mapping(event)
+    if "messageAttributes" in record:
+        return of_attributes(record["messageAttributes"]) + of_body(record.get("body"))
+    if notification := mapping(record.get("Sns")):
+        return of_notification(notification)
+    in_properties = mapping(record.get("basicProperties")).get("headers")
+    return of_document(record) + _of_headers(record.get("headers")) + _of_headers(in_properties)
 
 
-def _in_body(body: object) -> Iterator[str]:
-    """What SNS delivers to a queue without raw message delivery is a notification in the body of the message."""
-    import json
+def _of_headers(headers: object) -> list[str]:
+    """Kafka's are a list of mappings, RabbitMQ's one mapping; bytes come as numbers, and RabbitMQ's in a member."""
+    several = cast("list[object]", headers) if isinstance(headers, list) else [headers]
+    ours = (value for one in several for name, value in mapping(one).items() if is_ours(name))
+    return [text for value in ours for text in baggage_in({NAME: _decoded(mapping(value).get("bytes", value))})]
 
-    if not isinstance(body, str) or "MessageAttributes" not in body:
-        return
-    try:
-        notification = json.loads(body)
-    except (ValueError, RecursionError):
-        return
-    if isinstance(notification, dict) and cast("Event", notification).get("Type") == "Notification":
-        yield from _attributes(cast("Event", notification).get("MessageAttributes"))
+
+def _decoded(value: Any) -> Any:
+    """Numbers as the bytes that they are, in Java's signed spelling, too."""
+    if not isinstance(value, list):
+        return value
+    items = cast("list[object]", value)
+    numbers = [item & 0xFF for item in items if isinstance(item, int)]
+    return bytes(numbers) if len(numbers) == len(items) else items

@@ -56,12 +56,17 @@ def _creating_with_uvloop(original: Any, is_on: IsOn) -> Any:
     return create
 
 
-# Where eventlet has put a subclass in its place, some functions still make one of the original. Both may ask.
-SUBPROCESSES = tuple(
-    Patch(kind, "__init__", _creating)
-    for kind in subprocess.Popen.__mro__
-    if kind is not object and "__init__" in vars(kind)
-)
+def _kinds() -> list[type]:
+    """Every class that a function of ``subprocess`` makes: where eventlet has put its own in place, there are three.
+
+    Its Popen is a subclass of a copy, and the ``run`` that its ``check_output`` calls makes those of another copy.
+    """
+    run: Any = subprocess.check_output.__globals__["run"]
+    kinds: dict[type, None] = dict.fromkeys((*subprocess.Popen.__mro__, *run.__globals__["Popen"].__mro__))
+    return [kind for kind in kinds if kind is not object and "__init__" in vars(kind)]
+
+
+SUBPROCESSES = tuple(Patch(kind, "__init__", _creating) for kind in _kinds())
 
 
 class Uvloop:

@@ -1,67 +1,36 @@
 """The marker in eventlet's green threads, and in the calls of its thread pool.
 
 ``instrument()`` (or ``synthetic.instrument("eventlet")``) covers ``spawn``, ``spawn_n``, ``spawn_after``, green pools
-and piles, and ``tpool.execute``.
+and piles, ``tpool``, and the threads of monkey-patched programs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any
-
-import eventlet.greenthread  # type: ignore[import-untyped]
-import eventlet.tpool  # type: ignore[import-untyped]
-
-from synthetic._carry import Carried
-from synthetic._greenlets import carry_into, to_carry
 from synthetic._instrument import Integration
-from synthetic._patch import Patch, Patches
+from synthetic._patch import Patches
+from synthetic_eventlet._greenlets import GREENLETS
+from synthetic_eventlet._tpool import Tpool
 
 __all__ = ["instrument", "integration", "uninstrument"]
 
 
-def _made(original: Any, is_on: Callable[[], bool]) -> Any:
-    """Wrap ``GreenThread.__init__``: whatever makes one has it started right after."""
+class _Integration:
+    """The patches on greenlets, and on the thread pool where that is used."""
 
-    @wraps(original)
-    def __init__(thread: Any, *args: Any, **kwargs: Any) -> None:
-        original(thread, *args, **kwargs)
-        if is_on():
-            carry_into(thread)
+    def __init__(self) -> None:
+        self._greenlets = Patches(*GREENLETS)
+        self._tpool = Tpool()
 
-    return __init__
+    def instrument(self) -> None:
+        self._greenlets.instrument()
+        self._tpool.instrument()
 
-
-def _spawned(original: Any, is_on: Callable[[], bool]) -> Any:
-    """Wrap ``_spawn_n``, which makes the greenlets of ``spawn_n``."""
-
-    @wraps(original)
-    def _spawn_n(*args: Any, **kwargs: Any) -> Any:
-        timer, greenlet = original(*args, **kwargs)
-        if is_on():
-            carry_into(greenlet)
-        return timer, greenlet
-
-    return _spawn_n
+    def uninstrument(self) -> None:
+        self._tpool.uninstrument()
+        self._greenlets.uninstrument()
 
 
-def _executed(original: Any, is_on: Callable[[], bool]) -> Any:
-    """Wrap ``tpool.execute``: its threads are started once, and serve everybody."""
-
-    @wraps(original)
-    def execute(meth: Any, *args: Any, **kwargs: Any) -> Any:
-        verdict = to_carry() if is_on() else None
-        return original(meth if verdict is None else Carried(verdict, meth), *args, **kwargs)
-
-    return execute
-
-
-integration: Integration = Patches(
-    Patch(eventlet.greenthread.GreenThread, "__init__", _made),
-    Patch(eventlet.greenthread, "_spawn_n", _spawned),
-    Patch(eventlet.tpool, "execute", _executed),
-)
+integration: Integration = _Integration()
 """The entry point ``eventlet``."""
 
 

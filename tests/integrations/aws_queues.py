@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from typing import Any
+from urllib.parse import parse_qs
 from uuid import uuid4
 
 import boto3
 from botocore.config import Config
 
 from tests.contract.messages import eventually, in_a_bare_thread
+from tests.support.recording_server import Answer, Recorded
 
 ACCOUNT = {
     "aws_access_key_id": "testing",
@@ -127,3 +129,22 @@ def forwarding_bus(url: str, queue: Queue) -> str:
     events.put_rule(Name="all", EventBusName=bus, EventPattern=json.dumps({"source": ["rides"]}), State="ENABLED")
     events.put_targets(Rule="all", EventBusName=bus, Targets=[{"Id": "1", "Arn": queue.arn}])
     return bus
+
+
+def sent(request: Recorded) -> Answer:
+    """What AWS answers to a message for SQS or SNS: in JSON, or to clients that speak the older protocol in XML."""
+    if "json" in request.values("content-type")[0]:
+        return Answer(body=b'{"MessageId": "1"}')
+    (action,) = parse_qs(request.body.decode())["Action"]
+    text = f"<{action}Response><{action}Result><MessageId>1</MessageId></{action}Result></{action}Response>"
+    return Answer(headers=(("Content-Type", "text/xml"),), body=text.encode())
+
+
+def attributes_sent(request: Recorded) -> dict[str, str]:
+    """The attributes of the message that a request brought, in either protocol."""
+    if "json" in request.values("content-type")[0]:
+        given = json.loads(request.body)["MessageAttributes"]
+        return {name: attribute["StringValue"] for name, attribute in given.items()}
+    fields = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
+    names = [name for name in fields if name.endswith(".Name")]
+    return {fields[name]: fields[name.replace(".Name", ".Value.StringValue")] for name in names}

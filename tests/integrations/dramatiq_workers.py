@@ -15,6 +15,7 @@ from dramatiq.middleware import CurrentMessage
 from dramatiq.results import ResultFailure, Results
 from dramatiq.results.backends.stub import StubBackend
 
+import synthetic
 from tests.contract.messages import Seen, eventually
 
 
@@ -117,3 +118,24 @@ def working(rides: Rides, threads: int = 4) -> Iterator[dramatiq.Worker]:
         worker.stop()
         rides.broker.close()
         assert not [thread for thread in threading.enumerate() if thread in worker.workers]
+
+
+def a_name() -> str:
+    return uuid4().hex
+
+
+def runs(rides: Rides, *names: str) -> list[str | None]:
+    """The runs that messages have seen, None for real ones."""
+    seen = [rides.handled(name) for name in names]
+    assert all(one.explicit for one in seen)
+    return [one.run for one in seen]
+
+
+def once_each(send: Callable[[str], Any]) -> tuple[str, str]:
+    """Send in simulated work, and in real work; returns both names."""
+    simulated, real = a_name(), a_name()
+    with synthetic.simulated(run="peak"):
+        send(simulated)
+    with synthetic.real():
+        send(real)
+    return simulated, real

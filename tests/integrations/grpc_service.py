@@ -229,7 +229,8 @@ def handlers(servicer: Any) -> dict[str, Any]:
 def sync_server(*interceptors: Any, servicer: Any = None, pool: Any = None) -> Iterator[int]:
     """Serve on a free port, which it gives. Its thread pool has one thread, so that each call meets the last one's."""
     pool = pool or ThreadPoolExecutor(1)
-    server = grpc.server(pool, interceptors=interceptors, options=OPTIONS)
+    # A list: OpenTelemetry 0.46b0 inserts its own into it.
+    server = grpc.server(pool, interceptors=list(interceptors), options=OPTIONS)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers(servicer or Sync())),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
@@ -250,7 +251,7 @@ def aio_server(*interceptors: Any, servicer: Any = None) -> Iterator[int]:
     async def serve() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        server = grpc.aio.server(ThreadPoolExecutor(1), interceptors=interceptors, options=OPTIONS)
+        server = grpc.aio.server(ThreadPoolExecutor(1), interceptors=list(interceptors), options=OPTIONS)
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers(servicer or Aio())),))
         ready.append(server.add_insecure_port("127.0.0.1:0"))
         await server.start()

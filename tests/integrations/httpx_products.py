@@ -14,7 +14,7 @@ import pytest
 from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
-from tests.support.versions import skip_before
+from tests.support.versions import HTTPX2, skip_before
 
 R = TypeVar("R")
 
@@ -68,7 +68,7 @@ class Product:
     def _instrumentation(self) -> Any:
         module = pytest.importorskip("opentelemetry.instrumentation.httpx")
         if self.name == "httpx2":
-            skip_before("opentelemetry-instrumentation-httpx", "0.65b0", "has nothing for httpx2")
+            skip_before(*HTTPX2)
         return module
 
 

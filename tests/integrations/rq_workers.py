@@ -82,8 +82,8 @@ class Jobs:
         self.queue.enqueue(rq_jobs.note, name, job_id=name, meta=meta)
         assert meta is None or meta == {"baggage": baggage, "kept": True}
 
-    def send_raw(self, name: str, baggage: list[str]) -> None:
-        fields = Job.create(rq_jobs.note, (name,), id=name, connection=self.connection, origin=self.queue.name)
+    def send_raw(self, name: str, baggage: list[str], function: Any = rq_jobs.note) -> None:
+        fields = Job.create(function, (name,), id=name, connection=self.connection, origin=self.queue.name)
         saved = {**fields.to_dict(), "baggage": ",".join(baggage).encode("latin-1")}
         self.connection.hset(fields.key, mapping={key: value for key, value in saved.items() if value})
         self.queue.push_job_id(name)
@@ -106,3 +106,24 @@ def reason_in(connection: Any, job_id: str) -> str:
     last = text.strip().splitlines()[-1]
     assert last.startswith("synthetic.errors.MessageRefused: this message was not admitted ("), text
     return last.partition("(")[2].partition(")")[0]
+
+
+def work(queue: Queue, **options: Any) -> None:
+    """Do what is in the queue, in this process."""
+    work_off(queue, ThreadWorker, **options)
+
+
+def runs(jobs: Jobs, *names: str) -> list[str | None]:
+    """The runs that jobs have seen, None for real ones."""
+    return [seen_by(jobs, name).run for name in names]
+
+
+def seen_by(jobs: Jobs, name: str) -> Seen:
+    seen = rq_jobs.seen_in(jobs.connection, name)
+    assert seen is not None, name
+    assert seen.explicit
+    return seen
+
+
+def a_name() -> str:
+    return uuid4().hex

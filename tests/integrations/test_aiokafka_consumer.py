@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
-from opentelemetry.instrumentation.aiokafka import AIOKafkaInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 
 import synthetic
@@ -24,6 +23,7 @@ from synthetic_aiokafka import DeadLetter, Park, Refused, SyntheticConsumer
 from tests.integrations.kafka_topics import Headers, Topic, baggage_of
 from tests.support.keys import entry, mint, shared_key
 from tests.support.servers import environment
+from tests.support.versions import AIOKAFKA, needs
 
 Keys = dict[str, Any]
 
@@ -431,6 +431,7 @@ def test_of_a_batch_with_a_letter_that_does_not_arrive_everything_comes_again(
 # Beside OpenTelemetry, and killed
 
 
+@needs(*AIOKAFKA)
 def test_a_consumer_that_opentelemetry_instruments_gives_each_message_its_verdict(
     topic: Topic, letters: Topic, marked: Callable[[str], Headers], forged: Headers
 ) -> None:
@@ -441,6 +442,8 @@ def test_a_consumer_that_opentelemetry_instruments_gives_each_message_its_verdic
             messages = SyntheticConsumer(consumer, on_refused=letter_box)
             with synthetic.simulated(run="outside"):
                 assert await handled(messages, 4) == [("s", "peak"), ("r", None), ("s", "peak"), ("r", None)]
+
+    from opentelemetry.instrumentation.aiokafka import AIOKafkaInstrumentor
 
     instrumentor = AIOKafkaInstrumentor()
     instrumentor.instrument(tracer_provider=TracerProvider())

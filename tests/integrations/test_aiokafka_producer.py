@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
-from opentelemetry.instrumentation.aiokafka import AIOKafkaInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 
 import synthetic
 from synthetic_aiokafka import SyntheticProducer, instrument, uninstrument
 from tests.integrations.kafka_topics import Topic, baggage_of
 from tests.support.clients import run_script
+from tests.support.versions import AIOKAFKA, needs
 
 
 @pytest.fixture(autouse=True)
@@ -224,6 +224,7 @@ for number, step in enumerate(sys.argv[2:]):
 """
 
 
+@needs(*AIOKAFKA)
 @pytest.mark.parametrize(
     "steps",
     [
@@ -242,12 +243,15 @@ def test_whatever_opentelemetry_does_in_between_the_marker_goes_once_while_ours_
         assert seen == ("carried" if is_on else "not carried"), step
 
 
+@needs(*AIOKAFKA)
 def test_the_explicit_producer_sends_the_marker_once_though_opentelemetry_writes_it_too(topic: Topic) -> None:
     async def send() -> str:
         async with started(topic) as producer:
             with synthetic.simulated(run="peak"):
                 await producer.send_and_wait(topic.name, b"v")
                 return marker()
+
+    from opentelemetry.instrumentation.aiokafka import AIOKafkaInstrumentor
 
     instrumentor = AIOKafkaInstrumentor()
     instrumentor.instrument(tracer_provider=TracerProvider())

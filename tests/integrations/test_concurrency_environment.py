@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ from tests.integrations.concurrency_hops import (
     carried,
     in_a_thread,
     seen,
+    timer,
 )
 from tests.support.keys import entry, mint, shared_key
 from tests.support.markers import DAY, expired
@@ -90,6 +93,17 @@ def test_a_process_started_with_a_bad_marker_cannot_tell_and_its_guards_raise(
     assert caught.value.reason.value == reason
     with pytest.raises(UnverifiedMarker):
         handed_on()
+
+
+@pytest.mark.parametrize("make", [threading.Thread, timer])
+def test_in_a_thread_that_only_opentelemetry_carries_it_cannot_tell_either(started_with: Any, make: Any) -> None:
+    with carried("OpenTelemetry"):
+        started_with(entry("forged"))
+        assert in_a_thread(make=make) == seen() == "unverified: malformed"
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(seen).result() == "unverified: malformed"
+        with real():
+            assert in_a_thread(make=make) == "unset"
 
 
 def test_a_run_that_is_halted_does_not_go_on_in_a_subprocess(started_with: Any, keys: dict[str, Any]) -> None:

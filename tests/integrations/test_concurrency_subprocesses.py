@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -252,6 +253,35 @@ def test_off_again_nothing_is_left_behind() -> None:
     with simulated(run=RUN):
         assert given(by_run) is None
         assert given(by_uvloop) is None
+
+
+EVENTLET = """
+import eventlet; eventlet.monkey_patch()
+import subprocess, sys, synthetic
+
+synthetic.instrument("concurrency")
+tell = [sys.executable, "-S", "-c", "import os; print(os.environ.get('BAGGAGE'))"]
+
+def popen():
+    with subprocess.Popen(tell, stdout=subprocess.PIPE, text=True) as process:
+        return process.communicate()[0]
+
+ways = {
+    "Popen": popen,
+    "run": lambda: subprocess.run(tell, capture_output=True, text=True).stdout,
+    "check_output": lambda: subprocess.check_output(tell, text=True),
+}
+for name, way in ways.items():
+    for scope in (synthetic.simulated(run="rush-hour"), synthetic.real()):
+        with scope:
+            print(name, way().strip() == synthetic.headers().get("baggage", "None"))
+"""
+
+
+@pytest.mark.skipif(find_spec("eventlet") is None, reason="eventlet is not installed")
+def test_where_eventlet_has_put_its_own_in_place_every_function_hands_the_token_on(keys: dict[str, Any]) -> None:
+    expected = [f"{way} True" for way in ("Popen", "run", "check_output") for _ in range(2)]
+    assert run_script(EVENTLET, keys=keys).splitlines() == expected
 
 
 SENTRY = """

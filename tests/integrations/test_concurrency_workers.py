@@ -14,6 +14,7 @@ from concurrent.futures import (
     ThreadPoolExecutor,
 )
 from concurrent.futures import thread as stdlib_thread
+from multiprocessing.pool import ThreadPool
 from typing import Any
 
 import pytest
@@ -117,6 +118,32 @@ def test_a_long_lived_thread_gets_its_verdicts_with_its_jobs() -> None:
     jobs.put(None)
     worker.join()
     assert [results.get() for _ in range(3)] == [RUN, "real", "unset"]
+
+
+@pytest.mark.parametrize("method", ["submit", "map", "apply", "map_async", "imap"])
+@pytest.mark.usefixtures("arrangement")
+def test_a_thread_that_does_nothing_but_hand_a_job_to_a_pool_is_no_worker(method: str) -> None:
+    found: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def job(*_: object) -> None:
+        found.put(seen())
+
+    def handed_over(pool: Any) -> str:
+        arguments = ([1],) if "map" in method else ()
+        thread = threading.Thread(target=getattr(pool, method), args=(job, *arguments))
+        thread.start()
+        thread.join()
+        return found.get(timeout=10)
+
+    for kind in (ThreadPoolExecutor, ThreadPool):
+        if not hasattr(kind, method):
+            continue
+        with kind(1) as pool:
+            for _ in range(2):
+                with simulated(run=RUN):
+                    assert handed_over(pool) == RUN
+                with real():
+                    assert handed_over(pool) == "unset"
 
 
 @pytest.mark.usefixtures("arrangement")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from pathlib import Path
@@ -19,7 +20,13 @@ from opentelemetry import context
 import synthetic
 from synthetic._verdict import VERDICT
 from synthetic.errors import ConfigurationError
-from synthetic_grpc import AioServerInterceptor, ExternalRpcRefused, ServerInterceptor, integration
+from synthetic_grpc import (
+    AioExternalRpcRefused,
+    AioServerInterceptor,
+    ExternalRpcRefused,
+    ServerInterceptor,
+    integration,
+)
 from synthetic_grpc._target import urls_of
 from tests.integrations.grpc_clients import Recording
 from tests.integrations.grpc_service import SERVICE, Sync, aio_server, call, handlers, sync_server
@@ -262,6 +269,38 @@ def test_a_unix_socket_is_on_this_machine(tmp_path: Path, keys: Keys) -> None:
     assert seen == [True]
 
 
+class AioWatching(grpc.aio.UnaryUnaryClientInterceptor):
+    """An interceptor that changes nothing."""
+
+    async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return await continuation(client_call_details, request)
+
+
+@pytest.mark.parametrize("interceptors", [(), (AioWatching(),)], ids=["", "with an interceptor"])
+def test_an_aio_channel_that_is_older_than_instrument_sends_real_calls_only(
+    server: Recording, interceptors: Any
+) -> None:
+    async def main() -> None:
+        async with grpc.aio.insecure_channel(server.target(), interceptors=interceptors) as channel:
+            synthetic.instrument("grpc")
+            try:
+                method = channel.unary_unary(BOOK)
+                assert await method(b"1") == b"1"
+                with synthetic.real():
+                    assert await method(b"2", metadata=(("baggage", "a=1"),)) == b"2"
+                with (
+                    synthetic.simulated(run="rush-hour"),
+                    pytest.raises(AioExternalRpcRefused, match="a client made before instrument"),
+                ):
+                    await method(b"3")
+                assert await method(b"4") == b"4"
+            finally:
+                synthetic.uninstrument("grpc")
+
+    asyncio.run(main())
+    assert [request.values("baggage") for request in server.requests] == [[], ["a=1"], []]
+
+
 # Servers
 
 
@@ -396,6 +435,58 @@ def test_a_handler_that_sends_by_itself_still_can(keys: Keys) -> None:
     with sync_server(ServerInterceptor(), servicer=Servicer()) as port:
         assert call(port, "unary_stream", marked(keys)).responses == [b"simulated"]
         assert call(port, "unary_stream").responses == [b"real"]
+
+
+class Registering:
+    """Handlers that have something to be done when the call has ended."""
+
+    def __init__(self) -> None:
+        self.ended: queue.SimpleQueue[tuple[bool, bool]] = queue.SimpleQueue()
+
+    def note(self, *_: object) -> None:
+        self.ended.put((synthetic.is_synthetic(), bool(synthetic.headers())))
+
+    def unary_unary(self, request: bytes, context: Any) -> bytes:
+        assert context.add_callback(self.note) is not False
+        return b"booked"
+
+    def unary_stream(self, request: bytes, context: Any) -> Iterator[bytes]:
+        assert context.add_callback(self.note) is not False
+        yield b"booked"
+
+
+class AioRegistering(Registering):
+    """The same for an aio server."""
+
+    async def unary_unary(self, request: bytes, context: Any) -> bytes:  # type: ignore[override]
+        context.add_done_callback(self.note)
+        return b"booked"
+
+    async def unary_stream(self, request: bytes, context: Any) -> AsyncIterator[bytes]:  # type: ignore[override]
+        context.add_done_callback(self.note)
+        yield b"booked"
+
+
+@pytest.mark.usefixtures("instrumented")
+@pytest.mark.parametrize(
+    ("serving", "servicer", "kind"),
+    [
+        (sync_server, Registering, "unary_unary"),
+        (sync_server, Registering, "unary_stream"),
+        (aio_server, AioRegistering, "unary_unary"),
+        (aio_server, AioRegistering, "unary_stream"),
+        (aio_server, Registering, "unary_unary"),  # of a stream, grpc itself calls none
+    ],
+)
+def test_what_a_handler_has_done_at_the_end_of_a_call_is_what_the_call_is(
+    keys: Keys, serving: Any, servicer: Any, kind: str
+) -> None:
+    registering = servicer()
+    with serving(servicer=registering) as port:
+        for simulated in (True, False, True):
+            headers = marked(keys) if simulated else ()
+            assert call(port, kind, headers).responses == [b"booked"]
+            assert registering.ended.get(timeout=10) == (simulated, simulated)
 
 
 def test_every_handler_is_served() -> None:

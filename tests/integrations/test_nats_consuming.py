@@ -8,6 +8,7 @@ from typing import Any
 
 import nats
 import pytest
+from nats.aio.client import Client
 from nats.errors import TimeoutError
 from nats.micro import add_service
 from nats.micro.service import EndpointConfig, ServiceConfig
@@ -198,6 +199,46 @@ def test_a_callback_is_covered_without_instrument(run: Run, good: dict[str, str]
         await until(lambda: len(seen) == 2)
         assert seen == [(b"one", PEAK), (b"three", REAL)]
         assert [error.reason.value for error in session.errors] == ["bad-signature"]
+
+    run(scenario)
+
+
+class Orders(Client):
+    """A client of the application's own, which handles its messages itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Any] = []
+
+    async def handle(self, msg: Any) -> None:
+        self.seen.append((msg.data, at_hand()))
+
+
+def test_a_callback_that_is_a_method_of_a_client_of_ones_own_is_covered_and_its_requests_are_answered(
+    run: Run, good: dict[str, str]
+) -> None:
+    async def scenario(session: Session) -> None:
+        async def serve(msg: Any) -> None:
+            await msg.respond(str(at_hand()).encode())
+
+        errors: list[Any] = []
+
+        async def failed(error: Exception) -> None:
+            errors.append(error)
+
+        orders = Orders()
+        await orders.connect(session.client.connected_url.geturl(), error_cb=failed)
+        await orders.subscribe(session.subject, cb=orders.handle)
+        await orders.subscribe(f"{session.subject}.asked", cb=serve)
+        await orders.flush()
+        for name, headers in (("one", good), ("forged", FORGED), ("three", None)):
+            await session.put(name, headers)
+        await until(lambda: len(orders.seen) == 2)
+        assert orders.seen == [(b"one", PEAK), (b"three", REAL)]
+        assert [error.reason.value for error in errors] == ["bad-signature"]
+        with synthetic.simulated(run="peak"):
+            assert (await orders.request(f"{session.subject}.asked")).data.decode() == str(PEAK)
+        await orders.close()
 
     run(scenario)
 

@@ -1,46 +1,32 @@
-"""RQ against the contract: instrumented, and with the explicit class of jobs."""
+"""RQ against the contract: instrumented, with the explicit class of jobs, and with a process for each job."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-import synthetic
 from synthetic_rq import SyntheticJob
 from tests.contract.messages import Broker, MessageContract, Seen
 from tests.integrations import rq_jobs
-from tests.integrations.rq_workers import Jobs, connected, work_off, working
+from tests.integrations.rq_workers import Jobs, work_off, working
 
-
-@pytest.fixture
-def connection(valkey_port: int) -> Iterator[Any]:
-    with connected(valkey_port) as connection:
-        yield connection
-
-
-@pytest.fixture
-def instrumented() -> Iterator[None]:
-    synthetic.instrument("rq")
-    yield
-    synthetic.uninstrument("rq")
+pytest_plugins = ["tests.integrations.rq_fixtures"]
 
 
 class TestInstrumented(MessageContract):
     @pytest.fixture
-    def broker(self, connection: Any, configuration: None, instrumented: None) -> Iterator[Broker]:
-        jobs = Jobs(connection)
+    def broker(self, jobs: Jobs, on: None) -> Iterator[Broker]:
         with working(jobs.queue):
             yield jobs
 
 
 class TestExplicitly(MessageContract):
     @pytest.fixture
-    def broker(self, connection: Any, configuration: None) -> Iterator[Broker]:
-        jobs = Jobs(connection, SyntheticJob)
-        with working(jobs.queue):
-            yield jobs
+    def broker(self, jobs: Jobs) -> Iterator[Broker]:
+        explicit = Jobs(jobs.connection, SyntheticJob)
+        with working(explicit.queue):
+            yield explicit
 
 
 class ForkingJobs(Jobs):
@@ -56,7 +42,8 @@ class ForkingJobs(Jobs):
         return super().refused(name)
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 class TestForking(MessageContract):
     @pytest.fixture
-    def broker(self, connection: Any, configuration: None, instrumented: None) -> Broker:
-        return ForkingJobs(connection)
+    def broker(self, jobs: Jobs, on: None) -> Broker:
+        return ForkingJobs(jobs.connection)

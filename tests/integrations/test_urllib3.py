@@ -216,6 +216,42 @@ def test_through_a_proxy_it_is_the_host_of_the_url_that_counts(
 
 
 @pytest.mark.usefixtures("on")
+def test_without_a_proxy_it_is_the_host_of_the_pool_that_counts_whatever_the_url_says(
+    server: RecordingServer, keys: dict[str, Any]
+) -> None:
+    theirs = urllib3.HTTPConnectionPool(THEIRS, server.port)
+    ours = urllib3.HTTPConnectionPool(OURS, server.port)
+    server.redirect("/back", server.url("/"))
+    with synthetic.simulated(run="rush-hour"):
+        with pytest.raises(ExternalRequestRefused) as refused:
+            theirs.urlopen("GET", server.url("/"), assert_same_host=False)
+        assert refused.value.host == THEIRS
+        ours.urlopen("GET", server.url("/", host=THEIRS), assert_same_host=False)
+        synthetic.configure(keys=keys, internal_hosts=[OURS], policy={"external-call": "allow"})
+        theirs.urlopen("GET", server.url("/"), assert_same_host=False)
+        theirs.urlopen("GET", "/back", assert_same_host=False)
+    with_marker, *without = server.requests
+    assert token_of(with_marker)
+    assert len(without) == 3
+    assert all(map(has_no_marker, without))
+
+
+class CallingByName(HTTPConnectionPool):
+    """A pool as a tracer may make it."""
+
+    def _make_request(self, conn: Any, method: str, url: str, **kwargs: Any) -> Any:
+        return super()._make_request(conn=conn, method=method, url=url, **kwargs)
+
+
+def test_a_request_that_is_made_by_keywords_carries_the_marker(server: RecordingServer, either_work: str) -> None:
+    assert CallingByName(OURS, server.port).request("GET", "/").status == 200
+    assert has_no_marker(server.only) is (either_work == "real")
+    if either_work == "simulated":
+        with pytest.raises(ExternalRequestRefused):
+            CallingByName(THEIRS, server.port).request("GET", "/")
+
+
+@pytest.mark.usefixtures("on")
 @pytest.mark.parametrize("simulated", [True, False])
 def test_through_a_tunnel_it_is_the_host_at_the_other_end_that_counts(tmp_path: Path, simulated: bool) -> None:
     file = certificate(tmp_path)

@@ -13,7 +13,7 @@ from tests.matrix.__main__ import all_hops
 from tests.matrix.cases import CASES
 from tests.matrix.table import Row, expected, page, rows
 from tests.support.servers import environment
-from tests.support.versions import skip_before
+from tests.support.versions import AIOKAFKA, HTTPX2, skip_before
 
 RULE = {
     "real": "real",
@@ -23,7 +23,6 @@ RULE = {
     "over-long": "simulated",
 }
 
-HTTPX2 = ("opentelemetry-instrumentation-httpx", "0.65b0", "has nothing for httpx2")
 NEWER = {
     ("FastAPI", "native"): ("fastapi", "0.142", "has no telemetry of its own"),
     ("Litestar", "native"): ("opentelemetry-instrumentation-asgi", "0.49b0", "lacks an argument that Litestar gives"),

@@ -7,6 +7,10 @@ from importlib.metadata import version
 import pytest
 from packaging.version import Version
 
+AIOKAFKA = ("opentelemetry-instrumentation", "0.49b0", "has nothing for aiokafka")
+HTTPX2 = ("opentelemetry-instrumentation-httpx", "0.65b0", "has nothing for httpx2")
+"""For the functions below: what OpenTelemetry's instrumentations came to know only later."""
+
 
 def is_before(distribution: str, release: str) -> bool:
     """Whether the installed version is older than ``release``."""

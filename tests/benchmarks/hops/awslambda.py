@@ -55,7 +55,7 @@ def _row(what: str, kind: str, bare: Any, ours: Any, event: Any, effort: Effort)
         return Case(called, number=100, warm=150)
 
     with _traced(bare) as theirs:
-        times = interleaved({"bare": case(bare), "ours": case(ours), "peer": case(theirs)}, effort.rounds)
+        times = interleaved({"bare": case(bare), "ours": case(ours), "peer": case(theirs)}, effort.rounds // 2)
     goal = at_most_one_in(10) if kind == "real" else None
     added, beside = (times.added(name, "bare") for name in ("ours", "peer"))
     return Row(f"AWS Lambda, {what}, {kind}: added time", added, _PEER, beside, goal)

@@ -70,7 +70,7 @@ def _row(
 
     theirs = _traced(Boto3SQSInstrumentor if peer is _SQS else BotocoreInstrumentor)
     cases = {"bare": case(), "ours": case(_on, admitted), "peer": case(theirs)}
-    times = interleaved(cases, effort.rounds)
+    times = interleaved(cases, effort.rounds // 4)
     goal = at_most_one_in(10) if kind == "real" else None
     added, beside = (times.added(name, "bare") for name in ("ours", "peer"))
     return Row(f"boto3, {what}, {kind}: added time", added, peer, beside, goal)

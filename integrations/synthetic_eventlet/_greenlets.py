@@ -1,0 +1,71 @@
+"""Green threads run under the verdict of whoever spawns them."""
+
+from __future__ import annotations
+
+import sys
+from contextvars import Context
+from functools import wraps
+from typing import Any, Final
+
+import eventlet.greenthread  # type: ignore[import-untyped]
+
+from synthetic._greenlets import carry_into, thread_of, to_carry
+from synthetic._patch import IsOn, Patch
+from synthetic_concurrency._threads import is_worker
+
+__all__ = ["GREENLETS"]
+
+_HAS_JOINABLE_THREADS: Final = sys.version_info >= (3, 13)
+"""Whether a thread of a monkey-patched program is a ``GreenThread``; before, it is what ``spawn_n`` makes."""
+
+
+def _making(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``GreenThread.__init__``: whatever makes one has it started right after, or in a while."""
+
+    @wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        verdict = to_carry() if is_on() else None
+        if verdict is not None:
+            carry_into(self, verdict)
+
+    return __init__
+
+
+def _spawning(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``_spawn_n``, which makes the greenlets of ``spawn_n``: plain ones."""
+
+    @wraps(original)
+    def _spawn_n(seconds: Any, func: Any, args: Any, kwargs: Any) -> Any:
+        timer, greenlet = original(seconds, func, args, kwargs)
+        verdict = to_carry() if is_on() else None
+        if verdict is not None and not _is_worker(args):
+            carry_into(greenlet, verdict)
+        return timer, greenlet
+
+    return _spawn_n
+
+
+def _running(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``GreenThread.main``: only here is it known what one runs."""
+
+    @wraps(original)
+    def main(self: Any, function: Any, args: Any, kwargs: Any) -> Any:
+        if is_on() and _is_worker(args):
+            return Context().run(original, self, function, args, kwargs)
+        return original(self, function, args, kwargs)
+
+    return main
+
+
+def _is_worker(args: Any) -> bool:
+    """Whether a green thread with these arguments stands for the thread of a pool, which lives on."""
+    thread = thread_of(args[0]) if args else None
+    return thread is not None and is_worker(thread)
+
+
+GREENLETS = (
+    Patch(eventlet.greenthread.GreenThread, "__init__", _making),
+    Patch(eventlet.greenthread, "_spawn_n", _spawning),
+    *([Patch(eventlet.greenthread.GreenThread, "main", _running)] if _HAS_JOINABLE_THREADS else ()),
+)

@@ -1,0 +1,61 @@
+"""Jobs of native threads run under the verdict of whoever submits them; callbacks under that of whoever gives them."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import Any
+
+import gevent.pool  # type: ignore[import-untyped]
+import gevent.threadpool  # type: ignore[import-untyped]
+
+from synthetic._greenlets import to_carry
+from synthetic._patch import IsOn, Patch
+from synthetic_concurrency._job import Job
+
+__all__ = ["POOLS"]
+
+_threadpool: Any = gevent.threadpool
+
+
+def _carried(function: Any) -> Any:
+    verdict = to_carry()
+    return function if verdict is None else Job(verdict, function)
+
+
+def _submitting(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``ThreadPool.spawn``, which all its other ways to give it a job call."""
+
+    @wraps(original)
+    def spawn(self: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
+        return original(self, _carried(func) if is_on() else func, *args, **kwargs)
+
+    return spawn
+
+
+def _applying(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``apply_async`` of pools, groups and thread pools: its callback is a link, but where a pool is full."""
+
+    @wraps(original)
+    def apply_async(self: Any, func: Any, args: Any = None, kwds: Any = None, callback: Any = None) -> Any:
+        if callback is not None and is_on():
+            callback = _carried(callback)
+        return original(self, func, args, kwds, callback)
+
+    return apply_async
+
+
+def _calling_back(original: Any, is_on: IsOn) -> Any:
+    """Wrap what gevent's own ``ThreadPoolExecutor`` hands out as a future."""
+
+    @wraps(original)
+    def add_done_callback(self: Any, fn: Any) -> Any:
+        return original(self, _carried(fn) if is_on() else fn)
+
+    return add_done_callback
+
+
+POOLS = (
+    Patch(_threadpool.ThreadPool, "spawn", _submitting),
+    Patch(gevent.pool.GroupMappingMixin, "apply_async", _applying),
+    Patch(_threadpool._FutureProxy, "add_done_callback", _calling_back),
+)

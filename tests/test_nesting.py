@@ -1,0 +1,168 @@
+"""Blocks that are left in another order than they were entered, or in another context."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextvars import copy_context
+from itertools import permutations
+from typing import Any
+
+import pytest
+from opentelemetry import context
+
+import synthetic
+from synthetic import admitted, current, real, simulated
+from synthetic._verdict import REAL, VERDICT, Simulated, current_verdict
+from tests.support.keys import entry, mint
+
+Keys = dict[str, Any]
+
+MAKERS: dict[str, Any] = {
+    "simulated": lambda keys: simulated(run="rush-hour"),
+    "real": lambda keys: real(),
+    "a simulated message": lambda keys: admitted({"baggage": entry(mint(keys))}),
+    "a real message": lambda keys: admitted({}),
+}
+
+
+@pytest.fixture(autouse=True)
+def configured(keys: Keys, configuration: None) -> Iterator[None]:
+    synthetic.configure(keys=keys)
+    before = context.get_current()
+    yield
+    assert VERDICT.get() is None
+    assert context.get_current() == before
+
+
+def block(scope: Any) -> Iterator[None]:
+    """A generator that is in ``scope`` between its two steps."""
+    with scope:
+        yield
+
+
+def simulated_now() -> Simulated:
+    verdict = current_verdict()
+    assert isinstance(verdict, Simulated)
+    return verdict
+
+
+@pytest.mark.parametrize("first", MAKERS)
+@pytest.mark.parametrize("second", MAKERS)
+def test_of_two_blocks_the_one_that_is_open_counts_whichever_is_left_first(keys: Keys, first: str, second: str) -> None:
+    for is_left_first in (0, 1):
+        blocks, verdicts = [], []
+        for name in (first, second):
+            blocks.append(block(MAKERS[name](keys)))
+            next(blocks[-1])
+            verdicts.append(current_verdict())
+        blocks[is_left_first].close()
+        assert current_verdict() is verdicts[1 - is_left_first]
+        blocks[1 - is_left_first].close()
+        assert current_verdict() is None
+        assert all(verdict.ended_at is not None for verdict in verdicts if isinstance(verdict, Simulated))
+
+
+@pytest.mark.parametrize("order", [*permutations(range(4))])
+def test_in_whatever_order_blocks_are_left_the_last_one_entered_that_is_open_counts(order: tuple[int, ...]) -> None:
+    scopes = [simulated(run="first"), real(), simulated(run="third"), real()]
+    blocks = [block(scope) for scope in scopes]
+    for one in blocks:
+        next(one)
+    still_open = [0, 1, 2, 3]
+    for number in order:
+        blocks[number].close()
+        still_open.remove(number)
+        marker = current()
+        expected = {0: "first", 2: "third"}.get(still_open[-1]) if still_open else None
+        assert (marker and marker.run) == expected
+
+
+def test_two_blocks_of_one_scope_left_below_another_leave_nothing_behind() -> None:
+    scope = simulated(run="rush-hour")
+    first, second = block(scope), block(scope)
+    next(first)
+    verdicts = [simulated_now()]
+    next(second)
+    verdicts.append(simulated_now())
+    on_top = block(real())
+    next(on_top)
+    first.close()
+    second.close()
+    assert current_verdict() is REAL
+    on_top.close()
+    assert None not in [verdict.ended_at for verdict in verdicts]
+
+
+def test_messages_handled_side_by_side_and_acknowledged_in_order_leave_nothing_behind(keys: Keys) -> None:
+    headers = [{"baggage": entry(mint(keys, claims={"run": run}))} for run in ("first", "second")]
+    handlings = [admitted(header) for header in (*headers, {}, headers[0])]
+    for handling in handlings:
+        handling.__enter__()
+    for handling in handlings:
+        handling.__exit__(None, None, None)
+    assert current() is None
+    verdicts = [handling.verdict for handling in handlings]
+    assert None not in [verdict.ended_at for verdict in verdicts if isinstance(verdict, Simulated)]
+
+
+# Contexts that were copied
+
+
+@pytest.mark.parametrize("name", ["simulated", "a simulated message"])
+def test_a_block_entered_and_left_in_a_copied_context_does_not_touch_the_one_around(keys: Keys, name: str) -> None:
+    def inside() -> None:
+        for scope in (real(), simulated(run="inner"), admitted({})):
+            with scope:
+                assert current_verdict() is not verdict
+            assert current_verdict() is verdict
+
+    with MAKERS[name](keys):
+        verdict = simulated_now()
+        copy_context().run(inside)
+        assert current_verdict() is verdict
+        assert verdict.ended_at is None
+    assert verdict.ended_at is not None
+
+
+def test_a_block_in_a_copied_context_may_be_open_when_the_one_around_is_left() -> None:
+    with simulated(run="outer"):
+        verdict = simulated_now()
+        copied = copy_context()
+        inner = block(real())
+        copied.run(next, inner)
+    assert current() is None
+    assert verdict.ended_at is not None
+    assert copied.run(current) is None
+    copied.run(inner.close)
+    assert copied.run(current_verdict) is verdict
+    assert current() is None
+
+
+@pytest.mark.parametrize("name", ["simulated", "a simulated message"])
+def test_a_block_left_in_a_copied_context_first_stays_open_where_it_was_entered_and_ends_once(
+    keys: Keys, name: str
+) -> None:
+    scope = MAKERS[name](keys)
+    scope.__enter__()
+    verdict = simulated_now()
+    copy_context().run(scope.__exit__, None, None, None)
+    assert current_verdict() is verdict
+    scope.__exit__(None, None, None)
+    assert verdict.ended_at is not None
+
+
+def test_a_block_whose_generator_is_closed_in_another_task_has_ended_all_the_same() -> None:
+    """Otherwise nothing that outlives it would ever be reported."""
+
+    async def steps() -> AsyncGenerator[Simulated, None]:
+        with simulated(run="rush-hour"):
+            yield simulated_now()
+
+    async def main() -> Simulated:
+        generator = steps()
+        verdict = await generator.__anext__()
+        await asyncio.create_task(generator.aclose())
+        return verdict
+
+    assert asyncio.run(main()).ended_at is not None
