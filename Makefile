@@ -4,7 +4,7 @@ ARGS ?=
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 python := .venv/bin/python
-packages := synthetic $(notdir $(wildcard integrations/synthetic_*))
+packages := synthetic $(filter-out %_shared,$(notdir $(wildcard integrations/synthetic_*)))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

@@ -7,7 +7,7 @@ the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 from opentelemetry.context import Context
 
@@ -29,16 +29,14 @@ def baggage_in(carrier: Any) -> list[str]:
     """Return the values of every ``baggage`` header of a ``Carrier``, in any case, as text; ``[]`` without one."""
     if not carrier:
         return []
-    headers: Any = carrier
-    if type(headers) is dict:
+    if carrier.__class__ is dict:
         # Most messages have headers, and none of ours: they pay for the loop only.
-        names: list[Any] = list(filter(_is_ours, headers))
-        return [text for name in names for text in _texts(headers[name])]
+        return [text for name in filter(_is_ours, carrier) for text in _texts(carrier[name])]
     for several in ("getlist", "getall", "get_all"):  # what has several values of one name, and gives one of them
-        if hasattr(headers, several):
-            names = list(filter(_is_ours, dict.fromkeys(headers.keys())))
-            return [text for name in names for text in _texts(list(getattr(headers, several)(name) or ()))]
-    pairs: Any = headers.items() if isinstance(headers, Mapping) else headers
+        if hasattr(carrier, several):
+            names = list(filter(_is_ours, dict.fromkeys(carrier.keys())))
+            return [text for name in names for text in _texts(list(getattr(carrier, several)(name) or ()))]
+    pairs = carrier.items() if hasattr(carrier, "items") else carrier
     return [text for name, value in pairs if _is_ours(name) for text in _texts(value)]
 
 
@@ -77,12 +75,13 @@ def _is_ours(name: Any) -> bool:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
+    kind = type(value)
+    if issubclass(kind, str):
         yield value
-    elif isinstance(value, (bytes, bytearray, memoryview)):
+    elif issubclass(kind, (bytes, bytearray, memoryview)):
         yield bytes(value).decode("latin-1")
-    elif isinstance(value, (list, tuple)):
-        for one in cast("Iterable[Any]", value):
+    elif issubclass(kind, (list, tuple)):
+        for one in value:
             yield from _texts(one)
     elif value is not None:
         yield str(value)

@@ -37,6 +37,7 @@ def seen(header):
 print(json.dumps({"instrumented": synthetic.instrument("requests"), "seen": [seen(header) for header in sys.argv[1:]]}))
 """
 
+
 def run(*command: str, **variables: str) -> str:
     done = subprocess.run(
         [*command], env={**environment(), **variables}, capture_output=True, text=True, timeout=60, check=False

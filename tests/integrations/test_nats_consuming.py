@@ -37,6 +37,7 @@ def test_without_jetstream_a_refusal_goes_to_the_error_callback_and_a_requester_
     run(scenario)
 
 
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # nats-py's own, from 3.12 on
 def test_an_endpoint_of_a_service_answers_with_an_error(run: Run, keys: dict[str, Any]) -> None:
     async def scenario(session: Session) -> None:
         async def handle(request: Any) -> None:
