@@ -75,7 +75,7 @@ def _is_ours(name: Any) -> bool:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    kind = type(value)
+    kind: type[Any] = type(value)
     if issubclass(kind, str):
         yield value
     elif issubclass(kind, (bytes, bytearray, memoryview)):

@@ -45,13 +45,11 @@ def write(job: Any, fields: dict[str, Any]) -> None:
 
     Also where there is none: the hash may be that of an earlier job with the same id.
     """
-    if not hasattr(job, _HEADER):
+    header: str | None = getattr(job, _HEADER, None)
+    if header is None:
         stamp(job)
-    header: str = getattr(job, _HEADER)
-    try:
-        fields[FIELD] = header.encode("latin-1")
-    except UnicodeEncodeError:
-        fields[FIELD] = header.encode()
+        header = str(getattr(job, _HEADER))
+    fields[FIELD] = header if header.isascii() else _encoded(header)
 
 
 def read(job: Any, fields: Mapping[Any, Any]) -> None:
@@ -69,6 +67,13 @@ def markers_in(job: Any) -> list[str]:
     """Return the values of the ``baggage`` headers of a job: one, or none."""
     header = getattr(job, _HEADER, "")
     return [header] if header else []
+
+
+def _encoded(header: str) -> bytes:
+    try:
+        return header.encode("latin-1")
+    except UnicodeEncodeError:
+        return header.encode()
 
 
 def _own(job: Any) -> list[str]:

@@ -14,9 +14,11 @@ __all__ = ["creating", "restoring", "saving"]
 def creating(original: Any, is_on: IsOn) -> Any:
     """Wrap ``Job.create``, which makes every job of every queue."""
 
-    @wraps(original.__func__)
+    make = original.__func__
+
+    @wraps(make)
     def create(cls: Any, *args: Any, **kwargs: Any) -> Any:
-        job = original.__get__(None, cls)(*args, **kwargs)
+        job = make(cls, *args, **kwargs)
         if is_on():
             _header.stamp_if_decided(job)
         return job
