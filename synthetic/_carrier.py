@@ -75,7 +75,7 @@ def _is_ours(name: Any) -> bool:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    kind: type[Any] = type(value)
+    kind: Any = value.__class__
     if issubclass(kind, str):
         yield value
     elif issubclass(kind, (bytes, bytearray, memoryview)):

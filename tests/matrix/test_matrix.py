@@ -33,6 +33,7 @@ NEWER = {
 """By product and telemetry, the rows that need a newer version than the oldest supported."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("row", rows(), ids=lambda row: f"{row['hop']}-{row['telemetry']}")
 def test_what_is_sent_is_what_arrives(row: Row, record_property: pytest.RecordProperty) -> None:
     if needed := NEWER.get((row["product"], row["telemetry"])):
