@@ -27,7 +27,7 @@ ASGI = "test_asgi_leaks.py"
 SERVER = "contract/server.py"
 CLIENT = "contract/client.py"
 HOSTS = "contract/client_hosts.py"
-
+MESSAGES = "contract/messages.py"
 CARRIED = "test_verdict_carried.py"
 
 COVERED: dict[str, list[tuple[str, str]]] = {
@@ -66,6 +66,12 @@ COVERED: dict[str, list[tuple[str, str]]] = {
         ("guards/test_routes.py", "test_background_tasks_of_a_simulated_request_are_guarded"),
     ],
     "a script is born without a mark": [(HERE, "test_a_script_can_be_born_with_a_mark")],
+    "message queues": [
+        (MESSAGES, "test_a_message_of_simulated_work_is_simulated_and_has_its_token"),
+        (MESSAGES, "test_the_message_after_a_simulated_one_is_real"),
+        (MESSAGES, "test_real_work_that_copies_the_headers_of_a_simulated_message_sends_no_marker"),
+        ("e2e/test_end_to_end.py", "test_every_hop_sees_each_ride_as_what_it_is"),
+    ],
     "baggage grows on each retry until it is dropped whole": [
         (HERE, "test_baggage_does_not_grow_on_each_retry"),
         (SERVER, "test_a_marker_is_found_behind_8_kib_of_other_entries"),
@@ -140,7 +146,6 @@ COVERED: dict[str, list[tuple[str, str]]] = {
 
 LATER: dict[str, str] = {
     "bulk and batch calls go round the hook of the single call": "needs a database integration",
-    "message queues, callbacks and webhooks": "need a broker integration",
     "clean-up deletes real rows": "needs shadow stores",
     "caches miss, and the shadow world stampedes the back end": "needs shadow caches",
     "shadow residue after clean-up": "needs shadow stores",

@@ -13,7 +13,6 @@ __all__ = ["creating", "restoring", "saving"]
 
 def creating(original: Any, is_on: IsOn) -> Any:
     """Wrap ``Job.create``, which makes every job of every queue."""
-
     make = original.__func__
 
     @wraps(make)
