@@ -50,7 +50,7 @@ def build(arguments: Mapping[str, object], known: tuple[str, ...]) -> Configurat
         halt_file=sources.read("halt_file", _halt_file, None),
         service=sources.read("service", text(r"[^\x00-\x1f\x7f]{1,255}", "rides"), cast("Any", None)),
         environment=environment,
-        key=sources.read("key", text(r"[A-Za-z0-9_.-]{1,64}", "synthetic-traffic"), "synthetic-traffic"),
+        key=sources.read("key", _baggage_key, "synthetic-traffic"),
         issuer=sources.read("issuer", text(r"[\x21-\x7e]{1,128}", "synthetic-traffic"), "synthetic-traffic"),
         attribute=sources.read(
             "attribute", text(r"[A-Za-z][\w.-]{0,127}", "synthetic.type"), "user_agent.synthetic.type"
@@ -67,6 +67,12 @@ def build(arguments: Mapping[str, object], known: tuple[str, ...]) -> Configurat
     )
     warn_about_recorders()
     return config
+
+
+def _baggage_key(raw: Raw) -> str:
+    if isinstance(raw.value, Path) or str(raw.value).endswith((".jwks", ".json")):
+        raise ValueError(f"{str(raw.value)!r} is the name of a file; key is the baggage key. Did you mean keys?")
+    return text(r"[A-Za-z0-9_.-]{1,64}", "synthetic-traffic")(raw)
 
 
 def _value(raw: Raw) -> Any:

@@ -27,12 +27,16 @@ def _instrumented(name: str) -> str:
 COVERED: Final[Mapping[str, Coverage]] = {
     "aio-pika": Coverage("aio-pika", _instrumented("aio-pika"), "10.2.1"),
     "aiohttp": Coverage("aiohttp", _instrumented("aiohttp") + "; servers: synthetic_aiohttp.install(app)", "3.14.5"),
-    "aiokafka": Coverage("aiokafka", _instrumented("aiokafka") + "; consumers: see its page", "0.14.0"),
+    "aiokafka": Coverage(
+        "aiokafka", _instrumented("aiokafka") + "; consumers: SyntheticConsumer(consumer, on_refused=...)", "0.14.0"
+    ),
     "arq": Coverage("arq", _instrumented("arq"), "0.28.0"),
     "boto3": Coverage("boto3", _instrumented("boto3"), "1.44.5"),
     "celery": Coverage("celery", _instrumented("celery"), "5.6.3"),
     "confluent-kafka": Coverage(
-        "confluent-kafka", _instrumented("confluent-kafka") + "; consumers: see its page", "2.16.1"
+        "confluent-kafka",
+        _instrumented("confluent-kafka") + "; consumers: SyntheticConsumer(consumer, on_refused=...)",
+        "2.16.1",
     ),
     "django": Coverage("django", "synthetic_django.SyntheticTrafficMiddleware, first in MIDDLEWARE", "6.1.3"),
     "dramatiq": Coverage("dramatiq", _instrumented("dramatiq"), "2.2.1"),

@@ -9,13 +9,14 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, entry_points, requires, version
+from importlib.metadata import PackageNotFoundError, distributions, entry_points, requires, version
 from typing import Final, Literal, NamedTuple
 
 from synthetic._config import active
 from synthetic._coverage import BY_HAND, COVERED
 from synthetic._policy import Action
 from synthetic._recorders import recorders
+from synthetic._settings import unknown_variables
 from synthetic.errors import ConfigurationError
 
 __all__ = ["Finding", "doctor", "examine"]
@@ -47,8 +48,9 @@ def doctor(options: argparse.Namespace) -> int:
                 section = finding.section
                 print(f"{section}:")
             print(f"  {finding.level:<4}  {finding.subject}: {finding.text}")
+        print("\nnot looked at: whether the application calls instrument() and has the middleware")
         to_fix = sum(finding.level == "fix" for finding in findings)
-        print(f"\n{to_fix} to fix" if to_fix else "\nnothing to fix")
+        print(f"{to_fix} to fix" if to_fix else "nothing to fix")
     return int(any(finding.level == "fix" for finding in findings))
 
 
@@ -62,6 +64,8 @@ def examine() -> Iterator[Finding]:
 
 def _settings() -> Iterator[Finding]:
     section = "settings"
+    for variable, advice in unknown_variables():
+        yield Finding(section, "fix", variable, f"is not read: {advice}")
     try:
         config = active()
     except ConfigurationError as error:
@@ -74,6 +78,8 @@ def _settings() -> Iterator[Finding]:
         signs = "can verify and sign" if keys.signer else "can verify, not sign"
         yield Finding(section, "ok", "keys", f"{', '.join(map(repr, keys.by_id))}: {signs}")
     yield Finding(section, "ok", "environment", repr(config.environment))
+    if config.is_halted(""):
+        yield Finding(section, "note", "halt", "every run is halted: all simulated requests are refused")
     if config.internal_hosts.is_everything:
         yield Finding(
             section, "note", "internal_hosts", "every host takes part, so the token goes to every host that is called"
@@ -118,12 +124,12 @@ def _opentelemetry() -> Iterator[Finding]:
     if "baggage" not in propagators:
         text = "without baggage, its instrumentations carry no marker; add baggage,synthetic"
         yield Finding(section, "fix", subject, text)
-    elif "synthetic" not in propagators:
+    elif "synthetic" not in propagators and any(name.startswith(_INSTRUMENTATION) for name in _distributions()):
         text = "what its instrumentations extract is not verified; set OTEL_PROPAGATORS=tracecontext,baggage,synthetic"
         yield Finding(section, "note", subject, f"{text}, or use opentelemetry-instrument")
     elif propagators.index("synthetic") < propagators.index("baggage"):
         yield Finding(section, "fix", subject, "forged markers pass: synthetic comes after baggage")
-    else:
+    elif "synthetic" in propagators:
         yield Finding(section, "ok", subject, "baggage is carried, and verified where it is extracted")
     disabled = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "")
     if {"synthetic", "*"} & {name.strip() for name in disabled.split(",")}:
@@ -152,6 +158,13 @@ def _others() -> Iterator[Finding]:
         found = _installed(distribution)
         if found is not None:
             yield Finding("other SDKs", "note", f"{distribution} {found}", text)
+
+
+_INSTRUMENTATION: Final = "opentelemetry-instrumentation-"
+
+
+def _distributions() -> Iterator[str]:
+    return (str(found.metadata["Name"] or "").lower() for found in distributions())
 
 
 def _installed(distribution: str) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 
 from synthetic.errors import ConfigurationError
 
-__all__ = ["Raw", "Sources", "choice", "flag", "names", "seconds", "text"]
+__all__ = ["Raw", "Sources", "choice", "flag", "names", "seconds", "text", "unknown_variables"]
 
 _log = logging.getLogger("synthetic")
 
@@ -160,11 +160,18 @@ def _read_file(known: tuple[str, ...]) -> tuple[Path, dict[str, Any]]:
     return path, table
 
 
+def unknown_variables(known: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+    """Return the variables that look like ours and are not read, each with what may have been meant."""
+    from synthetic._config import Settings
+
+    expected = {PREFIX + name.upper() for name in known or Settings.__annotations__} | {_FILE_VARIABLE}
+    strange = [variable for variable in os.environ if variable.startswith(PREFIX) and variable not in expected]
+    return [(variable, _unknown(variable, tuple(sorted(expected)))) for variable in strange]
+
+
 def _warn_about_unknown_variables(known: tuple[str, ...]) -> None:
-    expected = {PREFIX + name.upper() for name in known} | {_FILE_VARIABLE}
-    for variable in os.environ:
-        if variable.startswith(PREFIX) and variable not in expected:
-            _log.warning("the variable %s is not read: %s", variable, _unknown(variable, tuple(sorted(expected))))
+    for variable, advice in unknown_variables(known):
+        _log.warning("the variable %s is not read: %s", variable, advice)
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> str:

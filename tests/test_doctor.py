@@ -80,6 +80,16 @@ def test_variables_that_record_tokens_are_to_be_fixed(variables: dict[str, str])
     assert findings(**variables, **{name: ".*"})[name]["level"] == "fix"
 
 
+def test_a_variable_that_is_spelled_wrong_is_to_be_fixed(variables: dict[str, str]) -> None:
+    finding = findings(**variables, SYNTHETIC_ENVIROMENT="staging")["SYNTHETIC_ENVIROMENT"]
+    assert finding["level"] == "fix"
+    assert "SYNTHETIC_ENVIRONMENT" in finding["text"]
+
+
+def test_a_halt_of_everything_is_worth_a_note(variables: dict[str, str]) -> None:
+    assert findings(**variables, SYNTHETIC_HALT="all")["halt"]["level"] == "note"
+
+
 def test_every_host_taking_part_is_worth_a_note(variables: dict[str, str]) -> None:
     assert findings(**variables, SYNTHETIC_INTERNAL_HOSTS="*")["internal_hosts"]["level"] == "note"
 

@@ -145,6 +145,7 @@ COVERED: dict[str, list[tuple[str, str]]] = {
 }
 
 LATER: dict[str, str] = {
+    "callbacks and webhooks of third parties": "they carry no marker, and need a way to find their work",
     "bulk and batch calls go round the hook of the single call": "needs a database integration",
     "clean-up deletes real rows": "needs shadow stores",
     "caches miss, and the shadow world stampedes the back end": "needs shadow caches",

@@ -53,12 +53,13 @@ def exported() -> list[tuple[str, Any]]:
 
 
 def members() -> list[tuple[str, Any]]:
-    """The public methods and properties of the exported classes that are ours."""
+    """The public methods and properties of the exported classes that are ours; what they override is the library's."""
     found = []
     for path, value in exported():
         if inspect.isclass(value):
-            own = [(name, member) for cls in value.__mro__ if cls.__module__.startswith("synthetic")
-                   for name, member in vars(cls).items()]  # fmt: skip
+            ours = [cls for cls in value.__mro__ if cls.__module__.startswith("synthetic")]
+            theirs = {name for cls in value.__mro__ if cls not in ours for name in vars(cls)}
+            own = [(name, member) for cls in ours for name, member in vars(cls).items() if name not in theirs]
             found += [(f"{path}.{name}", member) for name, member in own if not name.startswith("_")]
     return [(path, member) for path, member in found if callable(member) or isinstance(member, property)]
 

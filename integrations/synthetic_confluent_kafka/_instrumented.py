@@ -7,6 +7,7 @@ is held by the module for as long as we are on, and classes derived from the ori
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -66,6 +67,7 @@ class Producers:
             for derived in Producer.__subclasses__():
                 if derived is not Carrying and _has_changed_base(derived, Producer, Instrumented):
                     self._derived.add(derived)
+            _warn_about_names()
             if self._asynchronous is None:
                 self._asynchronous = _asynchronous()
             self._asynchronous.instrument()
@@ -83,6 +85,21 @@ class Producers:
             _module.__class__ = ModuleType
             if vars(confluent_kafka)["Producer"] is Instrumented:
                 confluent_kafka.Producer = Producer  # type: ignore[misc]
+
+
+def _warn_about_names() -> None:
+    """Tell of names that were imported before: what they make carries no marker, and nobody would notice."""
+    for module in list(sys.modules.values()):
+        if str(getattr(module, "__name__", "")).startswith(("confluent_kafka", "synthetic")):
+            continue
+        for name, value in list(getattr(module, "__dict__", {}).items()):
+            if value is Producer:
+                _log.warning(
+                    "%s.%s was imported before instrument(), and what it makes carries no marker: call instrument() "
+                    "first, or write confluent_kafka.Producer(...)",
+                    module.__name__,
+                    name,
+                )
 
 
 def _has_changed_base(derived: type, present: type, wanted: type) -> bool:

@@ -35,7 +35,7 @@ NEWER = {
 
 @pytest.mark.long
 @pytest.mark.parametrize("row", rows(), ids=lambda row: f"{row['hop']}-{row['telemetry']}")
-def test_what_is_sent_is_what_arrives(row: Row, record_property: pytest.RecordProperty) -> None:
+def test_what_is_sent_is_what_arrives(row: Row) -> None:
     if needed := NEWER.get((row["product"], row["telemetry"])):
         skip_before(*needed)
     command = [sys.executable, "-m", "tests.matrix", row["hop"], row["telemetry"]]
