@@ -19,7 +19,7 @@ from opentelemetry.propagators.textmap import TextMapPropagator
 
 from synthetic import _environment_variables, telemetry
 from synthetic._instrument import instrument, uninstrument
-from synthetic._propagation import SyntheticTrafficPropagator
+from synthetic.propagation import SyntheticTrafficPropagator
 
 __all__ = ["SyntheticTrafficInstrumentor"]
 

@@ -13,7 +13,7 @@ from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 import synthetic
-from synthetic._propagation import SyntheticTrafficPropagator
+from synthetic.propagation import SyntheticTrafficPropagator
 from tests.support.keys import entry, mint, shared_key
 from tests.support.markers import DAY, REFUSED, expired
 

@@ -39,6 +39,7 @@ PUBLIC = [
     "synthetic.ledger",
     "synthetic.telemetry",
     "synthetic.wsgi",
+    "synthetic.propagation",
 ]
 INTEGRATIONS = sorted(
     module.name

@@ -25,8 +25,8 @@ from starlette.routing import Route
 
 import synthetic
 from synthetic import telemetry
-from synthetic._propagation import SyntheticTrafficPropagator
 from synthetic.asgi import SyntheticTrafficMiddleware
+from synthetic.propagation import SyntheticTrafficPropagator
 from tests.support.clients import brought_by_opentelemetry, run_script
 from tests.support.keys import entry, mint, shared_key
 from tests.support.servers import uvicorn_server
