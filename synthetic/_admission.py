@@ -180,7 +180,25 @@ def _admit_marked(
         refusal = _later(config)
     if refusal is not None:
         return _refuse(refusal, claims.marker, config)
+    if not _has_looked:
+        _look_for_the_way_out()
     return received(claims, token), None, onward
+
+
+_has_looked = False
+
+
+def _look_for_the_way_out() -> None:
+    """Tell once where simulated work is admitted and nothing would carry it on: nobody would notice."""
+    global _has_looked
+    from synthetic._instrument import instrumented
+
+    _has_looked = True
+    if not instrumented():
+        _log.warning(
+            "simulated work was admitted, and synthetic.instrument() was not called in this process: what it calls, "
+            "sends and starts in threads carries no marker, and is executed as real"
+        )
 
 
 def _later(config: Configuration) -> Reason | None:

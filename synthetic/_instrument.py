@@ -11,7 +11,7 @@ from typing import Protocol, cast
 
 from synthetic.errors import ConfigurationError
 
-__all__ = ["GROUP", "PRODUCTS", "Integration", "instrument", "uninstrument"]
+__all__ = ["GROUP", "PRODUCTS", "Integration", "instrument", "instrumented", "uninstrument"]
 
 _log = logging.getLogger("synthetic")
 
@@ -74,6 +74,11 @@ def uninstrument(*names: str) -> tuple[str, ...]:
         _awaited.discard(point.name)
         _instrumented.discard(point.name)
     return tuple(sorted(_instrumented))
+
+
+def instrumented() -> frozenset[str]:
+    """Return the names of what is instrumented now."""
+    return frozenset(_instrumented)
 
 
 def _points(names: tuple[str, ...]) -> list[EntryPoint]:

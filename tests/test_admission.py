@@ -17,6 +17,7 @@ from synthetic._admission import Entrance, admit
 from synthetic._reason import Reason
 from synthetic.asgi import SyntheticTrafficMiddleware
 from synthetic.errors import ConfigurationError
+from tests.support.clients import run_script
 from tests.support.keys import entry, mint, shared_key
 from tests.support.servers import uvicorn_server
 from tests.support.wire import get
@@ -437,3 +438,23 @@ def test_a_configuration_shows_no_token_in_what_it_hands_on(service: dict[str, A
     verdict, _, _ = admit((entry(token),), Entrance(), _config.active())
     assert token not in repr(verdict)
     assert json.dumps(service["keys"][0]["k"]) not in repr(_config.active())
+
+
+NOTHING_INSTRUMENTED = """
+import json, logging, os, sys
+logging.basicConfig(format="%(message)s", stream=sys.stdout)
+import synthetic
+if sys.argv[2] == "instrumented":
+    synthetic.instrument()
+for _ in range(2):
+    with synthetic.admitted({"baggage": sys.argv[1]}):
+        assert synthetic.is_synthetic()
+"""
+
+
+@pytest.mark.parametrize(("how", "lines"), [("instrumented", 0), ("bare", 1)])
+def test_work_that_is_admitted_where_nothing_carries_it_on_is_told_of_once(
+    keys: dict[str, Any], how: str, lines: int
+) -> None:
+    printed = run_script(NOTHING_INSTRUMENTED, entry(mint(keys)), how, keys=keys)
+    assert printed.count("synthetic.instrument() was not called") == lines
