@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from opentelemetry import context
 
 import synthetic
 from tests.support import brokers
@@ -38,9 +39,12 @@ def configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Temp
     for name in [name for name in os.environ if name.startswith("SYNTHETIC_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path_factory.mktemp("work"))
+    # What some instrumentation of others leaves behind in a context is theirs, and not for the next test.
+    clean = context.attach(context.Context())
     with synthetic.configured():
         synthetic.configure()
         yield
+    context.detach(clean)
 
 
 # Brokers, each started once for all tests of a process.

@@ -33,6 +33,7 @@ NOT_RUN = {
 
 NEWER = {
     ("docs/integrations/aiohttp.md", "middlewares=[client_middleware]"): ("aiohttp", "3.12"),
+    ("docs/integrations/arq.md", "await pool.aclose()"): ("redis", "5.0.1"),  # before, it is called close
     ("docs/integrations/httpx2.md", "client = TestClient(app)"): ("starlette", "1.2"),  # before, a client of httpx
 }
 """By page and text, the blocks that need a newer version than the oldest supported: there, the others are run."""
