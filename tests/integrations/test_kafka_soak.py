@@ -75,6 +75,11 @@ class Load:
     def is_handled(self, numbers: range) -> bool:
         return all(number in self.seen or self.kinds[number] == "forged" for number in numbers)
 
+    def is_passed(self) -> bool | None:
+        """True once the group is past everything; a forged message may be the last of its partition."""
+        ends = [self.topic.end(number) for number in range(PARTITIONS)]
+        return [self.topic.committed(number) for number in range(PARTITIONS)] == ends or None
+
     def check(self) -> None:
         wanted = {number: {self.run_of(number)} for number, kind in enumerate(self.kinds) if kind != "forged"}
         assert self.seen == wanted
@@ -167,6 +172,7 @@ def test_confluent_kafka_in_threads(load: Load, long_run: bool) -> None:
             producer.flush(30)
             eventually(is_settled, seconds=60)
             eventually(lambda numbers=numbers: load.is_handled(numbers) or None, seconds=120)
+        eventually(load.is_passed, seconds=60)
     finally:
         for member in members:
             member.leave()
@@ -242,6 +248,8 @@ async def _soak(load: Load, long_run: bool) -> None:
             # The last one handles everything; those before it leave in the middle of their work.
             enough = numbers if numbers is chunks[-1] else numbers[: len(numbers) // 2]
             await _until(lambda enough=enough: load.is_handled(enough), 120)
+            if numbers is chunks[-1]:
+                await asyncio.to_thread(eventually, load.is_passed, seconds=60)
             await member.leave()
 
 
