@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from synthetic import _config
 from synthetic._admission import Entrance, admit
-from synthetic._baggage import HEADER_LIMIT
+from synthetic._baggage import forward_joined
 from synthetic._config import OnMissing, OnUnverified
 from synthetic._http import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, problem_of, refusal_of
 from synthetic._verdict import REAL, Real, Received, enter
@@ -166,10 +166,7 @@ class _SimulatedSteps(_Steps):
 
 def _with_baggage(environ: WSGIEnvironment, values: Sequence[str], *, is_simulated: bool) -> WSGIEnvironment:
     rest = {name: value for name, value in environ.items() if name != _HEADER}
-    header = ",".join(values)
-    if is_simulated and len(header) > HEADER_LIMIT:
-        # There is one header only, and OpenTelemetry would read nothing of it: ours goes alone, so as not to be lost.
-        header = values[0].partition(",")[0]
+    header = forward_joined(values, is_simulated=is_simulated)
     return {**rest, _HEADER: header} if header else rest
 
 

@@ -13,6 +13,7 @@ from aio_pika.tools import ensure_awaitable
 
 from synthetic._arrival import Admitted, arrive
 from synthetic._carrier import baggage_in
+from synthetic._patch import always_on
 from synthetic._verdict import Received, enter, leave
 from synthetic.errors import MessageRefused
 from synthetic_aio_pika._refused import turn_away
@@ -30,7 +31,7 @@ def admitting(
     For a message that is refused it is not called: the message is rejected, for the dead-letter exchange of its queue.
     Where the consumer has ``no_ack`` there is nothing to reject, and MessageRefused is raised, which aio-pika logs.
     """
-    return _admitting(callback, _always)
+    return _admitting(callback, always_on)
 
 
 def consuming(original: Any, is_on: Callable[[], bool]) -> Any:
@@ -106,7 +107,3 @@ def _passes_on(function: Any) -> bool:
     return (isinstance(owner, QueueIterator) and name == "on_message") or (
         isinstance(owner, RPC) and name == "on_result_message"
     )
-
-
-def _always() -> bool:
-    return True

@@ -8,14 +8,11 @@ import arq.connections
 import arq.worker
 
 from synthetic._egress import dispatch
+from synthetic._patch import always_on
 from synthetic_arq._running import admitting, running, starting
 from synthetic_arq._wire import Dump, Load, departing, taking
 
 __all__ = ["SyntheticArqRedis", "SyntheticWorker", "create_pool"]
-
-
-def _always() -> bool:
-    return True
 
 
 class SyntheticArqRedis(arq.connections.ArqRedis):
@@ -73,7 +70,7 @@ class SyntheticWorker(arq.worker.Worker):
 
     _load: Load | None
 
-    run_job: Any = running(arq.worker.Worker.run_job, _always)
+    run_job: Any = running(arq.worker.Worker.run_job, always_on)
 
     @property
     def job_deserializer(self) -> Load | None:
@@ -100,4 +97,4 @@ class SyntheticWorker(arq.worker.Worker):
         await _main(self)
 
 
-_main: Any = starting(arq.worker.Worker.main, _always)
+_main: Any = starting(arq.worker.Worker.main, always_on)

@@ -8,6 +8,7 @@ from celery.app.amqp import AMQP  # type: ignore[import-untyped]
 from celery.app.task import Task  # type: ignore[import-untyped]
 from celery.worker.request import Request  # type: ignore[import-untyped]
 
+from synthetic._patch import always_on
 from synthetic_celery._eager import applying
 from synthetic_celery._execution import Tracer
 from synthetic_celery._publish import Sender
@@ -21,23 +22,19 @@ _request: Any = Request
 _task: Any = Task
 
 
-def _always() -> bool:
-    return True
-
-
 class SyntheticAMQP(AMQP):  # type: ignore[misc]
     """Sends the marker along with every task of ``Celery(amqp=SyntheticAMQP)``."""
 
-    send_task_message: Any = Sender(vars(_amqp)["send_task_message"], _always)
+    send_task_message: Any = Sender(vars(_amqp)["send_task_message"], always_on)
 
 
 class SyntheticRequest(Request):  # type: ignore[misc]
     """What a worker's main process knows of a ``SyntheticTask`` that runs."""
 
-    on_failure: Any = of_its_task(_request.on_failure, _always)
-    on_timeout: Any = of_its_task(_request.on_timeout, _always)
-    _announce_cancelled: Any = of_its_task(_request._announce_cancelled, _always)
-    _announce_revoked: Any = of_its_task(_request._announce_revoked, _always)
+    on_failure: Any = of_its_task(_request.on_failure, always_on)
+    on_timeout: Any = of_its_task(_request.on_timeout, always_on)
+    _announce_cancelled: Any = of_its_task(_request._announce_cancelled, always_on)
+    _announce_revoked: Any = of_its_task(_request._announce_revoked, always_on)
 
 
 class SyntheticTask(Task):  # type: ignore[misc]
@@ -47,6 +44,6 @@ class SyntheticTask(Task):  # type: ignore[misc]
     """
 
     Request = "synthetic_celery._explicit:SyntheticRequest"
-    __trace__: Any = Tracer(None, _always)
-    start_strategy: Any = receiving(_task.start_strategy, _always)
-    apply: Any = applying(_task.apply, _always)
+    __trace__: Any = Tracer(None, always_on)
+    start_strategy: Any = receiving(_task.start_strategy, always_on)
+    apply: Any = applying(_task.apply, always_on)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from synthetic._baggage import HEADER_LIMIT
+from synthetic._baggage import forward_joined
 
 __all__ = ["replace_baggage"]
 
@@ -14,10 +14,7 @@ _HEADER = "HTTP_BAGGAGE"
 
 def replace_baggage(request: Any, values: Sequence[str], *, is_simulated: bool) -> None:
     """Put ``values`` in the place of the request's ``baggage``: in ``META``, ``headers`` and the scope."""
-    header = ",".join(values)
-    if is_simulated and len(header) > HEADER_LIMIT:
-        # There is one header only, and OpenTelemetry would read nothing of it: ours goes alone, so as not to be lost.
-        header = values[0].partition(",")[0]
+    header = forward_joined(values, is_simulated=is_simulated)
     request.META.pop(_HEADER, None)
     if header:
         request.META[_HEADER] = header

@@ -9,6 +9,7 @@ from typing import Any, Final
 import grpc.aio
 
 from synthetic._egress import in_context
+from synthetic._patch import always_on
 from synthetic_grpc._errors import AioExternalRpcRefused
 from synthetic_grpc._way import Way
 
@@ -28,12 +29,8 @@ def aio_client_interceptors(target: str) -> list[grpc.aio.ClientInterceptor]:
     return interceptors
 
 
-def _always() -> bool:
-    return True
-
-
 class _Interceptor:
-    def __init__(self, way: Way, is_on: Callable[[], bool] = _always) -> None:
+    def __init__(self, way: Way, is_on: Callable[[], bool] = always_on) -> None:
         self._way = way
         self._is_on = is_on
 

@@ -20,6 +20,7 @@ from nats.js import JetStreamContext
 from synthetic._arrival import Admitted, admitted, arrive
 from synthetic._carrier import baggage_in
 from synthetic._marker import Marker
+from synthetic._patch import always_on
 from synthetic._verdict import Received, enter, leave
 from synthetic.errors import MessageRefused
 from synthetic_nats._publish import RESERVED
@@ -40,7 +41,7 @@ def admitting(callback: Callable[[Msg], Awaitable[None]]) -> Callable[[Msg], Awa
     For a message that is refused it is not called, JetStream is told not to send it again, and MessageRefused is
     raised, for the ``error_cb`` of the connection.
     """
-    return _admitting(callback, _always)
+    return _admitting(callback, always_on)
 
 
 class message:
@@ -131,7 +132,3 @@ def _is_plumbing(callback: Any) -> bool:
     """Whether a callback is the client's own, which hands an answer to whoever asked; not that of a subclass."""
     is_bound_to_it = isinstance(getattr(callback, "__self__", None), (Client, JetStreamContext))
     return is_bound_to_it and str(getattr(callback, "__module__", "")).startswith("nats.")
-
-
-def _always() -> bool:
-    return True

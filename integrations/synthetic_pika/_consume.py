@@ -16,6 +16,7 @@ from pika.spec import Basic, BasicProperties  # type: ignore[import-untyped]
 
 from synthetic._arrival import Admitted, admitted, arrive
 from synthetic._carrier import baggage_in
+from synthetic._patch import always_on
 from synthetic._verdict import Received, enter, leave
 from synthetic.errors import MessageRefused
 
@@ -38,7 +39,7 @@ def admitting(
     For a message that is refused it is not called: the message is rejected, for the dead-letter exchange of its queue.
     Say ``auto_ack=True`` where ``basic_consume`` is told so: such a message is acknowledged already, and is dropped.
     """
-    return _admitting(callback, auto_ack, _always)
+    return _admitting(callback, auto_ack, always_on)
 
 
 def message(
@@ -130,7 +131,3 @@ def _turn_away(channel: Any, delivery_tag: int, error: MessageRefused) -> None:
 def _put_back(channel: Any, delivery_tag: int) -> None:
     if channel.is_open:  # otherwise the broker has put it back already
         channel.basic_reject(delivery_tag, requeue=True)
-
-
-def _always() -> bool:
-    return True
