@@ -7,7 +7,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from synthetic._kinds import kind_of
 from synthetic._scope import Scope, done
-from synthetic._verdict import Simulated, Verdict, current_verdict, enter, leave
+from synthetic._verdict import Verdict, current_verdict, enter, leave
 
 __all__ = ["Carried", "carry"]
 
@@ -26,15 +26,10 @@ class Carried(Generic[P, R]):
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Make the call. What was in force before is in force after it."""
-        verdict = self._verdict
-        entered = enter(verdict)
-        if isinstance(verdict, Simulated):
-            verdict.begin()
+        entered = enter(self._verdict, is_work=True)
         try:
             return self.__wrapped__(*args, **kwargs)
         finally:
-            if isinstance(verdict, Simulated):
-                verdict.end()
             leave(entered)
 
     def __getattr__(self, name: str) -> Any:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar
 
 from opentelemetry import context
 
@@ -19,7 +19,7 @@ from synthetic._arrival import arrive
 from synthetic._carrier import Carrier, baggage_in
 from synthetic._marker import Marker
 from synthetic._offsets import Offsets, Place
-from synthetic._verdict import REAL, Entered, Real, Received, enter, leave
+from synthetic._verdict import Entered, Real, Received, enter, leave
 from synthetic.errors import ConfigurationError, MessageRefused
 
 __all__ = [
@@ -159,10 +159,7 @@ class Handling(Generic[T_co]):
     def __enter__(self) -> T_co:
         if self._entered is not None:
             raise RuntimeError("these messages are being handled already")
-        verdict = self._verdict
-        self._entered = enter(verdict, marks_span=True)
-        if verdict is not REAL:
-            cast("Received", verdict).begin()
+        self._entered = enter(self._verdict, is_work=True, marks_span=True)
         return self._content
 
     def __exit__(
@@ -171,8 +168,6 @@ class Handling(Generic[T_co]):
         entered, self._entered = self._entered, None
         if entered is None:
             return
-        if self._verdict is not REAL:
-            cast("Received", self._verdict).end()
         leave(entered)
         if self._offsets is not None:
             for one in self._messages:

@@ -203,27 +203,31 @@ def _of_baggage(value: object, config: Configuration) -> Verdict:
     return Unverified(refusal) if refusal else received(claims, token)
 
 
-Entered = tuple["Token[Verdict | None]", "Token[context.Context] | None"]
-"""What ``leave`` needs: how to reset our context variable, and OpenTelemetry's where that was touched."""
+Entered = tuple["Token[Verdict | None]", "Token[context.Context] | None", Simulated | None]
+"""What ``leave`` needs: how to reset our context variable, and OpenTelemetry's if it was touched; whose work ends."""
 
 
-def enter(verdict: Verdict | None, *, marks_span: bool = False) -> Entered:
+def enter(verdict: Verdict | None, *, is_work: bool = False, marks_span: bool = False) -> Entered:
     """Put ``verdict`` in force, or with None that nothing is decided; ``leave`` puts back what was before.
 
     For work that is not simulated the OpenTelemetry context is touched only if it holds something of ours. With
-    ``marks_span``, the span that is current, which began before the verdict was known, is told of it.
+    ``is_work``, a piece of work with this verdict begins here and ends with ``leave``. With ``marks_span``, the span
+    that is current, which began before the verdict was known, is told of it.
     """
     present = _get_current()
     if verdict is REAL and not present:
-        return _set_verdict(REAL), None  # nearly always
+        return _set_verdict(REAL), None, None  # nearly always
     if isinstance(verdict, Simulated):
         key = active().key
+        work = verdict if is_work else None
         entered: Entered
         if present.get(MIRROR) is verdict and baggage.get_baggage(key, present) == verdict.token():
-            entered = _set_verdict(verdict), None  # others have brought it here
+            entered = _set_verdict(verdict), None, work  # others have brought it here
         else:
             otel = marked(present, verdict, key) if present else verdict.alone(key)
-            entered = _set_verdict(verdict), context.attach(otel)
+            entered = _set_verdict(verdict), context.attach(otel), work
+        if work is not None:
+            work.begin()
         if present and marks_span:
             from synthetic.telemetry import mark_current_span
 
@@ -231,10 +235,10 @@ def enter(verdict: Verdict | None, *, marks_span: bool = False) -> Entered:
         return entered
     if isinstance(verdict, Unverified):
         # Where others carry only the OpenTelemetry context, it must not look like work that carries no marker.
-        return _set_verdict(verdict), context.attach(context.set_value(MIRROR, verdict, unmarked(present)))
+        return _set_verdict(verdict), context.attach(context.set_value(MIRROR, verdict, unmarked(present))), None
     if present and _holds_ours(present):
-        return _set_verdict(verdict), context.attach(unmarked(present))
-    return _set_verdict(verdict), None
+        return _set_verdict(verdict), context.attach(unmarked(present)), None
+    return _set_verdict(verdict), None, None
 
 
 def leave(entered: Entered) -> bool:
@@ -242,7 +246,9 @@ def leave(entered: Entered) -> bool:
 
     Called in another context than ``enter`` was (a generator finalised elsewhere), there is nothing to put back here.
     """
-    verdict, otel = entered
+    verdict, otel, work = entered
+    if work is not None:
+        work.end()
     try:
         _reset_verdict(verdict)
     except ValueError:

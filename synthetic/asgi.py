@@ -83,8 +83,7 @@ class SyntheticTrafficMiddleware:
             scope = {**scope, "headers": _with_baggage(headers, onward)}
         if isinstance(verdict, Received):
             send = _SimulatedSend(send)
-            verdict.begin()
-        entered = enter(verdict, marks_span=True)
+        entered = enter(verdict, is_work=True, marks_span=True)
         try:
             await self.app(scope, receive, send)
         except Exception as error:
@@ -94,8 +93,6 @@ class SyntheticTrafficMiddleware:
             await _answer(answer, scope, receive, send)
         finally:
             leave(entered)
-            if isinstance(verdict, Received):
-                verdict.end()
 
     async def _without_headers(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):

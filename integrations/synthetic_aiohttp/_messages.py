@@ -11,19 +11,18 @@ from typing import Any
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from synthetic._carrier import NAME
 from synthetic._http import CACHE_HEADERS, SIMULATED_CACHE_CONTROL
 
 __all__ = ["baggage_of", "keep_out_of_caches", "remember", "replace_baggage"]
-
-_HEADER = "baggage"
 
 
 def baggage_of(request: web.BaseRequest) -> Sequence[str]:
     """Return the values of the ``baggage`` headers, in latin-1."""
     headers = request.headers
-    if _HEADER not in headers:
+    if NAME not in headers:
         return ()
-    values = headers.getall(_HEADER)
+    values = headers.getall(NAME)
     return [value.encode("utf-8", "surrogateescape").decode("latin-1") for value in values]
 
 
@@ -33,9 +32,9 @@ def replace_baggage(request: web.BaseRequest, values: Sequence[str]) -> None:
     In place: ``clone()`` is only for requests without stray bytes in any header, and whose body nobody has read.
     """
     ours = [value.encode("latin-1") for value in values]
-    others = [pair for pair in request.headers.items() if pair[0].lower() != _HEADER]
+    others = [pair for pair in request.headers.items() if pair[0].lower() != NAME]
     headers = CIMultiDictProxy(
-        CIMultiDict([*((_HEADER, value.decode("utf-8", "surrogateescape")) for value in ours), *others])
+        CIMultiDict([*((NAME, value.decode("utf-8", "surrogateescape")) for value in ours), *others])
     )
     raw = (*((b"baggage", value) for value in ours), *(x for x in request.raw_headers if x[0].lower() != b"baggage"))
     inner: Any = request

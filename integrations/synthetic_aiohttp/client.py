@@ -9,14 +9,13 @@ from typing import Any
 import aiohttp
 from opentelemetry.context import Context
 
+from synthetic._carrier import NAME
 from synthetic._egress import depart, in_context
 from synthetic._instrument import Integration
 from synthetic._patch import Patch, Patches
 from synthetic.errors import ExternalCallRefused
 
 __all__ = ["ExternalRequestRefused", "client_middleware", "instrument", "integration", "uninstrument"]
-
-_HEADER = "baggage"
 
 
 class ExternalRequestRefused(ExternalCallRefused, aiohttp.ClientError):
@@ -49,15 +48,15 @@ def _decided(request: aiohttp.ClientRequest) -> Context | None:
     """
     headers = request.headers
     carried: str | None = None
-    if _HEADER in headers:
-        carried = ",".join(headers.getall(_HEADER))
+    if NAME in headers:
+        carried = ",".join(headers.getall(NAME))
     host = request.url.raw_host or ""
     header, otel = depart(f"//[{host}]" if ":" in host else f"//{host}", carried, refused=ExternalRequestRefused)
     if header is None:
         if carried is not None:
-            del headers[_HEADER]
+            del headers[NAME]
     elif header != carried:
-        headers[_HEADER] = header
+        headers[NAME] = header
     return otel
 
 

@@ -88,9 +88,7 @@ def marker(request: web.BaseRequest) -> Marker | None:
 
 
 async def _handled(verdict: Real | Received, request: web.Request, handler: Handler) -> web.StreamResponse:
-    entered = enter(verdict, marks_span=True)
-    if isinstance(verdict, Received):
-        verdict.begin()
+    entered = enter(verdict, is_work=True, marks_span=True)
     try:
         response = await handler(request)
     except web.HTTPException as error:
@@ -102,8 +100,6 @@ async def _handled(verdict: Real | Received, request: web.Request, handler: Hand
             raise
         return _answer(answer)
     finally:
-        if isinstance(verdict, Received):
-            verdict.end()
         leave(entered)
     if isinstance(cast("object", response), web.StreamResponse):
         _finish_under(verdict, response)
@@ -125,14 +121,10 @@ def _do_under(verdict: Real | Received, response: web.StreamResponse, name: str)
 
     async def under_verdict(*args: Any) -> Any:
         vars(response).pop(name, None)  # a response that goes on holding itself is freed by the collector only
-        entered = enter(verdict)
-        if isinstance(verdict, Received):
-            verdict.begin()
+        entered = enter(verdict, is_work=True)
         try:
             return await step(*args)
         finally:
-            if isinstance(verdict, Received):
-                verdict.end()
             leave(entered)
 
     setattr(response, name, under_verdict)

@@ -9,7 +9,7 @@ from typing import Any
 from synthetic._arrival import arrive
 from synthetic._patch import IsOn
 from synthetic._reason import Reason
-from synthetic._verdict import REAL, Entered, Real, Received, enter, leave
+from synthetic._verdict import REAL, Entered, enter, leave
 from synthetic.errors import MessageRefused
 from synthetic_arq._refusal import NotAdmitted, refuse
 from synthetic_arq._wire import Load, taking
@@ -20,11 +20,10 @@ __all__ = ["admitting", "running", "starting"]
 class _Handling:
     """One job, from when it is read until all is done."""
 
-    __slots__ = ("_entered", "_verdict")
+    __slots__ = ("_entered",)
 
     def __init__(self) -> None:
         self._entered: Entered | None = None
-        self._verdict: Real | Received | None = None
 
     def begin(self, data: dict[str, Any], headers: list[str], says_simulated: bool) -> None:
         """Admit the job. What is read later, while it runs, are others."""
@@ -36,17 +35,11 @@ class _Handling:
                 raise MessageRefused(Reason.MISSING)  # its serializer, or somebody else, has lost the marker
         except MessageRefused as error:
             raise NotAdmitted(error, data) from None
-        self._verdict = verdict
-        self._entered = enter(verdict, marks_span=True)
-        if isinstance(verdict, Received):
-            verdict.begin()
+        self._entered = enter(verdict, is_work=True, marks_span=True)
 
     def end(self) -> None:
-        if self._entered is None:
-            return
-        if isinstance(self._verdict, Received):
-            self._verdict.end()
-        leave(self._entered)
+        if self._entered is not None:
+            leave(self._entered)
 
 
 _handling: ContextVar[_Handling | None] = ContextVar("synthetic-arq", default=None)

@@ -15,13 +15,13 @@ from typing import Any, Final, overload
 from synthetic import _config
 from synthetic._admission import Entrance
 from synthetic._admission import admit as admit_headers
-from synthetic._arrival import arrive
+from synthetic._arrival import arrive, under
 from synthetic._config import OnMissing, OnUnverified
 from synthetic._http import problem_of, refusal_of
 from synthetic._verdict import REAL, Real
 from synthetic_awslambda._answers import answer, uncached
 from synthetic_awslambda._events import Event, baggage_of, headers_of, source_of, with_baggage
-from synthetic_awslambda._records import admitted, by_verdict, each_record, merged, under
+from synthetic_awslambda._records import admitted, by_verdict, each_record, merged
 
 __all__ = ["admit", "admitted", "each_record"]
 

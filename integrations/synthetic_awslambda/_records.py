@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Any
 
-from synthetic._arrival import Admitted, arrive
-from synthetic._verdict import REAL, Real, Received, enter, leave
+from synthetic._arrival import Admitted, arrive, under
+from synthetic._verdict import Real, Received
 from synthetic.errors import MessageRefused
 from synthetic_aws_shared._delivered import mapping
 from synthetic_awslambda._events import Event, baggage_of, records_of
 
-__all__ = ["BatchResponse", "admitted", "by_verdict", "each_record", "merged", "under"]
+__all__ = ["BatchResponse", "admitted", "by_verdict", "each_record", "merged"]
 
 _log = logging.getLogger("synthetic")
 
@@ -73,18 +73,6 @@ def _failure(handle: Callable[[Any], Any], record: Event) -> Exception | None:
             _log.exception("the record %s was not handled; it will be delivered again", record["messageId"])
         return error
     return None
-
-
-def under(verdict: Real | Received, handle: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a handler under a verdict."""
-    if verdict is not REAL:
-        with Admitted(verdict):
-            return handle(*arguments)
-    entered = enter(REAL)  # nearly always, and in half the time
-    try:
-        return handle(*arguments)
-    finally:
-        leave(entered)
 
 
 def by_verdict(event: Any) -> Iterator[tuple[Real | Received, Any]]:

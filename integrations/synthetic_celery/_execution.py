@@ -12,9 +12,9 @@ from celery.app.trace import TraceInfo, trace_ok_t  # type: ignore[import-untype
 from celery.exceptions import Ignore, Reject  # type: ignore[import-untyped]
 from celery.states import IGNORED, REJECTED  # type: ignore[import-untyped]
 
-from synthetic._arrival import arrive
+from synthetic._arrival import arrive, under
 from synthetic._patch import IsOn
-from synthetic._verdict import Received, enter, leave
+from synthetic._verdict import enter, leave
 from synthetic.errors import MessageRefused
 from synthetic_celery import _failure
 from synthetic_celery._failure import TaskRefused, fail
@@ -57,15 +57,7 @@ def _run(trace: Callable[..., Any], task: Any, uuid: str, args: Any, kwargs: Any
         verdict = arrive(markers_of(request))
     except MessageRefused as error:
         return _not_run(task, Context(request or {}, args=args, kwargs=kwargs, called_directly=False), error)
-    entered = enter(verdict)
-    if isinstance(verdict, Received):
-        verdict.begin()
-    try:
-        return trace(uuid, args, kwargs, request)
-    finally:
-        if isinstance(verdict, Received):
-            verdict.end()
-        leave(entered)
+    return under(verdict, trace, uuid, args, kwargs, request)
 
 
 def _not_run(task: Any, context: Any, error: MessageRefused) -> Any:

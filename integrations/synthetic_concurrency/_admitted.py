@@ -16,7 +16,7 @@ from synthetic_concurrency._environment import baggage_of
 __all__ = ["admit_environment", "forget_environment"]
 
 _lock = threading.Lock()
-_in_force: tuple[Entered, Received | Unverified] | None = None
+_in_force: Entered | None = None
 
 
 def admit_environment() -> None:
@@ -34,9 +34,7 @@ def admit_environment() -> None:
             return
         verdict = _verdict()
         if verdict is not None:
-            if isinstance(verdict, Received):
-                verdict.begin()
-            _in_force = enter(verdict), verdict
+            _in_force = enter(verdict, is_work=True)
 
 
 def _verdict() -> Received | Unverified | None:
@@ -61,8 +59,5 @@ def forget_environment() -> None:
     global _in_force
     with _lock:
         if _in_force is not None:
-            entered, verdict = _in_force
-            _in_force = None
-            if isinstance(verdict, Received):
-                verdict.end()
+            entered, _in_force = _in_force, None
             leave(entered)

@@ -55,26 +55,22 @@ class SyntheticTrafficMiddleware:
         verdict = self._admitted(request)
         if not isinstance(verdict, (Real, Received)):
             return verdict
-        entered = enter(verdict, marks_span=True)
+        entered = enter(verdict, is_work=True, marks_span=True)
         try:
             response = self.get_response(request)
         finally:
             leave(entered)
-            if verdict is not REAL:
-                cast("Received", verdict).end()
         return cover(response, verdict)
 
     async def _handled(self, request: Any) -> Any:
         verdict = self._admitted(request)
         if not isinstance(verdict, (Real, Received)):
             return verdict
-        entered = enter(verdict, marks_span=True)
+        entered = enter(verdict, is_work=True, marks_span=True)
         try:
             response = await self.get_response(request)
         finally:
             leave(entered)
-            if verdict is not REAL:
-                cast("Received", verdict).end()
         return cover(response, verdict)
 
     def process_exception(self, request: Any, exception: Exception) -> Any:
@@ -83,7 +79,7 @@ class SyntheticTrafficMiddleware:
         return None if answer is None else _response(answer, request)
 
     def _admitted(self, request: Any) -> Any:
-        """The verdict on a request, which begins; or the response to one that was not admitted."""
+        """The verdict on a request; or the response to one that was not admitted."""
         header: str | None = request.META.get("HTTP_BAGGAGE")
         config = _config.in_force or _config.active()
         verdict: Real | Received = REAL
@@ -94,8 +90,6 @@ class SyntheticTrafficMiddleware:
             verdict = admitted
             if onward is not None:
                 replace_baggage(request, onward, is_simulated=verdict is not REAL)
-            if isinstance(verdict, Received):
-                verdict.begin()
         request.marker = verdict.marker
         return verdict
 

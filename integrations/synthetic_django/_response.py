@@ -47,15 +47,10 @@ class _AsyncSteps:
     async def __anext__(self) -> Any:
         if self._steps is None:
             raise StopAsyncIteration
-        verdict = self._verdict
-        entered = enter(verdict)
-        if isinstance(verdict, Received):
-            verdict.begin()
+        entered = enter(self._verdict, is_work=True)
         try:
             return await self._steps.__anext__()
         finally:
-            if isinstance(verdict, Received):
-                verdict.end()
             leave(entered)
 
     def drop(self) -> None:

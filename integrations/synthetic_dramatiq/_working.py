@@ -9,10 +9,9 @@ from contextvars import Context
 from functools import wraps
 from typing import Any, Final
 
-from synthetic._arrival import Admitted, arrive
+from synthetic._arrival import arrive, under
 from synthetic._carrier import baggage_in
 from synthetic._patch import IsOn
-from synthetic._verdict import REAL, enter, leave
 from synthetic.errors import MessageRefused
 from synthetic_dramatiq._options import mark, unmark
 from synthetic_dramatiq._refusal import refuse
@@ -70,14 +69,7 @@ def processing(original: Any, is_on: IsOn) -> Any:
         except MessageRefused as error:
             setattr(message, _REFUSED, error)
             return original(thread, message)
-        if verdict is REAL:
-            entered = enter(REAL)
-            try:
-                return original(thread, message)
-            finally:
-                leave(entered)
-        with Admitted(verdict):
-            return original(thread, message)
+        return under(verdict, original, thread, message)
 
     return process_message
 

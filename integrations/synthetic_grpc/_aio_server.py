@@ -94,9 +94,7 @@ def _coroutine(behavior: Callable[..., Any], verdict: Real | Received, onward: A
         return _real_coroutine(behavior)
 
     async def handle(request: Any, context: Any) -> Any:
-        entered = enter(verdict, marks_span=True)
-        if isinstance(verdict, Received):
-            verdict.begin()
+        entered = enter(verdict, is_work=True, marks_span=True)
         try:
             return await behavior(request, context_of(context, verdict, onward))
         except Exception as error:
@@ -105,8 +103,6 @@ def _coroutine(behavior: Callable[..., Any], verdict: Real | Received, onward: A
                 raise
             await _aborted(context, answer)
         finally:
-            if isinstance(verdict, Received):
-                verdict.end()
             leave(entered)
 
     return handle
@@ -135,9 +131,7 @@ def _real_coroutine(behavior: Callable[..., Any]) -> Callable[..., Any]:
 
 def _async_generator(behavior: Callable[..., Any], verdict: Real | Received, onward: Any) -> Callable[..., Any]:
     async def handle(request: Any, context: Any) -> AsyncIterator[Any]:
-        entered = enter(verdict, marks_span=True)
-        if isinstance(verdict, Received):
-            verdict.begin()
+        entered = enter(verdict, is_work=True, marks_span=True)
         responses = behavior(request, context_of(context, verdict, onward))
         try:
             async for response in responses:
@@ -151,8 +145,6 @@ def _async_generator(behavior: Callable[..., Any], verdict: Real | Received, onw
                 raise
             await _aborted(context, answer)
         finally:
-            if isinstance(verdict, Received):
-                verdict.end()
             leave(entered)
 
     return handle

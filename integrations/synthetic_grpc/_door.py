@@ -10,12 +10,12 @@ import wrapt
 
 from synthetic import _config
 from synthetic._admission import ADMITTED_AS_REAL, Admission, Entrance, admit
+from synthetic._carrier import NAME
 from synthetic._carry import Carried
 from synthetic._config import OnMissing, OnUnverified
 from synthetic._http import Problem, problem_of, refusal_of
 from synthetic._reason import Reason
 from synthetic._verdict import Real, Received
-from synthetic_grpc._way import NAME
 
 __all__ = ["Answer", "Door", "answer_to", "answer_to_reason", "context_of", "replaced"]
 

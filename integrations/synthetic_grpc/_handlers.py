@@ -76,9 +76,7 @@ def sync_unary(behavior: Callable[..., Any], verdict: Real | Received, onward: A
         return _real_unary(behavior)
 
     def handle(request: Any, context: Any) -> Any:
-        entered = enter(verdict, marks_span=True)
-        if isinstance(verdict, Received):
-            verdict.begin()
+        entered = enter(verdict, is_work=True, marks_span=True)
         try:
             return behavior(request, context_of(context, verdict, onward))
         except Exception as error:
@@ -87,8 +85,6 @@ def sync_unary(behavior: Callable[..., Any], verdict: Real | Received, onward: A
                 raise
             aborted(context, answer)
         finally:
-            if isinstance(verdict, Received):
-                verdict.end()
             leave(entered)
 
     return handle

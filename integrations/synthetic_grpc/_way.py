@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit
 
 from opentelemetry.context import Context
 
+from synthetic._carrier import NAME
 from synthetic._config import active
 from synthetic._egress import depart
 from synthetic.errors import ExternalCallRefused
 from synthetic_grpc._target import urls_of
 
-__all__ = ["NAME", "Way"]
-
-NAME: Final = "baggage"
+__all__ = ["Way"]
 
 
 class Way:

@@ -14,10 +14,9 @@ from pika.adapters.blocking_connection import BlockingChannel  # type: ignore[im
 from pika.channel import Channel  # type: ignore[import-untyped]
 from pika.spec import Basic, BasicProperties  # type: ignore[import-untyped]
 
-from synthetic._arrival import Admitted, admitted, arrive
+from synthetic._arrival import Admitted, admitted, arrive, under
 from synthetic._carrier import baggage_in
 from synthetic._patch import always_on
-from synthetic._verdict import Received, enter, leave
 from synthetic.errors import MessageRefused
 
 __all__ = ["PAUSE", "admitting", "consuming", "getting", "message"]
@@ -106,14 +105,7 @@ def _admitting(callback: Callable[..., R], auto_ack: bool, is_on: Callable[[], b
             if not auto_ack:
                 _turn_away(channel, method.delivery_tag, error)
             return None
-        if isinstance(verdict, Received):
-            with Admitted(verdict):
-                return callback(channel, method, properties, body)
-        entered = enter(verdict)
-        try:
-            return callback(channel, method, properties, body)
-        finally:
-            leave(entered)
+        return under(verdict, callback, channel, method, properties, body)
 
     return on_message
 

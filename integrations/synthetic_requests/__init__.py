@@ -14,14 +14,13 @@ import requests
 import wrapt
 from requests.adapters import BaseAdapter, HTTPAdapter
 
+from synthetic._carrier import NAME
 from synthetic._egress import depart, in_context
 from synthetic._instrument import Integration
 from synthetic._patch import Patch, Patches
 from synthetic.errors import ExternalCallRefused
 
 __all__ = ["ExternalRequestRefused", "SyntheticAdapter", "instrument", "integration", "uninstrument"]
-
-_HEADER = "baggage"
 
 
 class ExternalRequestRefused(ExternalCallRefused, requests.exceptions.RequestException):
@@ -61,7 +60,7 @@ class _Carrying(wrapt.ObjectProxy):  # type: ignore[type-arg]
 
 def _sent(ours: Any, adapter: Any, request: requests.PreparedRequest, args: Any, kwargs: Any) -> requests.Response:
     headers: Any = request.headers
-    present: str | bytes | None = headers.get(_HEADER)
+    present: str | bytes | None = headers.get(NAME)
     carried = present.decode("latin-1") if isinstance(present, bytes) else present
     header, otel = depart(request.url or "", carried, refused=ExternalRequestRefused)
     departing = request if header == carried else _with_header(request, header)
@@ -84,9 +83,9 @@ def _with_header(request: requests.PreparedRequest, header: str | None) -> reque
     vars(departing).update(vars(request))
     departing.headers = request.headers.copy()
     if header is None:
-        departing.headers.pop(_HEADER, None)
+        departing.headers.pop(NAME, None)
     else:
-        departing.headers[_HEADER] = header
+        departing.headers[NAME] = header
     return departing
 
 

@@ -14,11 +14,11 @@ from functools import wraps
 from typing import Any, Final
 
 from synthetic._admission import judged
-from synthetic._arrival import Admitted, arrive
+from synthetic._arrival import arrive, under
 from synthetic._carry import Carried
 from synthetic._config import active
 from synthetic._patch import IsOn
-from synthetic._verdict import REAL, Real, Received, Unverified, enter, leave
+from synthetic._verdict import REAL, Real, Received, Unverified
 from synthetic.errors import MessageRefused
 from synthetic_rq._header import markers_in
 
@@ -48,14 +48,7 @@ def performing(original: Any, is_on: IsOn) -> Any:
                 _come_again(job)
             raise
         vars(job)[_ADMITTED] = verdict
-        if verdict is REAL:
-            entered = enter(REAL)
-            try:
-                return original(job)
-            finally:
-                leave(entered)
-        with Admitted(verdict):
-            return original(job)
+        return under(verdict, original, job)
 
     return perform
 
