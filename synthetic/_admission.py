@@ -219,7 +219,8 @@ def _asked(question: Callable[[], bool], *, default: bool) -> bool:
 
 def _refuse(reason: Reason, marker: Marker | None, config: Configuration) -> Admission:
     ledger.record_refusal(reason, marker, config.service)
-    _refusals.warn(reason.value, f"refused: {reason.value}. {detail_of(reason)}")
+    whose = f" Its run is {marker.run!r}." if marker else ""
+    _refusals.warn(reason.value, f"refused: {reason.value}. {detail_of(reason, 'work')}{whose}")
     return None, reason, None
 
 

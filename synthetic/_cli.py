@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import secrets
 import sys
 from base64 import urlsafe_b64encode
@@ -21,6 +20,7 @@ from synthetic._inspect import inspect
 from synthetic._keygen import add_key, eddsa_pair, shared_secret, write
 from synthetic._marker import KINDS
 from synthetic._scope import headers, simulated
+from synthetic._settings import for_a_shell
 from synthetic._token import TYPE
 from synthetic.errors import SyntheticTrafficError
 
@@ -71,7 +71,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         sys.stdout.flush()
         return code
     except (SyntheticTrafficError, ValueError) as error:
-        print(f"synthetic-traffic: {_for_a_shell(str(error))}", file=sys.stderr)
+        print(f"synthetic-traffic: {for_a_shell(str(error))}", file=sys.stderr)
     except BrokenPipeError:
         # Whoever read our output has enough of it; Python would complain once more when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -96,11 +96,6 @@ def _parser() -> argparse.ArgumentParser:
     _add_inspect(commands)
     _add_doctor(commands)
     return parser
-
-
-def _for_a_shell(message: str) -> str:
-    """The message with the names of options where it has those of arguments."""
-    return re.sub(r"the argument (\w+)=|(?<![\w.])(keys)=", lambda match: f"--{match[1] or match[2]}", message)
 
 
 def _add_keygen(commands: Any) -> None:
@@ -159,6 +154,7 @@ def _add_doctor(commands: Any) -> None:
         "synthetic-traffic doctor",
     )
     command.add_argument("--json", action="store_true", help="print a list of findings for a program to read")
+    _add_settings(command)
 
 
 def _command(commands: Any, name: str, run: Any, text: str, example: str) -> argparse.ArgumentParser:

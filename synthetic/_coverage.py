@@ -13,11 +13,15 @@ __all__ = ["BY_HAND", "COVERED", "Coverage"]
 
 
 class Coverage(NamedTuple):
-    """One library: its distribution, how it is switched on, and the newest version tested."""
+    """One library: its distribution, how it is switched on, and the newest version tested.
+
+    ``module`` is what covers it where ``instrument`` has no part in it.
+    """
 
     distribution: str
     how: str
     newest: str
+    module: str = ""
 
 
 def _instrumented(name: str) -> str:
@@ -38,23 +42,31 @@ COVERED: Final[Mapping[str, Coverage]] = {
         _instrumented("confluent-kafka") + "; consumers: SyntheticConsumer(consumer, on_refused=...)",
         "2.16.1",
     ),
-    "django": Coverage("django", "synthetic_django.SyntheticTrafficMiddleware, first in MIDDLEWARE", "6.1.3"),
+    "django": Coverage(
+        "django", "synthetic_django.SyntheticTrafficMiddleware, first in MIDDLEWARE", "6.1.3", "synthetic_django"
+    ),
     "dramatiq": Coverage("dramatiq", _instrumented("dramatiq"), "2.2.1"),
     "eventlet": Coverage("eventlet", _instrumented("eventlet"), "0.41.3"),
-    "fastapi": Coverage("fastapi", "synthetic_starlette.install(app)", "0.165.0"),
-    "flask": Coverage("flask", "synthetic_flask.install(app)", "3.1.3"),
+    "fastapi": Coverage("fastapi", "synthetic_starlette.install(app)", "0.165.0", "synthetic_starlette"),
+    "flask": Coverage("flask", "synthetic_flask.install(app)", "3.1.3", "synthetic_flask"),
     "gevent": Coverage("gevent", _instrumented("gevent"), "26.9.0"),
     "grpc": Coverage("grpcio", _instrumented("grpc"), "1.85.1"),
     "httpx": Coverage("httpx", _instrumented("httpx"), "0.28.1"),
     "httpx2": Coverage("httpx2", _instrumented("httpx2"), "2.16.2"),
-    "litestar": Coverage("litestar", "synthetic.asgi.SyntheticTrafficMiddleware around the application", "2.25.0"),
+    "litestar": Coverage(
+        "litestar", "synthetic.asgi.SyntheticTrafficMiddleware around the application", "2.25.0", "synthetic.asgi"
+    ),
     "nats": Coverage("nats-py", _instrumented("nats"), "2.16.0"),
     "pika": Coverage("pika", _instrumented("pika"), "1.4.4"),
-    "quart": Coverage("quart", "synthetic.asgi.SyntheticTrafficMiddleware around the application", "0.23.1"),
+    "quart": Coverage(
+        "quart", "synthetic.asgi.SyntheticTrafficMiddleware around the application", "0.23.1", "synthetic.asgi"
+    ),
     "requests": Coverage("requests", _instrumented("requests"), "2.34.2"),
     "rq": Coverage("rq", _instrumented("rq"), "3.0.0"),
-    "starlette": Coverage("starlette", "synthetic_starlette.install(app)", "1.10.0"),
-    "structlog": Coverage("structlog", "synthetic_structlog.add_synthetic, among its processors", "26.1.0"),
+    "starlette": Coverage("starlette", "synthetic_starlette.install(app)", "1.10.0", "synthetic_starlette"),
+    "structlog": Coverage(
+        "structlog", "synthetic_structlog.add_synthetic, among its processors", "26.1.0", "synthetic_structlog"
+    ),
     "urllib3": Coverage("urllib3", _instrumented("urllib3"), "2.8.0"),
 }
 """By extra, where there is one: what was tested, and is not part of Python."""

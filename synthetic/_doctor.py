@@ -8,15 +8,19 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distributions, entry_points, requires, version
 from typing import Final, Literal, NamedTuple
 
-from synthetic._config import active
+from synthetic._config import active, configure
 from synthetic._coverage import BY_HAND, COVERED
+from synthetic._instrument import GROUP, PRODUCTS, is_absent
 from synthetic._policy import Action
 from synthetic._recorders import recorders
-from synthetic._settings import unknown_variables
+from synthetic._settings import for_a_shell, unknown_variables
 from synthetic.errors import ConfigurationError
 
 __all__ = ["Finding", "doctor", "examine"]
@@ -38,7 +42,7 @@ class Finding(NamedTuple):
 def doctor(options: argparse.Namespace) -> int:
     """Run the command; return its exit code: 1 where there is something to fix."""
     logging.getLogger("synthetic").addHandler(logging.NullHandler())  # what is found is printed, not logged
-    findings = list(examine())
+    findings = list(examine(keys=options.keys, environment=options.environment, issuer=options.issuer))
     if options.json:
         print(json.dumps([finding._asdict() for finding in findings], indent=2))
     else:
@@ -54,26 +58,33 @@ def doctor(options: argparse.Namespace) -> int:
     return int(any(finding.level == "fix" for finding in findings))
 
 
-def examine() -> Iterator[Finding]:
-    """Yield what there is to say about the current environment: settings, libraries, OpenTelemetry, other SDKs."""
-    yield from _settings()
+def examine(*, keys: str | None = None, environment: str | None = None, issuer: str | None = None) -> Iterator[Finding]:
+    """Yield what there is to say about the current environment: settings, libraries, OpenTelemetry, other SDKs.
+
+    The arguments are settings, in place of those that variables and file have.
+    """
+    yield from _settings(keys, environment, issuer)
     yield from _libraries()
+    yield from _integrations()
     yield from _opentelemetry()
     yield from _others()
 
 
-def _settings() -> Iterator[Finding]:
+def _settings(given_keys: str | None, environment: str | None, issuer: str | None) -> Iterator[Finding]:
     section = "settings"
     for variable, advice in unknown_variables():
         yield Finding(section, "fix", variable, f"is not read: {advice}")
     try:
-        config = active()
+        configure(keys=given_keys, environment=environment, issuer=issuer)
     except ConfigurationError as error:
-        yield Finding(section, "fix", "configuration", str(error))
+        yield Finding(section, "fix", "configuration", for_a_shell(str(error)))
         return
+    config = active()
     keys = config.keys.current()
     if keys is None:
-        yield Finding(section, "fix", "keys", "there are none here, so every marker is refused: set SYNTHETIC_KEYS")
+        yield Finding(
+            section, "fix", "keys", "there are none here, so every marker is refused: set SYNTHETIC_KEYS, or --keys"
+        )
     else:
         signs = "can verify and sign" if keys.signer else "can verify, not sign"
         yield Finding(section, "ok", "keys", f"{', '.join(map(repr, keys.by_id))}: {signs}")
@@ -114,6 +125,28 @@ def _libraries() -> Iterator[Finding]:
         yield Finding(
             "libraries", "note", "thread_inherit_context", "threads inherit what is in force: instrument('concurrency')"
         )
+
+
+def _integrations() -> Iterator[Finding]:
+    """Yield the integrations that cannot even be loaded, though their product is installed."""
+    products = {point.name: point.value for point in entry_points(group=PRODUCTS)}
+    for point in sorted(entry_points(group=GROUP)):
+        yield from _load(point.name, point.load, products.get(point.name))
+    for extra, coverage in COVERED.items():
+        if coverage.module and _installed(coverage.distribution) is not None:
+            yield from _load(extra, partial(import_module, coverage.module), coverage.distribution)
+
+
+def _load(name: str, load: Callable[[], object], product: str | None) -> Iterator[Finding]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            load()
+    except Exception as error:  # whatever a product does when it is imported
+        if not is_absent(error, product):
+            said = " ".join(str(error).split())
+            text = f"its integration cannot be loaded, and carries no marker: {type(error).__name__}: {said}"
+            yield Finding("integrations", "fix", name, text)
 
 
 def _opentelemetry() -> Iterator[Finding]:

@@ -30,15 +30,15 @@ _RETRY_AFTER = 5
 _TITLES = {403: "Forbidden", 429: "Too Many Requests"}
 
 _DETAILS = {
-    Reason.MISSING: "Every request here must carry a marker, and this one has none: something on the way dropped it.",
-    Reason.NO_KEYS: "The request carries a simulation marker and this service has no keys to verify it with.",
-    Reason.WRONG_ENVIRONMENT: "The simulation marker of this request is signed for another environment.",
-    Reason.EXPIRED: "The simulation marker of this request has expired.",
-    Reason.HALTED: "The simulation that this request belongs to is halted.",
-    Reason.SHED: "This service has no room for simulated requests now.",
-    Reason.NOT_READY: "This service is not ready for simulated requests yet.",
+    Reason.MISSING: "Everything here must carry a marker, and this {what} has none: something on the way dropped it.",
+    Reason.NO_KEYS: "This {what} carries a simulation marker and this service has no keys to verify it with.",
+    Reason.WRONG_ENVIRONMENT: "The simulation marker of this {what} is signed for another environment.",
+    Reason.EXPIRED: "The simulation marker of this {what} has expired.",
+    Reason.HALTED: "The simulation that this {what} belongs to is halted.",
+    Reason.SHED: "This service has no room for simulated work now.",
+    Reason.NOT_READY: "This service is not ready for simulated work yet.",
 }
-_UNVERIFIED = "The simulation marker of this request cannot be verified, so it is neither executed nor simulated."
+_UNVERIFIED = "The simulation marker of this {what} cannot be verified, so it is neither executed nor simulated."
 
 
 class Problem(NamedTuple):
@@ -60,9 +60,9 @@ def refusal_of(reason: Reason | None) -> Problem:
     return problem(403, detail, reason.value)
 
 
-def detail_of(reason: Reason) -> str:
-    """Return one sentence for whoever sent the request, and for the log of who refused it."""
-    return _DETAILS.get(reason, _UNVERIFIED)
+def detail_of(reason: Reason, what: str = "request") -> str:
+    """Return one sentence for whoever sent ``what`` was refused, and for the log of who refused it."""
+    return _DETAILS.get(reason, _UNVERIFIED).format(what=what)
 
 
 _refused = ThrottledLog()

@@ -11,7 +11,7 @@ from typing import Protocol, cast
 
 from synthetic.errors import ConfigurationError
 
-__all__ = ["GROUP", "PRODUCTS", "Integration", "instrument", "instrumented", "uninstrument"]
+__all__ = ["GROUP", "PRODUCTS", "Integration", "instrument", "instrumented", "is_absent", "uninstrument"]
 
 _log = logging.getLogger("synthetic")
 
@@ -45,8 +45,9 @@ def instrument(*names: str) -> tuple[str, ...]:
     Without names, nothing is imported for it: what is not imported yet is instrumented when it is. Returns the names
     of all that are instrumented now, sorted; what is instrumented already stays so.
 
-    Raises ConfigurationError for a name that no integration has, and for a named product that is not installed or can't
-    be instrumented; without names, the latter is logged as an error, and the others are instrumented.
+    In a name, an underscore is as good as a hyphen. Raises ConfigurationError for a name that no integration has, and
+    for a named product that is not installed or can't be instrumented; without names, the latter is logged as an error,
+    and the others are instrumented.
     """
     products = {point.name: point.value for point in entry_points(group=PRODUCTS)}
     for point in _points(names):
@@ -83,17 +84,39 @@ def instrumented() -> frozenset[str]:
 
 def _points(names: tuple[str, ...]) -> list[EntryPoint]:
     known = {point.name: point for point in entry_points(group=GROUP)}
+    names = tuple(name if name in known else name.replace("_", "-") for name in names)
     for name in names:
         if name not in known:
-            raise ConfigurationError(f"there is no integration {name!r}; there are: {', '.join(sorted(known))}")
+            raise ConfigurationError(_advice(name, sorted(known)))
     return [known[name] for name in names or sorted(known)]
+
+
+def _advice(name: str, known: list[str]) -> str:
+    """What to do instead of instrumenting ``name``, which is not among the ``known`` ones."""
+    from difflib import get_close_matches
+
+    from synthetic._coverage import BY_HAND, COVERED
+
+    module = f"synthetic_{name.replace('-', '_')}"
+    if name in COVERED:
+        return f"nothing of {name!r} is patched, so that instrument() has no part in it: use {COVERED[name].how}"
+    if _is_installed(module):
+        return f"nothing of {name!r} is patched, so that instrument() has no part in it: use {module} itself"
+    if name in BY_HAND:
+        return f"{name!r} has no integration: {BY_HAND[name]}"
+    by_distribution = {coverage.distribution: extra for extra, coverage in COVERED.items()}
+    spellings = dict.fromkeys([*known, *COVERED, *by_distribution])
+    close = get_close_matches(name.lower(), spellings)
+    meant = dict.fromkeys(repr(by_distribution.get(one, one)) for one in close)
+    hint = f"did you mean {' or '.join(meant)}? " if meant else ""
+    return f"there is no integration {name!r}; {hint}there are: {', '.join(known)}"
 
 
 def _instrument_wanted(point: EntryPoint, product: str | None) -> None:
     try:
         cast("Integration", point.load()).instrument()
     except Exception as error:
-        if _is_absent(error, product):
+        if is_absent(error, product):
             raise ConfigurationError(
                 f"{point.name!r} cannot be instrumented: {error}. Install it with: "
                 f'pip install "synthetic-traffic[{point.name}]"'
@@ -109,7 +132,7 @@ def _instrument_found(point: EntryPoint, product: str | None) -> None:
     try:
         cast("Integration", point.load()).instrument()
     except Exception as error:
-        if _is_absent(error, product):
+        if is_absent(error, product):
             _log.debug("%s is not installed: %s", point.name, error)
         else:
             # One product in an unknown version is no reason to carry nothing over the others.
@@ -135,7 +158,7 @@ def _await(point: EntryPoint, product: str) -> None:
         wrapt.register_post_import_hook(imported, product)
 
 
-def _is_absent(error: Exception, product: str | None) -> bool:
+def is_absent(error: Exception, product: str | None) -> bool:
     """Whether an error means that the product is not installed, and not that it has moved what we need."""
     return isinstance(error, ModuleNotFoundError) and (product is None or not _is_installed(product))
 

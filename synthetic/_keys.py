@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,9 +85,13 @@ def _key_file(path: Path) -> WatchedFile[Keys]:
     try:
         return WatchedFile(path, lambda content: parse_keys(content.decode("utf-8-sig")))
     except OSError as error:
-        # Only what looks like a file's name is quoted: it may be a secret that somebody took for a JWKS.
-        named = f"{path} " if 1 < len(path.suffix) <= len(".jwks.") else ""
-        problem = f"{named}is neither a JWKS in JSON nor the path of a file that can be read: {error.strerror}"
+        # Only what is, or looks like, a file's name is quoted: it may be a secret that somebody took for a JWKS.
+        is_name = os.path.exists(path) or 1 < len(path.suffix) <= len(".jwks.")
+        named = str(path) if is_name else "what was given, which may be a secret and is not shown,"
+        problem = (
+            f"{named} is neither a JWKS in JSON nor the path of a file that can be read: {error.strerror}. "
+            "Give the path of a JWKS, for example public.jwks; synthetic-traffic keygen makes one"
+        )
     except UnicodeDecodeError:
         problem = "the key file is not UTF-8"
     # Raised out here: an error that is being handled would carry the file's content along as its context.

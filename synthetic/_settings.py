@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 
 from synthetic.errors import ConfigurationError
 
-__all__ = ["Raw", "Sources", "choice", "flag", "names", "seconds", "text", "unknown_variables"]
+__all__ = ["Raw", "Sources", "choice", "flag", "for_a_shell", "names", "seconds", "text", "unknown_variables"]
 
 _log = logging.getLogger("synthetic")
 
@@ -172,6 +172,11 @@ def unknown_variables(known: tuple[str, ...] = ()) -> list[tuple[str, str]]:
 def _warn_about_unknown_variables(known: tuple[str, ...]) -> None:
     for variable, advice in unknown_variables(known):
         _log.warning("the variable %s is not read: %s", variable, advice)
+
+
+def for_a_shell(message: str) -> str:
+    """Return an error's message with the names of options where it has those of arguments."""
+    return re.sub(r"the argument (\w+)=|(?<![\w.])(keys)=", lambda match: f"--{match[1] or match[2]}", message)
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> str:

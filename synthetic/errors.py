@@ -71,7 +71,7 @@ class MessageRefused(SyntheticTrafficError):
     def __init__(self, reason: Reason) -> None:
         from synthetic._http import detail_of
 
-        super().__init__(f"this message was not admitted ({reason.value}). {detail_of(reason)}")
+        super().__init__(f"this message was not admitted ({reason.value}). {detail_of(reason, 'message')}")
         self.reason = reason
 
     @property

@@ -425,12 +425,15 @@ def test_refusals_are_logged_once_a_second_with_the_number_held_back_and_never_t
         sent += 1
         assert time.monotonic() < began + 5
     lines = [record.getMessage() for record in caplog.records]
-    told = "refused: bad-signature. The simulation marker of this request cannot be verified"
+    told = "refused: bad-signature. The simulation marker of this work cannot be verified"
     assert [line.startswith(told) for line in lines] == [True, True]
     assert lines[1].endswith(f" ({sent - 2} more since the last such line)")
     assert forged.split(".")[1] not in caplog.text
     decide((made(service, aud="production"),))
-    assert caplog.records[-1].getMessage().startswith("refused: wrong-environment. ")
+    told = (
+        "refused: wrong-environment. The simulation marker of this work is signed for another environment. Its run is "
+    )
+    assert caplog.records[-1].getMessage().startswith(told)
 
 
 def test_a_configuration_shows_no_token_in_what_it_hands_on(service: dict[str, Any]) -> None:

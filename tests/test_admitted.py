@@ -77,6 +77,7 @@ def test_what_does_not_verify_is_an_error_and_on_the_ledger(keys: Keys, kind: st
     with ledger.recorded() as outcomes, pytest.raises(synthetic.MessageRefused) as raised:
         synthetic.admitted(headers(keys))
     assert (raised.value.reason, raised.value.is_later) == (reason, False)
+    assert "this message" in str(raised.value).partition(". ")[2]
     assert [(outcome.effect, outcome.reason, outcome.service) for outcome in outcomes] == [
         ("admission", reason, "worker")
     ]

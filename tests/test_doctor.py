@@ -57,6 +57,32 @@ def test_a_wrong_setting_is_a_finding_and_the_rest_is_still_told() -> None:
     assert any(finding["section"] == "libraries" for finding in found.values())
 
 
+def test_the_settings_that_other_commands_take_are_taken(keys: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "shared.jwks"
+    file.write_text(json.dumps(keys))
+    done = run("--keys", str(file), "--environment", "staging")
+    assert done.returncode == 0, done.stdout
+    assert "ok    environment: 'staging'" in done.stdout
+    assert f"configuration: keys (from --keys): {tmp_path} is neither" in run("--keys", str(tmp_path)).stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "integration"),
+    [
+        ("synthetic_requests", "requests"),
+        ("synthetic_starlette", "starlette"),
+        ("synthetic_concurrency", "concurrency"),
+    ],
+)
+def test_an_integration_that_cannot_be_loaded_is_to_be_fixed(
+    variables: dict[str, str], tmp_path: Path, module: str, integration: str
+) -> None:
+    (tmp_path / f"{module}.py").write_text("from requests import moved\n")
+    finding = findings(**variables, PYTHONPATH=str(tmp_path))[integration]
+    assert (finding["section"], finding["level"]) == ("integrations", "fix")
+    assert "its integration cannot be loaded, and carries no marker: ImportError: cannot import" in finding["text"]
+
+
 @pytest.mark.parametrize(
     ("propagators", "level", "says"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, metadata
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,43 @@ def test_an_unknown_name_is_an_error_that_lists_the_known_ones_and_nothing_is_pa
     with pytest.raises(ConfigurationError, match=r"no integration 'request'.*requests"):
         synthetic.instrument("requests", "request")
     assert requests.Session.get_adapter is ORIGINAL
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("request", "did you mean 'requests'"),
+        ("Requests", "did you mean 'requests'"),
+        ("grpcio", "did you mean 'grpc'? there are"),
+        ("nats-py", "did you mean 'nats'"),
+        ("fast-api", "did you mean 'fastapi'"),
+        ("fastapi", "use synthetic_starlette.install(app)"),
+        ("django", "use synthetic_django.SyntheticTrafficMiddleware"),
+        ("awslambda", "use synthetic_awslambda itself"),
+        ("tornado", "'tornado' has no integration: pass synthetic.headers()"),
+        ("unheard-of", "there is no integration 'unheard-of'; there are: aio-pika"),
+    ],
+)
+def test_a_name_that_no_integration_has_is_answered_with_what_to_do(name: str, advice: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        synthetic.instrument(name)
+    assert advice in str(caught.value)
+
+
+def test_every_extra_can_be_instrumented_or_its_name_is_answered_with_what_to_use() -> None:
+    extras = set(metadata("synthetic-traffic").get_all("Provides-Extra") or ()) - {"eddsa", "instruments"}
+    assert {"fastapi", "awslambda"} < extras - names_of_integrations()
+    for name in extras - names_of_integrations():
+        with pytest.raises(ConfigurationError, match=r"nothing of .* is patched.*: use "):
+            synthetic.instrument(name)
+
+
+def test_an_underscore_in_a_name_is_as_good_as_a_hyphen() -> None:
+    try:
+        assert synthetic.instrument("http_client") == ("http-client",)
+        assert synthetic.uninstrument("http_client") == ()
+    finally:
+        synthetic.uninstrument()
 
 
 def test_undoing_what_is_not_instrumented_is_no_error() -> None:

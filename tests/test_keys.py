@@ -94,8 +94,13 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert (
         str(_error(path))
         == f"keys (from the argument keys=): {path} is neither a JWKS in JSON nor the path of a file that can be read: "
-        "No such file or directory"
+        "No such file or directory. Give the path of a JWKS, for example public.jwks; "
+        "synthetic-traffic keygen makes one"
     )
+
+
+def test_a_folder_in_place_of_a_key_file_is_named(tmp_path: Path) -> None:
+    assert f"keys (from the argument keys=): {tmp_path} is neither a JWKS" in str(_error(str(tmp_path)))
 
 
 def test_a_bare_secret_is_not_quoted_where_a_jwks_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,6 +109,7 @@ def test_a_bare_secret_is_not_quoted_where_a_jwks_should_be(monkeypatch: pytest.
     with pytest.raises(ConfigurationError, match=r"variable SYNTHETIC_KEYS.* neither a JWKS in JSON nor") as caught:
         synthetic.configure()
     assert secret not in str(caught.value)
+    assert "what was given, which may be a secret and is not shown, is neither" in str(caught.value)
 
 
 def test_the_variable_is_named_where_the_keys_came_from_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import inspect
 import re
 import subprocess
 import sys
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import synthetic
 from synthetic._config import active
 from synthetic._policy import Action
 from synthetic._reason import Reason
-from tests.docs.pages import PROJECT, table_under
+from tests.docs.pages import PROJECT, blocks_of, table_under
 
 REASONS = table_under("docs/protocol.md", "## Reasons")
 SETTINGS = table_under("docs/configuration.md", "## Settings")
@@ -85,6 +86,19 @@ def test_the_page_of_the_command_line_has_every_option(command: str) -> None:
     page = (PROJECT / "docs" / "cli.md").read_text(encoding="utf-8")
     section = page.partition(f"## {command}\n")[2].partition("\n## ")[0]
     assert {option for option in options if f"`{option}" not in section} == set()
+
+
+INSTALL = 'pip install ".[{extra}]"'
+"""How the pages install an extra: from a checkout, as long as README says that there is no release."""
+
+
+@pytest.mark.parametrize("page", sorted((PROJECT / "docs" / "integrations").glob("*.md")), ids=lambda page: page.stem)
+def test_every_page_of_an_integration_says_how_to_install_its_extra(page: Path) -> None:
+    extra = page.stem.replace("_", "-")
+    assert extra in (metadata("synthetic-traffic").get_all("Provides-Extra") or ())
+    blocks = [block.text for block in blocks_of(page) if block.language == "text"]
+    assert any(text.startswith(INSTALL.format(extra=extra)) for text in blocks)
+    assert "not released yet; install it from a checkout" in (PROJECT / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_page_is_in_the_navigation_and_every_link_between_pages_leads_somewhere() -> None:
