@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import functools
+import logging
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from importlib import import_module
 from typing import Any, cast
 
 import wrapt
 
-__all__ = ["IsOn", "Patch", "Patches", "always_on"]
+__all__ = ["IsOn", "LatePatches", "Patch", "Patches", "always_on"]
+
+_log = logging.getLogger("synthetic")
 
 IsOn = Callable[[], bool]
 """Whether a wrapper is to do its work: below another's wrapper it stays in place and must do nothing."""
@@ -86,10 +91,60 @@ def _callable(original: Any) -> Any:
     return functools.update_wrapper(cast("Any", bound), wrapper)
 
 
+class LatePatches:
+    """The patches on what a module has, from when that is imported on: nothing is imported for them.
+
+    ``patches_on(module)`` returns them.
+    """
+
+    def __init__(self, module: str, patches_on: Callable[[Any], Iterable[Patch]]) -> None:
+        self._module = module
+        self._patches_on = patches_on
+        self._patches: tuple[Patch, ...] | None = None
+        self._is_on = False
+        self._is_awaited = False
+        self._lock = threading.Lock()
+
+    def put_on(self) -> None:
+        """Put every patch on now, or when the module is imported."""
+        # Before the lock: another thread may be importing it, and be about to ask for the lock.
+        module = import_module(self._module) if sys.modules.get(self._module) else None
+        with self._lock:
+            self._is_on = True
+            if module is not None:
+                self._put_on(module)
+            is_to_await = module is None and not self._is_awaited
+            self._is_awaited |= is_to_await
+        if is_to_await:
+            wrapt.register_post_import_hook(self._imported, self._module)
+
+    def take_off(self) -> None:
+        """Take every patch off that is on, the last one first; none goes on any more."""
+        with self._lock:
+            self._is_on = False
+            for patch in reversed(self._patches or ()):
+                patch.take_off()
+
+    def _imported(self, module: Any) -> None:
+        with self._lock:
+            if self._is_on:
+                try:
+                    self._put_on(module)
+                except Exception:
+                    # It is somebody's import that would fail.
+                    _log.exception("%s cannot be instrumented, and carries no marker", self._module)
+
+    def _put_on(self, module: Any) -> None:
+        if self._patches is None:
+            self._patches = tuple(self._patches_on(module))
+        for patch in self._patches:
+            patch.put_on()
+
+
 class Patches:
     """An ``Integration`` that consists of patches. All go on, or none does."""
 
-    def __init__(self, *patches: Patch) -> None:
+    def __init__(self, *patches: Patch | LatePatches) -> None:
         self._patches = patches
         self._lock = threading.Lock()
 

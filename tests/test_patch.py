@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import sys
+from collections.abc import Callable, Iterator
 from functools import wraps
+from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 import wrapt
 
-from synthetic._patch import Patch, Patches
+from synthetic._patch import LatePatches, Patch, Patches
 
 
 class Base:
@@ -137,3 +141,54 @@ def test_a_static_method_is_handed_over_as_it_stands_in_the_class(product: type[
     assert product.static() == product().static() == "ours(static)"
     patches.uninstrument()
     assert product.static() == product().static() == "static"
+
+
+class TestPatchesOnWhatIsNotImportedYet:
+    @pytest.fixture(autouse=True)
+    def importable(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        (tmp_path / "imported_late.py").write_text("def call():\n    return 'bare'\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        yield
+        sys.modules.pop("imported_late", None)
+
+    @staticmethod
+    def patches() -> Patches:
+        return Patches(LatePatches("imported_late", lambda module: [Patch(module, "call", ours)]))
+
+    def call(self) -> str:
+        return str(import_module("imported_late").call())
+
+    def test_they_go_on_when_it_is_imported_and_not_before(self) -> None:
+        patches = self.patches()
+        patches.instrument()
+        patches.instrument()
+        assert "imported_late" not in sys.modules
+        assert self.call() == "ours(bare)"
+        patches.uninstrument()
+        assert self.call() == "bare"
+        patches.instrument()
+        assert self.call() == "ours(bare)"
+
+    def test_they_go_on_at_once_where_it_is_imported_already(self) -> None:
+        assert self.call() == "bare"
+        patches = self.patches()
+        patches.instrument()
+        assert self.call() == "ours(bare)"
+        patches.uninstrument()
+        assert self.call() == "bare"
+
+    def test_taken_off_before_it_is_imported_they_never_go_on(self) -> None:
+        patches = self.patches()
+        patches.instrument()
+        patches.uninstrument()
+        assert self.call() == "bare"
+        patches.instrument()
+        assert self.call() == "ours(bare)"
+
+    def test_where_they_cannot_go_on_the_import_succeeds_and_somebody_is_told(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        Patches(LatePatches("imported_late", lambda module: [Patch(module, "renamed", ours)])).instrument()
+        with caplog.at_level(logging.ERROR, "synthetic"):
+            assert self.call() == "bare"
+        assert "imported_late cannot be instrumented, and carries no marker" in caplog.text

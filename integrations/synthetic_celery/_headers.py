@@ -7,6 +7,7 @@ that is called eagerly, and where another library works around Celery issue 4875
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any, Final
 
 from opentelemetry.context import Context
@@ -19,8 +20,8 @@ __all__ = ["departing", "markers_in", "markers_of", "markers_received"]
 
 _BELOW: Final = "headers"
 
-_OURS: Final = frozenset((NAME, "Baggage", "BAGGAGE", _BELOW))
-"""The names under which a marker may stand; others write them so, and Celery keeps a name as it is."""
+_OURS: Final = frozenset(map("".join, product(*zip(NAME, NAME.upper(), strict=True)))) | {_BELOW}
+"""The names under which a marker may stand, in every case: Celery keeps a name as whoever sent it wrote it."""
 
 
 def markers_received(message: Any) -> Sequence[str]:

@@ -14,7 +14,7 @@ from synthetic_concurrency._environment import environment
 from synthetic_concurrency._executors import EXECUTORS
 from synthetic_concurrency._pools import POOLS
 from synthetic_concurrency._processes import PROCESSES
-from synthetic_concurrency._subprocesses import SUBPROCESSES, Uvloop
+from synthetic_concurrency._subprocesses import SUBPROCESSES
 from synthetic_concurrency._threads import THREADS
 
 __all__ = ["admit_environment", "environment", "instrument", "integration", "uninstrument"]
@@ -25,16 +25,13 @@ class _Concurrency:
 
     def __init__(self) -> None:
         self._patches = Patches(*THREADS, *EXECUTORS, *PROCESSES, *POOLS, *SUBPROCESSES)
-        self._uvloop = Uvloop()
 
     def instrument(self) -> None:
         self._patches.instrument()
-        self._uvloop.instrument()
         admit_environment()
 
     def uninstrument(self) -> None:
         forget_environment()
-        self._uvloop.uninstrument()
         self._patches.uninstrument()
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import wraps
 from typing import Any
 
-from synthetic._patch import IsOn, Patch
+from synthetic._job import Job, job_of
+from synthetic._patch import IsOn, LatePatches, Patch
 from synthetic._verdict import REAL, VERDICT, current_verdict
-from synthetic_concurrency._job import Job, is_undecided, job_of, started_unset
+from synthetic._workers import is_undecided, started_unset
 
 __all__ = ["EXECUTORS"]
 
@@ -56,6 +57,9 @@ def _calling_back(original: Any, is_on: IsOn) -> Any:
 
 EXECUTORS = (
     Patch(ThreadPoolExecutor, "submit", _submitting_to_thread),
-    Patch(ProcessPoolExecutor, "submit", _submitting_to_process),
     Patch(Future, "add_done_callback", _calling_back),
+    LatePatches(
+        "concurrent.futures.process",
+        lambda process: [Patch(process.ProcessPoolExecutor, "submit", _submitting_to_process)],
+    ),
 )

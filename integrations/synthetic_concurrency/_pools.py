@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Iterator
 from functools import wraps
-from multiprocessing.pool import Pool
 from typing import Any
 
-from synthetic._patch import IsOn, Patch
+from synthetic._job import Job, marked_verdict
+from synthetic._patch import IsOn, LatePatches, Patch
 from synthetic._verdict import REAL, VERDICT, Simulated, Unverified, enter, leave
-from synthetic_concurrency._job import Job, marked_verdict, started_unset
+from synthetic._workers import started_unset
 
 __all__ = ["POOLS"]
 
@@ -78,4 +78,10 @@ class _Steps(Iterable[Any]):
 _LAZY = ("imap", "imap_unordered")
 _METHODS = ("apply_async", "map", "map_async", "starmap", "starmap_async", *_LAZY)
 
-POOLS = (Patch(Pool, "__init__", _building), *(Patch(Pool, method, _submitting) for method in _METHODS))
+
+def _patches_on(module: Any) -> list[Patch]:
+    pool = module.Pool
+    return [Patch(pool, "__init__", _building), *(Patch(pool, method, _submitting) for method in _METHODS)]
+
+
+POOLS = (LatePatches("multiprocessing.pool", _patches_on),)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from functools import wraps
 from multiprocessing.process import BaseProcess
-from multiprocessing.queues import Queue
 from typing import Any
 
 from synthetic._carry import Carried
-from synthetic._patch import IsOn, Patch
+from synthetic._job import marked_verdict
+from synthetic._patch import IsOn, LatePatches, Patch
 from synthetic._verdict import Simulated, Unverified
-from synthetic_concurrency._job import is_undecided, marked_verdict, started_unset
-from synthetic_concurrency._threads import is_worker
+from synthetic._workers import is_undecided, is_worker, started_unset
 
 __all__ = ["PROCESSES", "Running"]
 
@@ -70,4 +69,7 @@ def _feeding(original: Any, is_on: IsOn) -> Any:
     return start_thread
 
 
-PROCESSES = (Patch(BaseProcess, "start", _starting), Patch(Queue, "_start_thread", _feeding))
+PROCESSES = (
+    Patch(BaseProcess, "start", _starting),
+    LatePatches("multiprocessing.queues", lambda queues: [Patch(queues.Queue, "_start_thread", _feeding)]),
+)

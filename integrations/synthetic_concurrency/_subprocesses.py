@@ -6,13 +6,11 @@ import subprocess
 from functools import wraps
 from typing import Any
 
-import wrapt
-
 from synthetic._egress import in_context
-from synthetic._patch import IsOn, Patch, Patches
+from synthetic._patch import IsOn, LatePatches, Patch
 from synthetic_concurrency._environment import outgoing
 
-__all__ = ["SUBPROCESSES", "Uvloop"]
+__all__ = ["SUBPROCESSES"]
 
 _POSITION = 10
 """Where ``Popen`` takes ``env``, if that is not given by name."""
@@ -56,42 +54,30 @@ def _creating_with_uvloop(original: Any, is_on: IsOn) -> Any:
     return create
 
 
-def _kinds() -> list[type]:
-    """Every class that a function of ``subprocess`` makes: where eventlet has put its own in place, there are three.
+_covered: set[type] = set()
 
-    Its Popen is a subclass of a copy, and the ``run`` that its ``check_output`` calls makes those of another copy.
+
+def _patches_on(module: Any) -> list[Patch]:
+    """The patches on every class that a function of ``subprocess`` makes, or of a module in the place of that.
+
+    Eventlet has three: its Popen is a subclass of a copy, and the ``run`` that its ``check_output`` calls makes those
+    of another copy.
     """
-    run: Any = subprocess.check_output.__globals__["run"]
-    kinds: dict[type, None] = dict.fromkeys((*subprocess.Popen.__mro__, *run.__globals__["Popen"].__mro__))
-    return [kind for kind in kinds if kind is not object and "__init__" in vars(kind)]
+    run = module.check_output.__globals__["run"]
+    kinds = dict.fromkeys((*module.Popen.__mro__, *run.__globals__["Popen"].__mro__))
+    own = [kind for kind in kinds if "__init__" in vars(kind) and kind is not object and kind not in _covered]
+    _covered.update(own)
+    return [Patch(kind, "__init__", _creating) for kind in own]
 
 
-SUBPROCESSES = tuple(Patch(kind, "__init__", _creating) for kind in _kinds())
+def _patches_on_uvloop(uvloop: Any) -> list[Patch]:
+    return [Patch(uvloop.Loop, method, _creating_with_uvloop) for method in ("subprocess_exec", "subprocess_shell")]
 
 
-class Uvloop:
-    """The patches on uvloop, from when it is imported on."""
-
-    def __init__(self) -> None:
-        self._is_on = False
-        self._is_awaited = False
-        self._patches: Patches | None = None
-
-    def instrument(self) -> None:
-        self._is_on = True
-        if self._patches is not None:
-            self._patches.instrument()
-        elif not self._is_awaited:
-            self._is_awaited = True
-            wrapt.register_post_import_hook(self._imported, "uvloop")
-
-    def uninstrument(self) -> None:
-        self._is_on = False
-        if self._patches is not None:
-            self._patches.uninstrument()
-
-    def _imported(self, uvloop: Any) -> None:
-        methods = ("subprocess_exec", "subprocess_shell")
-        self._patches = Patches(*(Patch(uvloop.Loop, method, _creating_with_uvloop) for method in methods))
-        if self._is_on:
-            self._patches.instrument()
+SUBPROCESSES: tuple[Patch | LatePatches, ...] = (
+    *_patches_on(subprocess),
+    # What monkey patching puts in its place, be that later.
+    LatePatches("gevent.subprocess", _patches_on),
+    LatePatches("eventlet.green.subprocess", _patches_on),
+    LatePatches("uvloop", _patches_on_uvloop),
+)

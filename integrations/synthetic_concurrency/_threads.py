@@ -5,18 +5,15 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor
 from contextvars import Context
 from functools import wraps
-from multiprocessing.pool import Pool
-from multiprocessing.process import BaseProcess
-from multiprocessing.queues import Queue
 from types import MethodType
 from typing import Any, Final
 
+from synthetic._job import Job, marked_verdict
 from synthetic._patch import IsOn, Patch
 from synthetic._verdict import REAL, VERDICT, Simulated, Unverified, enter, leave
-from synthetic_concurrency._job import Job, marked_verdict, started_unset
+from synthetic._workers import is_worker, started_unset
 
 __all__ = ["INHERITS", "THREADS"]
 
@@ -24,9 +21,6 @@ INHERITS = bool(getattr(sys.flags, "thread_inherit_context", False))
 """Whether a thread starts with a copy of its starter's context (Python 3.14, where it is free-threaded or told to)."""
 
 _TAKES_CONTEXT: Final = sys.version_info >= (3, 14)
-
-_WORKERS: Final = ("concurrent.futures.", "logging.", "multiprocessing.", "opentelemetry.", "sentry_sdk.")
-"""Whose threads and processes are workers: they live on, and what they do is not part of the work that needed them."""
 
 _get_verdict = VERDICT.get
 
@@ -60,17 +54,6 @@ class _Running:
             vars(thread).pop("run", None)
         else:
             vars(thread)["run"] = self._present
-
-
-def is_worker(started: threading.Thread | BaseProcess) -> bool:
-    """Whether a thread or process runs code of a library that keeps it for its own purposes.
-
-    What is a method of a pool or queue was passed by whoever started it, to submit a job.
-    """
-    code: Any = getattr(started, "_target", None) or started.run
-    return str(getattr(code, "__module__", "")).startswith(_WORKERS) and not isinstance(
-        getattr(code, "__self__", None), (Executor, Pool, Queue)
-    )
 
 
 def _starting(original: Any, is_on: IsOn) -> Any:

@@ -9,28 +9,11 @@ from __future__ import annotations
 from synthetic._instrument import Integration
 from synthetic._patch import Patches
 from synthetic_eventlet._greenlets import GREENLETS
-from synthetic_eventlet._tpool import Tpool
+from synthetic_eventlet._tpool import TPOOL
 
 __all__ = ["instrument", "integration", "uninstrument"]
 
-
-class _Integration:
-    """The patches on greenlets, and on the thread pool where that is used."""
-
-    def __init__(self) -> None:
-        self._greenlets = Patches(*GREENLETS)
-        self._tpool = Tpool()
-
-    def instrument(self) -> None:
-        self._greenlets.instrument()
-        self._tpool.instrument()
-
-    def uninstrument(self) -> None:
-        self._tpool.uninstrument()
-        self._greenlets.uninstrument()
-
-
-integration: Integration = _Integration()
+integration: Integration = Patches(*GREENLETS, TPOOL)
 """The entry point ``eventlet``."""
 
 

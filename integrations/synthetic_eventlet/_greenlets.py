@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import eventlet.greenthread  # type: ignore[import-untyped]
 
-from synthetic._greenlets import carry_into, thread_of, to_carry
+from synthetic._greenlets import carry_into, is_pool_thread
+from synthetic._job import marked_verdict
 from synthetic._patch import IsOn, Patch
-from synthetic_concurrency._threads import is_worker
 
 __all__ = ["GREENLETS"]
 
@@ -25,7 +25,7 @@ def _making(original: Any, is_on: IsOn) -> Any:
     @wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
-        verdict = to_carry() if is_on() else None
+        verdict = marked_verdict() if is_on() else None
         if verdict is not None:
             carry_into(self, verdict)
 
@@ -38,8 +38,8 @@ def _spawning(original: Any, is_on: IsOn) -> Any:
     @wraps(original)
     def _spawn_n(seconds: Any, func: Any, args: Any, kwargs: Any) -> Any:
         timer, greenlet = original(seconds, func, args, kwargs)
-        verdict = to_carry() if is_on() else None
-        if verdict is not None and not _is_worker(args):
+        verdict = marked_verdict() if is_on() else None
+        if verdict is not None and not (args and is_pool_thread(args[0])):
             carry_into(greenlet, verdict)
         return timer, greenlet
 
@@ -51,17 +51,11 @@ def _running(original: Any, is_on: IsOn) -> Any:
 
     @wraps(original)
     def main(self: Any, function: Any, args: Any, kwargs: Any) -> Any:
-        if is_on() and _is_worker(args):
+        if is_on() and args and is_pool_thread(args[0]):
             return Context().run(original, self, function, args, kwargs)
         return original(self, function, args, kwargs)
 
     return main
-
-
-def _is_worker(args: Any) -> bool:
-    """Whether a green thread with these arguments stands for the thread of a pool, which lives on."""
-    thread = thread_of(args[0]) if args else None
-    return thread is not None and is_worker(thread)
 
 
 GREENLETS = (

@@ -7,17 +7,17 @@ from typing import Any
 
 import gevent.hub  # type: ignore[import-untyped]
 
-from synthetic._greenlets import carry_into, thread_of, to_carry
+from synthetic._greenlets import carry_into, is_pool_thread
+from synthetic._job import marked_verdict
 from synthetic._patch import IsOn, Patch
-from synthetic_concurrency._threads import is_worker
 
 __all__ = ["RAW", "starting"]
 
 
 def starting(greenlet: Any) -> None:
     """Carry the verdict into a ``Greenlet`` that is being started, now or later. A worker of a pool has none."""
-    verdict = to_carry()
-    if verdict is not None and not ((thread := thread_of(greenlet._run)) is not None and is_worker(thread)):
+    verdict = marked_verdict()
+    if verdict is not None and not is_pool_thread(greenlet._run):
         carry_into(greenlet, verdict)
 
 
@@ -30,7 +30,7 @@ def _making(original: Any, is_on: IsOn) -> Any:
     @wraps(original, updated=())
     def make(*args: Any) -> Any:
         greenlet = original(*args)
-        verdict = to_carry() if is_on() else None
+        verdict = marked_verdict() if is_on() else None
         if verdict is not None:
             carry_into(greenlet, verdict)
         return greenlet

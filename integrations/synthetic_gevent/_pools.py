@@ -8,18 +8,12 @@ from typing import Any
 import gevent.pool  # type: ignore[import-untyped]
 import gevent.threadpool  # type: ignore[import-untyped]
 
-from synthetic._greenlets import to_carry
+from synthetic._job import job_of
 from synthetic._patch import IsOn, Patch
-from synthetic_concurrency._job import Job
 
 __all__ = ["POOLS"]
 
 _threadpool: Any = gevent.threadpool
-
-
-def _carried(function: Any) -> Any:
-    verdict = to_carry()
-    return function if verdict is None else Job(verdict, function)
 
 
 def _submitting(original: Any, is_on: IsOn) -> Any:
@@ -27,7 +21,7 @@ def _submitting(original: Any, is_on: IsOn) -> Any:
 
     @wraps(original)
     def spawn(self: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
-        return original(self, _carried(func) if is_on() else func, *args, **kwargs)
+        return original(self, job_of(func) if is_on() else func, *args, **kwargs)
 
     return spawn
 
@@ -38,7 +32,7 @@ def _applying(original: Any, is_on: IsOn) -> Any:
     @wraps(original)
     def apply_async(self: Any, func: Any, args: Any = None, kwds: Any = None, callback: Any = None) -> Any:
         if callback is not None and is_on():
-            callback = _carried(callback)
+            callback = job_of(callback)
         return original(self, func, args, kwds, callback)
 
     return apply_async
@@ -49,7 +43,7 @@ def _calling_back(original: Any, is_on: IsOn) -> Any:
 
     @wraps(original)
     def add_done_callback(self: Any, fn: Any) -> Any:
-        return original(self, _carried(fn) if is_on() else fn)
+        return original(self, job_of(fn) if is_on() else fn)
 
     return add_done_callback
 

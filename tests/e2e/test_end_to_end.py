@@ -21,6 +21,7 @@ import synthetic
 from tests.e2e import store
 from tests.support import brokers
 from tests.support.keys import entry, mint, shared_key
+from tests.support.reaper import reaped
 from tests.support.servers import environment, uvicorn_process, wait_until
 
 Keys = dict[str, Any]
@@ -48,7 +49,9 @@ class Company:
             env={**environment(), **self._variables},
             stdout=log,
             stderr=log,
+            start_new_session=True,
         )
+        self._stack.enter_context(reaped(process.pid))
         self._stack.callback(_end, process)
         self._running.append(process)
         return process

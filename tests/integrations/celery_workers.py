@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from celery import Celery
 from kombu import Queue
 
 from tests.integrations.celery_app import DEAD, Notes, make_app
+from tests.support.reaper import reaped
 from tests.support.servers import environment
 
 Keys = dict[str, Any]
@@ -28,6 +30,7 @@ class Workers:
         self.notes = Notes(f"{store}/2")
         self._folder = folder
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._reaped: dict[str, ExitStack] = {}
         self._apps: dict[str, Celery] = {}
 
     def app(self, broker: str, queue: str) -> Celery:
@@ -41,7 +44,9 @@ class Workers:
         if queue not in self._running:
             with self.app(broker, queue).pool.acquire(block=True) as connection:
                 Queue(DEAD)(connection.default_channel).declare()  # what is rejected before it is there is lost
-            self._running[queue] = self._process(broker, queue, pool, settings)
+            self._running[queue] = process = self._process(broker, queue, pool, settings)
+            self._reaped[queue] = ExitStack()
+            self._reaped[queue].enter_context(reaped(process.pid))
             self.notes.next(f"ready {queue}", seconds=30)
         return self.app(broker, queue)
 
@@ -77,6 +82,7 @@ class Workers:
         process = self._running.pop(queue)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        self._reaped.pop(queue).close()
 
     def close(self) -> None:
         for queue in list(self._running):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -10,12 +9,10 @@ import eventlet
 import eventlet.event
 import eventlet.tpool
 
-from tests.integrations.concurrency_hops import seen
-
-Function = Callable[[], Any]
+from tests.integrations.greenlet_hops import Function, Hop, threads
 
 
-def noted(start: Callable[[Function], Any]) -> Callable[[Function], Any]:
+def noted(start: Callable[[Function], Any]) -> Hop:
     """Start what gives no result, and wait for it."""
 
     def hop(function: Function) -> Any:
@@ -44,7 +41,7 @@ class Called:
         return self.function()
 
 
-GREENLETS: dict[str, Callable[[Function], Any]] = {
+GREENLETS: dict[str, Hop] = {
     "spawn": lambda function: eventlet.spawn(function).wait(),
     "spawn_n": noted(lambda function: eventlet.spawn_n(function)),
     "spawn_after": lambda function: eventlet.spawn_after(0, function).wait(),
@@ -58,7 +55,7 @@ GREENLETS: dict[str, Callable[[Function], Any]] = {
     "link": noted(lambda function: eventlet.spawn(int).link(lambda _: function())),
 }
 
-THREADS: dict[str, Callable[[Function], Any]] = {
+THREADS: dict[str, Hop] = {
     "tpool.execute": lambda function: eventlet.tpool.execute(function),
     "tpool.Proxy, method": lambda function: eventlet.tpool.Proxy(Called(function)).method(),
     "tpool.Proxy, item": lambda function: eventlet.tpool.Proxy(Called(function))["key"],
@@ -67,18 +64,4 @@ THREADS: dict[str, Callable[[Function], Any]] = {
 HOPS = GREENLETS | THREADS
 
 
-def thread(function: Function) -> Any:
-    return noted(lambda work: threading.Thread(target=work).start())(function)
-
-
-def timer(function: Function) -> Any:
-    return noted(lambda work: threading.Timer(0, work).start())(function)
-
-
-PATCHED = {**HOPS, "Thread": thread, "Timer": timer}
-"""With what is a green thread under monkey patching."""
-
-
-def all_seen(hops: dict[str, Callable[[Function], Any]] = HOPS) -> dict[str, Any]:
-    """What the work at hand is at the other end of every hop."""
-    return {name: hop(seen) for name, hop in hops.items()}
+PATCHED = HOPS | threads(noted)

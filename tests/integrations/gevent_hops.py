@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +10,7 @@ import gevent.event
 import gevent.pool
 import gevent.threadpool
 
-from tests.integrations.concurrency_hops import seen
-
-Function = Callable[[], Any]
+from tests.integrations.greenlet_hops import Function, Hop, threads
 
 
 class Subclass(gevent.Greenlet):  # type: ignore[misc]
@@ -27,7 +24,7 @@ class Subclass(gevent.Greenlet):  # type: ignore[misc]
         return self.function()
 
 
-def noted(start: Callable[[Function], Any]) -> Callable[[Function], Any]:
+def noted(start: Callable[[Function], Any]) -> Hop:
     """Start what gives no result, and wait for it."""
 
     def hop(function: Function) -> Any:
@@ -60,7 +57,7 @@ def threadpool() -> Any:
     return gevent.get_hub().threadpool
 
 
-def each(pool: Any, method: str) -> Callable[[Function], Any]:
+def each(pool: Any, method: str) -> Hop:
     """One of the ways in which a pool goes through a list."""
 
     def hop(function: Function) -> Any:
@@ -72,7 +69,7 @@ def each(pool: Any, method: str) -> Callable[[Function], Any]:
     return hop
 
 
-GREENLETS: dict[str, Callable[[Function], Any]] = {
+GREENLETS: dict[str, Hop] = {
     "spawn": lambda function: gevent.spawn(function).get(timeout=10),
     "spawn_later": lambda function: gevent.spawn_later(0, function).get(timeout=10),
     "spawn_raw": noted(lambda function: gevent.spawn_raw(function)),
@@ -93,7 +90,7 @@ GREENLETS: dict[str, Callable[[Function], Any]] = {
     },
 }
 
-THREADS: dict[str, Callable[[Function], Any]] = {
+THREADS: dict[str, Hop] = {
     "threadpool.spawn": lambda function: threadpool().spawn(function).get(timeout=10),
     "threadpool.apply": lambda function: threadpool().apply(function),
     "threadpool.apply_async": lambda function: threadpool().apply_async(function).get(timeout=10),
@@ -109,18 +106,4 @@ THREADS: dict[str, Callable[[Function], Any]] = {
 HOPS = GREENLETS | THREADS
 
 
-def thread(function: Function) -> Any:
-    return noted(lambda work: threading.Thread(target=work).start())(function)
-
-
-def timer(function: Function) -> Any:
-    return noted(lambda work: threading.Timer(0, work).start())(function)
-
-
-PATCHED = {**HOPS, "Thread": thread, "Timer": timer}
-"""With what is a greenlet under monkey patching."""
-
-
-def all_seen(hops: dict[str, Callable[[Function], Any]] = HOPS) -> dict[str, Any]:
-    """What the work at hand is at the other end of every hop."""
-    return {name: hop(seen) for name, hop in hops.items()}
+PATCHED = HOPS | threads(noted)

@@ -112,7 +112,7 @@ def test_a_token_that_has_expired_in_the_meantime_is_passed_on_as_it_came(
     assert {workers.notes.next(name).split()[1] for _ in expected} == {"peak"}
 
 
-@pytest.mark.parametrize("name_of_header", ["Baggage", "BAGGAGE"])
+@pytest.mark.parametrize("name_of_header", ["Baggage", "BAGGAGE", "bAgGaGe"])
 def test_a_header_that_others_write_in_capitals_is_found(
     app: Celery, workers: Workers, keys: Keys, name_of_header: str
 ) -> None:

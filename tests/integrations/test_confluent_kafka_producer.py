@@ -15,6 +15,7 @@ from confluent_kafka.serialization import StringSerializer
 import synthetic
 from synthetic_confluent_kafka import SyntheticProducer, instrument, uninstrument
 from tests.integrations.kafka_topics import Topic, baggage_of
+from tests.support.clients import run_script
 
 
 class OurOwn(Producer):
@@ -230,3 +231,34 @@ def test_somebody_else_may_put_something_in_its_place() -> None:
         assert confluent_kafka.Producer is OurOwn
     assert confluent_kafka.Producer is not OurOwn
     assert confluent_kafka.Producer.__mro__[-2] is Producer
+
+
+IMPORTED_BEFORE = """
+import logging, sys
+import confluent_kafka, synthetic
+from confluent_kafka import Producer as OurProducer, SerializingProducer
+from tests.integrations.kafka_topics import Topic, baggage_of
+
+logging.basicConfig(stream=sys.stdout, format="%(name)s %(levelname)s: %(message)s")
+synthetic.instrument("confluent-kafka")
+print("instrumented")
+topic = Topic(sys.argv[1])
+with synthetic.simulated(run="peak"):
+    for make in (OurProducer, confluent_kafka.Producer, SerializingProducer):
+        producer = make(topic.settings)
+        producer.produce(topic.name, value="v", partition=0)
+        producer.flush(10)
+print([len(baggage_of(message)) for message in topic.arrived(3)])
+"""
+
+
+def test_a_name_that_was_imported_before_is_not_covered_and_is_warned_of(
+    kafka_address: str, keys: dict[str, Any]
+) -> None:
+    *warned, instrumented, carried = run_script(IMPORTED_BEFORE, kafka_address, keys=keys).splitlines()
+    assert [line for line in warned if "__main__" in line] == [
+        "synthetic WARNING: __main__.OurProducer was imported before instrument(), and what it makes carries no "
+        "marker: call instrument() first, or write confluent_kafka.Producer(...)"
+    ]
+    assert instrumented == "instrumented"
+    assert carried == "[0, 1, 1]"

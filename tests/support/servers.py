@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from tests.support.reaper import reaped
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -144,12 +146,14 @@ def _process(folder: Path, variables: Mapping[str, str], *arguments: str) -> Ite
             pass_fds=[number],
             stdout=output,
             stderr=output,
+            start_new_session=True,
         )
-    try:
-        yield port, log
-    finally:
-        process.terminate()
-        process.wait(10)
+    with reaped(process.pid):
+        try:
+            yield port, log
+        finally:
+            process.terminate()
+            process.wait(10)
 
 
 def environment() -> dict[str, str]:

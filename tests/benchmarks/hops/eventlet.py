@@ -1,64 +1,24 @@
-"""eventlet's green threads and native threads: what each costs more.
-
-OpenTelemetry has nothing for them: the peer is the same without us, and there is no goal.
-"""
+"""eventlet's green threads and native threads: what each costs more."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from typing import Any
+from collections.abc import Iterator
 
-import synthetic
-from tests.benchmarks.measure import Case, Effort, interleaved, statement
+from tests.benchmarks.greenlets import nothing, rows_of
+from tests.benchmarks.measure import Effort
 from tests.benchmarks.table import Row
-from tests.support.keys import shared_key
-
-_PEER = "the same without us"
 
 
 def rows(effort: Effort) -> Iterator[Row]:
     """Real and simulated work, over each hop."""
-    with synthetic.configured(keys=shared_key()):
-        for kind, verdict in (("real", synthetic.real), ("simulated", lambda: synthetic.simulated(run="bench"))):
-            for what, do in _hops():
-                cases = {"bare": _case(do, verdict, nullcontext), "ours": _case(do, verdict, _ours)}
-                times = interleaved(cases, effort.rounds // 8)
-                yield Row(f"{what}, {kind}: added time", times.added("ours", "bare"), _PEER, times.of("bare"))
-
-
-def _nothing() -> None:
-    """The work."""
-
-
-def _hops() -> Iterator[tuple[str, Callable[[], Any]]]:
     os.environ["EVENTLET_TESTS"] = "1"  # it warns of itself, wherever it is imported
     import eventlet
     import eventlet.tpool
 
-    yield "eventlet.spawn, run and wait", lambda: eventlet.spawn(_nothing).wait()
-    yield "eventlet.spawn_n, run", lambda: (eventlet.spawn_n(_nothing), eventlet.sleep(0))
-    yield "eventlet.tpool.execute", lambda: eventlet.tpool.execute(_nothing)
-
-
-def _case(
-    do: Callable[[], Any], verdict: Callable[[], Any], installed: Callable[[], AbstractContextManager[Any]]
-) -> Case:
-    @contextmanager
-    def around() -> Iterator[None]:
-        with ExitStack() as stack:
-            stack.enter_context(verdict())
-            stack.enter_context(installed())
-            yield
-
-    return Case(statement("do()", do=do), around, number=100, warm=100)
-
-
-@contextmanager
-def _ours() -> Iterator[None]:
-    synthetic.instrument("eventlet")
-    try:
-        yield
-    finally:
-        synthetic.uninstrument("eventlet")
+    hops = {
+        "eventlet.spawn, run and wait": lambda: eventlet.spawn(nothing).wait(),
+        "eventlet.spawn_n, run": lambda: (eventlet.spawn_n(nothing), eventlet.sleep(0)),
+        "eventlet.tpool.execute": lambda: eventlet.tpool.execute(nothing),
+    }
+    return rows_of("eventlet", hops, effort)

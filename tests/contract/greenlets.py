@@ -1,0 +1,188 @@
+"""What every library of greenlets must do with its integration. A subclass says how; the tests come by inheritance."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import Context
+from typing import Any, ClassVar
+
+import pytest
+
+import synthetic
+from synthetic import carry, guard, ledger, real, simulated
+from synthetic._outlived import OUTLIVED
+from tests.integrations.concurrency_hops import RUN, seen
+from tests.support.clients import brought_by_opentelemetry
+from tests.support.keys import mint, shared_key
+
+Function = Callable[..., Any]
+Hops = dict[str, Callable[[Callable[[], Any]], Any]]
+
+
+@contextmanager
+def switched_on(product: str, keys: dict[str, Any]) -> Iterator[None]:
+    """The integration, and keys; what outlives its work is reported at once."""
+    synthetic.configure(keys=keys, linger=0.01)
+    synthetic.instrument(product)
+    yield
+    synthetic.uninstrument(product)
+
+
+class GreenletContract:
+    """Greenlets and jobs run under the verdict of whoever starts them, workers and real work's under none.
+
+    The subclass's module has a fixture that switches the integration on, and the class a fixture ``hop``: one of
+    ``hops``, each of which calls a function, and gives what that returned.
+    """
+
+    product: ClassVar[str]
+    hops: ClassVar[Hops]
+    attributes: ClassVar[tuple[tuple[Any, str], ...]]
+    """What is patched: the owner, and the name."""
+    original: ClassVar[list[Any]]
+
+    def __init_subclass__(cls) -> None:
+        cls.original = cls.present()
+
+    @classmethod
+    def present(cls) -> list[Any]:
+        return [vars(owner)[name] for owner, name in cls.attributes]
+
+    def spawn(self, function: Function, *args: Any) -> Any:
+        """Start a greenlet."""
+        raise NotImplementedError
+
+    def result(self, greenlet: Any) -> Any:
+        """Wait for a greenlet's result."""
+        raise NotImplementedError
+
+    def sleep(self, seconds: float) -> None:
+        """Let others run."""
+        raise NotImplementedError
+
+    def queue(self) -> Any:
+        """Return a queue of the library's own."""
+        raise NotImplementedError
+
+    def plain_greenlets(self) -> list[Any]:
+        """Start one greenlet of each kind."""
+        raise NotImplementedError
+
+    def seen_everywhere(self) -> set[str]:
+        return {hop(seen) for hop in self.hops.values()}
+
+    def test_simulated_work_goes_on_over_every_hop_and_real_work_leaves_no_verdict(self, hop: str) -> None:
+        for _ in range(2):
+            with simulated(run=RUN):
+                assert self.hops[hop](seen) == RUN
+            with real():
+                assert self.hops[hop](seen) == "unset"
+            assert self.hops[hop](seen) == "unset"
+
+    def test_work_whose_marker_does_not_verify_stays_so_over_every_hop(self) -> None:
+        with brought_by_opentelemetry(mint(shared_key("test"))):
+            assert self.seen_everywhere() == {"unverified: bad-signature"}
+
+    def test_a_marker_that_opentelemetry_brought_goes_on_over_every_hop(self, keys: dict[str, Any]) -> None:
+        with brought_by_opentelemetry(mint(keys, claims={"run": RUN})):
+            assert self.seen_everywhere() == {RUN}
+
+    def test_real_work_within_simulated_work_stays_real(self) -> None:
+        def within() -> Any:
+            with real():
+                return self.result(self.spawn(seen))
+
+        with simulated(run=RUN):
+            assert self.result(self.spawn(within)) == "unset"
+
+    def test_without_the_integration_nothing_goes_along(self) -> None:
+        synthetic.uninstrument(self.product)
+        with simulated(run=RUN):
+            assert self.seen_everywhere() == {"unset"}
+
+    def test_greenlets_that_take_turns_keep_their_own(self) -> None:
+        def turns(expected: str) -> bool:
+            kept = []
+            for _ in range(5):
+                self.sleep(0)
+                kept.append(seen() == expected)
+            return all(kept)
+
+        greenlets = []
+        for number in range(50):
+            with simulated(run=f"run-{number}"):
+                greenlets.append(self.spawn(turns, f"run-{number}"))
+            greenlets.append(self.spawn(turns, "unset"))
+        assert all(self.result(greenlet) for greenlet in greenlets)
+
+    def test_the_starter_goes_on_under_its_own_verdict(self) -> None:
+        def other() -> None:
+            with simulated(run="other"):
+                self.sleep(0)
+
+        with simulated(run=RUN):
+            self.spawn(other)
+            self.sleep(0)
+            assert seen() == RUN
+        assert seen() == "unset"
+
+    def test_a_worker_gets_its_verdicts_with_its_jobs(self) -> None:
+        jobs, results = self.queue(), []
+
+        def work() -> None:
+            while job := jobs.get():
+                results.append(job())
+
+        with simulated(run="starter"):
+            worker = Context().run(self.spawn, work)
+            jobs.put(carry(seen))
+        with simulated(run=RUN):
+            jobs.put(carry(seen))
+        jobs.put(seen)
+        jobs.put(None)
+        self.result(worker)
+        assert results == ["starter", RUN, "unset"]
+
+    def test_a_worker_that_simulated_work_started_is_reported(self, caplog: pytest.LogCaptureFixture) -> None:
+        run = f"the-starter-of-{self.product}-is-over"
+
+        @guard("payment")
+        def charge() -> None:
+            raise AssertionError("this work is simulated")
+
+        jobs = self.queue()
+
+        def work() -> None:
+            while job := jobs.get():
+                job()
+
+        with simulated(run=run):
+            worker = self.spawn(work)
+            self.sleep(0)
+        self.sleep(0.05)
+        with ledger.recorded() as outcomes, caplog.at_level(logging.WARNING, "synthetic"):
+            jobs.put(charge)
+            jobs.put(None)
+            self.result(worker)
+        assert [outcome.effect for outcome in outcomes] == [OUTLIVED, "payment"]
+        assert f"run {run!r}" in caplog.text
+
+    def test_off_again_everything_is_as_it_was(self) -> None:
+        synthetic.uninstrument(self.product)
+        assert self.present() == self.original
+        with simulated(run=RUN):
+            assert [greenlet.gr_context for greenlet in self.plain_greenlets()] == [None, None]
+
+    def test_switched_on_twice_it_is_off_after_one_time_off(self) -> None:
+        synthetic.instrument(self.product)
+        synthetic.uninstrument(self.product)
+        assert self.present() == self.original
+        synthetic.instrument(self.product)
+        with simulated(run=RUN):
+            assert self.seen_everywhere() == {RUN}
+
+    def test_real_work_touches_no_greenlet(self) -> None:
+        with real():
+            assert [greenlet.gr_context for greenlet in self.plain_greenlets()] == [None, None]

@@ -1,0 +1,37 @@
+"""Greenlets and native threads: the hops of tests/integrations/gevent_hops.py and eventlet_hops.py."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import synthetic
+from tests.integrations.monkey_patched import program
+from tests.matrix.cases import Case, Hop, seen
+
+_IN_ONE_PROGRAM = ("real", "simulated", "forged")
+"""There is no header that anybody could write."""
+
+
+def hop(product: str, name: str, way: str) -> Hop:
+    """In this process."""
+
+    def pass_on(case: Case, _: Any) -> str:
+        os.environ["EVENTLET_TESTS"] = "1"  # eventlet warns of itself
+        ways = import_module(f"tests.integrations.{product}_hops").HOPS
+        synthetic.instrument(product)
+        with case.work():
+            return str(ways[way](seen))
+
+    return Hop(f"{product}, {name}", product, pass_on, cases=_IN_ONE_PROGRAM)
+
+
+def patched_hop(product: str, name: str, way: str) -> Hop:
+    """One of those for threads, in a monkey-patched program."""
+
+    def pass_on(case: Case, send: Callable[[Case], str]) -> str:
+        return send(case)
+
+    return Hop(f"{product}, {name}", product, pass_on, servers=lambda: program(product, way), cases=_IN_ONE_PROGRAM)
