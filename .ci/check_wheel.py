@@ -20,7 +20,7 @@ def problems(wheel: Path, project: Path) -> list[str]:
     found += [f"{package}/py.typed: missing" for package in packages if f"{package}/py.typed" not in names]
     found += [f"{product}: no extra of this name" for product in products if product.replace("_", "-") not in extras]
     for product in products:
-        for pattern in (f"tests/integrations/test_{product}*.py", f"docs/integrations/{product}.md"):
+        for pattern in (f"tests/integrations/**/test_{product}.py", f"docs/integrations/{product}.md"):
             if not any(project.glob(pattern)):
                 found.append(f"{pattern}: missing")
     if not products:

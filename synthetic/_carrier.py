@@ -7,17 +7,20 @@ the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, TypeAlias
+from itertools import product
+from typing import Any, Final, TypeAlias, cast
 
 from opentelemetry.context import Context
 
 from synthetic._egress import dispatch
 
-__all__ = ["NAME", "Carrier", "baggage_in", "outgoing", "outgoing_pairs"]
+__all__ = ["NAME", "SPELLINGS", "Carrier", "baggage_in", "outgoing", "outgoing_pairs"]
 
 NAME: Final = "baggage"
 
-_NAMES: Final = (NAME, NAME.encode())
+_SPELLED: Final = frozenset(map("".join, product(*zip(NAME, NAME.upper(), strict=True))))
+SPELLINGS: Final[frozenset[Any]] = _SPELLED | {name.encode() for name in _SPELLED}
+"""The header's name in every case, to be looked up: brokers keep a name as whoever sent it wrote it."""
 
 _KEPT: Final[Any] = (list, tuple, Mapping)
 """What can be gone through twice."""
@@ -29,14 +32,19 @@ def baggage_in(carrier: Any) -> list[str]:
     """Return the values of every ``baggage`` header of a ``Carrier``, in any case, as text; ``[]`` without one."""
     if not carrier:
         return []
+    # Most messages have headers, and none of ours.
     if carrier.__class__ is dict:
-        # Most messages have headers, and none of ours: they pay for the loop only.
-        return [text for name in filter(_is_ours, carrier) for text in _texts(carrier[name])]
+        return [] if SPELLINGS.isdisjoint(carrier) else _in_pairs(carrier.items())
+    if carrier.__class__ is list:
+        return _in_pairs(carrier)
     for several in ("getlist", "getall", "get_all"):  # what has several values of one name, and gives one of them
         if hasattr(carrier, several):
             names = list(filter(_is_ours, dict.fromkeys(carrier.keys())))
             return [text for name in names for text in _texts(list(getattr(carrier, several)(name) or ()))]
-    pairs = carrier.items() if hasattr(carrier, "items") else carrier
+    return _in_pairs(carrier.items() if hasattr(carrier, "items") else carrier)
+
+
+def _in_pairs(pairs: Iterable[tuple[Any, Any]]) -> list[str]:
     return [text for name, value in pairs if _is_ours(name) for text in _texts(value)]
 
 
@@ -69,9 +77,9 @@ def outgoing_pairs(headers: Carrier) -> tuple[Any, Context | None]:
 
 def _is_ours(name: Any) -> bool:
     try:
-        return len(name) == 7 and name.lower() in _NAMES
-    except (TypeError, AttributeError):
-        return False  # whatever it is, it is no name
+        return name in SPELLINGS
+    except TypeError:
+        return isinstance(name, (bytearray, memoryview)) and bytes(cast("Any", name)) in SPELLINGS
 
 
 def _texts(value: Any) -> Iterator[str]:

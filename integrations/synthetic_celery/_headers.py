@@ -7,21 +7,20 @@ that is called eagerly, and where another library works around Celery issue 4875
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import product
 from typing import Any, Final
 
 from opentelemetry.context import Context
 
 from synthetic._baggage import find
-from synthetic._carrier import NAME, baggage_in, outgoing
+from synthetic._carrier import NAME, SPELLINGS, baggage_in, outgoing
 from synthetic._config import active
 
 __all__ = ["departing", "markers_in", "markers_of", "markers_received"]
 
 _BELOW: Final = "headers"
 
-_OURS: Final = frozenset(map("".join, product(*zip(NAME, NAME.upper(), strict=True)))) | {_BELOW}
-"""The names under which a marker may stand, in every case: Celery keeps a name as whoever sent it wrote it."""
+_OURS: Final = SPELLINGS | {_BELOW}
+"""The names under which a marker may stand."""
 
 
 def markers_received(message: Any) -> Sequence[str]:

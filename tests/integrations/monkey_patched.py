@@ -47,7 +47,7 @@ def program(product: str, hop: str) -> Iterator[Callable[[Case], str]]:
 
 
 def main(product: str, name: str) -> None:
-    hop = importlib.import_module(f"tests.integrations.{product}_hops").PATCHED[name]
+    hop = importlib.import_module(f"tests.integrations.{product}.hops").PATCHED[name]
     synthetic.instrument(product)
     for line in iter(sys.stdin.readline, ""):
         case = Case(*json.loads(line))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.integrations import httpx_contract as contract
-from tests.integrations.httpx_products import product
+from tests.integrations.httpx import contract as contract
+from tests.integrations.httpx.products import product
 
 HTTPX2 = product("httpx2")
 

@@ -1,4 +1,4 @@
-"""Greenlets and native threads: the hops of tests/integrations/gevent_hops.py and eventlet_hops.py."""
+"""Greenlets and native threads: the hops of tests/integrations/gevent/hops.py and eventlet/hops.py."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def hop(product: str, name: str, way: str) -> Hop:
 
     def pass_on(case: Case, _: Any) -> str:
         os.environ["EVENTLET_TESTS"] = "1"  # eventlet warns of itself
-        ways = import_module(f"tests.integrations.{product}_hops").HOPS
+        ways = import_module(f"tests.integrations.{product}.hops").HOPS
         synthetic.instrument(product)
         with case.work():
             return str(ways[way](seen))

@@ -16,8 +16,8 @@ import synthetic
 from synthetic_awslambda import admit, each_record
 from tests.benchmarks.measure import Case, Effort, interleaved, statement
 from tests.benchmarks.table import Row, at_most_one_in
-from tests.integrations import lambda_events as events
-from tests.integrations.lambda_events import CONTEXT
+from tests.integrations.awslambda import events as events
+from tests.integrations.awslambda.events import CONTEXT
 from tests.support.keys import entry, mint, shared_key
 
 _PEER = "OpenTelemetry Lambda, no-op tracer"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import synthetic
-from tests.integrations.kafka_topics import Topic, baggage_of
+from tests.integrations.kafka.topics import Topic, baggage_of
 from tests.matrix.cases import Case, Hop, judged, seen
 from tests.support.brokers import kafka
 

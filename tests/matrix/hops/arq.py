@@ -14,7 +14,7 @@ from arq.worker import Worker, func
 
 import synthetic
 from synthetic_arq import create_pool
-from tests.integrations.arq_workers import ExplicitRides, Rides
+from tests.integrations.arq.workers import ExplicitRides, Rides
 from tests.matrix.cases import Case, Hop, judged, seen
 from tests.support.brokers import valkey
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import synthetic
 from synthetic_awslambda import admit, each_record
-from tests.integrations import lambda_events as events
-from tests.integrations.lambda_events import CONTEXT
+from tests.integrations.awslambda import events as events
+from tests.integrations.awslambda.events import CONTEXT
 from tests.matrix.cases import Case, Hop, seen
 
 _told: list[str] = []

@@ -9,7 +9,7 @@ from typing import Any
 import synthetic
 from synthetic_boto3 import admitted
 from tests.contract.messages import eventually
-from tests.integrations.aws_queues import (
+from tests.integrations.boto3.queues import (
     Queue,
     attribute,
     baggage_on,

@@ -16,7 +16,7 @@ from opentelemetry.trace import NoOpTracerProvider
 import synthetic
 from synthetic_celery import TaskRefused
 from tests.contract.messages import eventually, in_a_bare_thread
-from tests.integrations.celery_workers import Workers, having, send_as_a_stranger
+from tests.integrations.celery.workers import Workers, having, send_as_a_stranger
 from tests.matrix.cases import RUN, Case, Hop, judged
 from tests.support.brokers import rabbitmq, valkey
 

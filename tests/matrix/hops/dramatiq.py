@@ -11,7 +11,7 @@ import dramatiq
 import synthetic
 from synthetic_dramatiq import SyntheticTrafficMiddleware
 from tests.contract.messages import eventually
-from tests.integrations.dramatiq_workers import RabbitmqRides, RedisRides, Rides, working
+from tests.integrations.dramatiq.workers import RabbitmqRides, RedisRides, Rides, working
 from tests.matrix.cases import Case, Hop, judged, seen
 from tests.support.brokers import rabbitmq, valkey
 

@@ -11,8 +11,8 @@ import grpc
 import grpc.aio
 
 import synthetic
-from tests.integrations.grpc_clients import Recording
-from tests.integrations.grpc_service import OPTIONS, SERVICE, aio_server, sync_server
+from tests.integrations.grpc.clients import Recording
+from tests.integrations.grpc.service import OPTIONS, SERVICE, aio_server, sync_server
 from tests.matrix.cases import Case, Hop, judged, seen
 
 _METHOD = f"/{SERVICE}/unary_unary"

@@ -10,7 +10,7 @@ from rq import get_current_job
 
 import synthetic
 from synthetic_rq import SyntheticJob
-from tests.integrations.rq_workers import ForkingWorker, Jobs, ThreadWorker, reason_in, work_off
+from tests.integrations.rq.workers import ForkingWorker, Jobs, ThreadWorker, reason_in, work_off
 from tests.matrix.cases import Case, Hop, judged, seen
 from tests.support.brokers import valkey
 

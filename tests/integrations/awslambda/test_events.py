@@ -1,0 +1,464 @@
+"""Handlers of AWS Lambda, called with the events and in the forms that AWS documents."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+import logging
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import synthetic
+from synthetic._verdict import REAL, VERDICT
+from synthetic.errors import ConfigurationError
+from synthetic_awslambda import admit, admitted, each_record
+from tests.integrations.awslambda import events as events
+from tests.integrations.awslambda.events import CONTEXT, GATEWAYS
+from tests.support.keys import entry, mint, shared_key
+from tests.support.markers import DAY, REFUSED, STRANGERS, expired
+
+Keys = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def configured(keys: Keys) -> None:
+    synthetic.configure(keys=keys)
+
+
+@pytest.fixture(params=GATEWAYS)
+def gateway(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    made: Callable[..., Any] = GATEWAYS[request.param]
+    return made
+
+
+def works() -> dict[str, Any]:
+    """What the work at hand is."""
+    marker = synthetic.current()
+    return {"run": marker and marker.run, "explicit": VERDICT.get() is REAL or marker is not None}
+
+
+def handler(event: Any, context: Any) -> Any:
+    """A handler that says what it saw."""
+    seen = {**works(), "baggage": event.get("headers") or event.get("multiValueHeaders")}
+    return {"statusCode": 200, "headers": {"Cache-Control": "public", "Expires": "0"}, "body": json.dumps(seen)}
+
+
+def body_of(response: Any) -> Any:
+    return json.loads(response["body"])
+
+
+def header(response: Any, name: str) -> Any:
+    """The value of a header, in whichever form the response has it."""
+    found = [
+        value
+        for form in ("headers", "multiValueHeaders")
+        for other, values in (response.get(form) or {}).items()
+        if other.lower() == name
+        for value in (values if isinstance(values, list) else [values])
+    ]
+    assert len(found) < 2
+    return found[0] if found else None
+
+
+# HTTP
+
+
+def test_a_request_without_a_marker_is_explicitly_real_and_keeps_its_caching(gateway: Any) -> None:
+    with synthetic.simulated(run="stale"):
+        response = admit(handler)(gateway(), CONTEXT)
+    assert {"run": None, "explicit": True}.items() <= body_of(response).items()
+    assert response["headers"] == {"Cache-Control": "public", "Expires": "0"}
+
+
+def test_a_good_marker_makes_the_request_simulated_and_no_cache_keeps_it(gateway: Any, keys: Keys) -> None:
+    response = admit()(handler)(gateway([entry(mint(keys, claims={"run": "peak"}))]), CONTEXT)
+    assert {"run": "peak", "explicit": True}.items() <= body_of(response).items()
+    assert header(response, "cache-control") == "private, no-store"
+    assert header(response, "expires") is None
+    assert not synthetic.is_synthetic()
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_bad_marker_is_refused_and_never_reaches_the_handler(gateway: Any, keys: Keys, kind: str) -> None:
+    headers, reason = REFUSED[kind]
+    called: list[Any] = []
+    values = [value for _, value in headers(keys)]
+    if len(values) > 1 and gateway is events.balancer:
+        values = [",".join(values)]
+    response = admit(lambda event, context: called.append(event))(gateway(values), CONTEXT)
+    assert (response["statusCode"], body_of(response)["reason"]) == (403, reason)
+    assert header(response, "content-type") == "application/problem+json"
+    assert header(response, "cache-control") == "no-store"
+    assert not called
+
+
+def test_a_marker_in_the_first_of_two_headers_is_found_where_the_gateway_hands_both_over(keys: Keys) -> None:
+    good = entry(mint(keys, claims={"run": "peak"}))
+    for name, gateway in GATEWAYS.items():
+        if name != "ALB":
+            assert body_of(admit(handler)(gateway([good, "user=7"]), CONTEXT))["run"] == "peak"
+
+
+def test_an_event_of_hand_with_plain_headers_alone_counts(keys: Keys) -> None:
+    event = {**events.gateway_v1(), "headers": {"baggage": entry(mint(keys))}}
+    assert body_of(admit(handler)(event, CONTEXT))["run"] == "rush-hour"
+
+
+@pytest.mark.parametrize(("setting", "reason"), [("shed", "shed"), ("ready", "not-ready")])
+def test_a_good_marker_that_cannot_be_taken_now_is_sent_away_for_later(
+    gateway: Any, keys: Keys, setting: str, reason: str
+) -> None:
+    settings: Any = {setting: lambda: setting == "shed"}
+    synthetic.configure(keys=keys, **settings)
+    response = admit(handler)(gateway([entry(mint(keys))]), CONTEXT)
+    assert (response["statusCode"], body_of(response)["reason"], header(response, "retry-after")) == (429, reason, "5")
+
+
+def test_each_gateway_gets_the_form_of_a_refusal_that_it_takes(keys: Keys) -> None:
+    forged = [entry(mint(shared_key()))]
+    forms = {name: admit(handler)(gateway(forged), CONTEXT) for name, gateway in GATEWAYS.items()}
+    known = {"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"}
+    for name, response in forms.items():
+        assert json.loads(json.dumps(response)) == response
+        assert set(response) - known == ({"statusDescription"} if "ALB" in name else set())
+        assert ("multiValueHeaders" in response) == (name == "ALB, multi-value")
+        assert ("headers" in response) != ("multiValueHeaders" in response)
+    assert forms["ALB"]["statusDescription"] == "403 Forbidden"
+
+
+def test_a_head_request_that_is_refused_gets_no_body(gateway: Any) -> None:
+    response = admit(handler)(gateway([entry(mint(shared_key()))], "HEAD"), CONTEXT)
+    assert (response["statusCode"], response["body"]) == (403, "")
+
+
+def test_a_simulated_response_is_otherwise_the_handlers_own(keys: Keys) -> None:
+    own = {
+        "statusCode": 201,
+        "multiValueHeaders": {"set-cookie": ["a=1", "b=2"], "CDN-Cache-Control": ["max-age=9"]},
+        "headers": None,
+        "cookies": ["c=3"],
+        "body": "AP8=",
+        "isBase64Encoded": True,
+    }
+    before = copy.deepcopy(own)
+    good = [entry(mint(keys))]
+    response = admit(lambda event, context: own)(events.gateway_v1(good), CONTEXT)
+    assert response == {
+        **before,
+        "headers": {"cache-control": "private, no-store"},
+        "multiValueHeaders": {"set-cookie": ["a=1", "b=2"]},
+    }
+    assert admit(lambda event, context: own)(events.gateway_v1(), CONTEXT) is own
+    multi = admit(lambda event, context: own)(events.balancer_multi(good), CONTEXT)
+    assert multi["multiValueHeaders"]["cache-control"] == ["private, no-store"]
+    assert own == before
+
+
+@pytest.mark.parametrize(("value", "body"), [({"ride": 7}, '{"ride": 7}'), ([1], "[1]"), ("ride", "ride")])
+def test_a_response_that_the_gateway_would_complete_is_completed_for_simulated_work_only(
+    keys: Keys, value: Any, body: str
+) -> None:
+    good = [entry(mint(keys))]
+    for gateway in (events.gateway_v2, events.function_url):
+        response = admit(lambda event, context: value)(gateway(good), CONTEXT)
+        assert response == {
+            "statusCode": 200,
+            "headers": {"content-type": "application/json", "cache-control": "private, no-store"},
+            "body": body,
+            "isBase64Encoded": False,
+        }
+        assert admit(lambda event, context: value)(gateway(), CONTEXT) is value
+    assert admit(lambda event, context: value)(events.gateway_v1(good), CONTEXT) is value
+
+
+def test_the_entrances_own_settings(gateway: Any, keys: Keys) -> None:
+    late = gateway([entry(mint(keys, claims=expired(6 * DAY)))])
+    assert body_of(admit(handler)(late, CONTEXT))["reason"] == "expired"
+    assert body_of(admit(edge=False)(handler)(late, CONTEXT))["run"] == "rush-hour"
+    assert body_of(admit(on_missing="refuse")(handler)(gateway(["user=7"]), CONTEXT))["reason"] == "missing"
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+def test_an_edge_that_strips_hands_on_the_rest_and_leaves_the_event_as_it_was(gateway: Any, stranger: str) -> None:
+    event = gateway([f"user=7,{stranger},b=2"])
+    before = copy.deepcopy(event)
+    response = body_of(admit(on_unverified="strip")(handler)(event, CONTEXT))
+    assert response["run"] is None
+    left = {name.lower(): value for name, value in response["baggage"].items()}["baggage"]
+    assert left in ("user=7,b=2", ["user=7,b=2"])
+    assert event == before
+
+
+def test_the_marker_is_first_in_what_is_handed_on(gateway: Any, keys: Keys) -> None:
+    good = entry(mint(keys))
+    response = body_of(admit(handler)(gateway([f"user=7,{good}"]), CONTEXT))
+    left = {name.lower(): value for name, value in response["baggage"].items()}["baggage"]
+    assert left in (f"{good},user=7", [f"{good},user=7"])
+
+
+def test_an_effect_that_is_refused_is_answered_and_any_other_error_is_lambdas(gateway: Any, keys: Keys) -> None:
+    synthetic.configure(keys=keys, policy={"payment": "refuse"})
+
+    @synthetic.guard("payment")
+    def charge() -> None:
+        raise OSError("the bank is closed")
+
+    pay = admit(lambda event, context: charge())
+    response = pay(gateway([entry(mint(keys))]), CONTEXT)
+    assert (response["statusCode"], body_of(response)["effect"]) == (403, "payment")
+    with pytest.raises(OSError, match="closed"):
+        pay(gateway(), CONTEXT)
+    assert VERDICT.get() is None
+
+
+# Decorating
+
+
+def test_a_decorated_handler_keeps_its_name_and_its_signature() -> None:
+    for decorated in (admit(handler), admit()(handler)):
+        assert (decorated.__name__, decorated.__doc__) == (handler.__name__, handler.__doc__)
+        assert inspect.signature(decorated) == inspect.signature(handler)
+
+
+def test_what_lambda_cannot_call_is_refused_when_it_is_decorated() -> None:
+    async def asynchronous(event: Any, context: Any) -> None: ...
+
+    def steps(event: Any, context: Any) -> Iterator[int]:
+        yield 1
+
+    wrong: Any
+    for wrong in (asynchronous, steps):
+        with pytest.raises(TypeError, match=f"{wrong.__name__} as a plain function"):
+            admit()(wrong)
+    for wrong in (True, "edge"):
+        with pytest.raises(TypeError, match="the function that Lambda calls"):
+            admit(wrong)
+    with pytest.raises(ConfigurationError):
+        admit(on_missing="shrug")  # type: ignore[call-overload]
+
+
+# Messages
+
+
+@pytest.mark.parametrize("make", [events.sns, events.bridge, lambda *record: events.sqs(events.sqs_record(*record))])
+def test_a_message_is_admitted_by_what_it_carries(make: Any, keys: Keys) -> None:
+    function = admit(lambda event, context: works())
+    with synthetic.simulated(run="stale"):
+        assert function(make("ride"), CONTEXT) == {"run": None, "explicit": True}
+    late = mint(keys, claims={"run": "peak", **expired(6 * DAY)})
+    assert function(make("ride", f"user=7,{entry(late)}"), CONTEXT) == {"run": "peak", "explicit": True}
+    for kind, (headers, reason) in REFUSED.items():
+        if kind == "expired":
+            continue
+        with pytest.raises(synthetic.MessageRefused) as refused:
+            function(make("ride", ",".join(value for _, value in headers(keys))), CONTEXT)
+        assert refused.value.reason == reason
+    assert VERDICT.get() is None
+
+
+def test_a_message_is_found_in_what_it_came_through(keys: Keys) -> None:
+    good = entry(mint(keys))
+    event, notified = events.bridge("ride", good), events.notification("ride", good)
+    for body in (event, notified, event["detail"], events.notification(json.dumps(event))):
+        with admitted(events.sqs_record(json.dumps(body))) as marker:
+            assert marker is not None
+    for delivered in (event, event["detail"], events.sns(json.dumps(event))["Records"][0]):
+        with admitted(delivered) as marker:
+            assert marker is not None
+
+
+def test_a_marker_in_bytes_or_in_a_list_is_one(keys: Keys) -> None:
+    good, forged = entry(mint(keys)), entry(mint(shared_key()))
+    for header, is_good in ((good, True), (forged, False)):
+        coded = b64encode(header.encode()).decode()
+        in_sqs = {**events.sqs_record("ride"), "messageAttributes": {"baggage": {"binaryValue": coded}}}
+        in_sns = events.sns("ride")["Records"][0]
+        in_sns["Sns"]["MessageAttributes"] = {"baggage": {"Type": "Binary", "Value": coded}}
+        event = events.bridge("ride", header)
+        in_list = {**event, "detail": {"baggage": [header]}}
+        with_mark = events.sqs_record("\ufeff" + json.dumps(event))
+        several = events.sqs_record(json.dumps([events.bridge("ride"), event]))
+        plain = {**events.sqs_record("ride"), "messageAttributes": {"baggage": header}}
+        for delivered in (in_sqs, in_sns, in_list, with_mark, several, plain):
+            if is_good:
+                with admitted(delivered) as marker:
+                    assert marker is not None
+            else:
+                with pytest.raises(synthetic.MessageRefused):
+                    admitted(delivered)
+
+
+def test_bytes_that_are_none_are_taken_as_they_are() -> None:
+    record = {**events.sqs_record("ride"), "messageAttributes": {"baggage": {"binaryValue": "synthetic-traffic=x"}}}
+    with pytest.raises(synthetic.MessageRefused):
+        admitted(record)
+
+
+def test_what_comes_over_a_websocket_that_is_open_is_not_taken(keys: Keys) -> None:
+    def event(route: str, kind: str, **headers: Any) -> Any:
+        return {"requestContext": {"routeKey": route, "eventType": kind, "connectionId": "x"}, **headers}
+
+    connect = event("$connect", "CONNECT", headers={"baggage": entry(mint(keys))})
+    assert body_of(admit(handler)(connect, CONTEXT))["run"] == "rush-hour"
+    for later in (event("$default", "MESSAGE", body="ride"), event("$disconnect", "DISCONNECT", headers={})):
+        with pytest.raises(TypeError, match="only \\$connect has headers"):
+            admit(handler)(later, CONTEXT)
+
+
+@pytest.mark.parametrize(
+    "body", ["", "{", "[]", '{"Type": "Notification", "MessageAttributes": 7, "baggage": 1}', '{"detail": "baggage"}']
+)
+def test_a_body_of_any_other_kind_is_no_carrier(body: str) -> None:
+    with admitted(events.sqs_record(body)) as marker:
+        assert marker is None
+
+
+@pytest.mark.parametrize("event", [None, 7, "ride", {}, {"Records": []}, {"headers": None}])
+def test_any_other_event_is_explicitly_real(event: Any) -> None:
+    assert admit(lambda event, context: works())(event, CONTEXT) == {"run": None, "explicit": True}
+
+
+def test_a_direct_invocation_with_headers_is_refused_as_a_message_is() -> None:
+    event = {"ride": 7, "headers": {"baggage": entry(mint(shared_key()))}}
+    with pytest.raises(synthetic.MessageRefused):
+        admit(handler)(event, CONTEXT)
+
+
+# Batches
+
+
+def _mixed(keys: Keys) -> list[Any]:
+    markers = [None, entry(mint(keys, claims={"run": "a"})), None, None, entry(mint(keys, claims={"run": "b"}))]
+    return [events.sqs_record(str(number), marker, id_=str(number)) for number, marker in enumerate(markers)]
+
+
+@pytest.mark.parametrize("is_pipe", [False, True])
+def test_a_mixed_batch_is_split_by_verdict_in_its_order(keys: Keys, is_pipe: bool) -> None:
+    seen: list[tuple[list[str], Any]] = []
+
+    def function(event: Any, context: Any) -> Any:
+        records = event if is_pipe else event["Records"]
+        seen.append(([record["body"] for record in records], works()["run"]))
+        return {"batchItemFailures": [{"itemIdentifier": records[0]["messageId"]}]}
+
+    batch = _mixed(keys)
+    response = admit(function)(batch if is_pipe else events.sqs(*batch), CONTEXT)
+    assert seen == [(["0"], None), (["1"], "a"), (["2", "3"], None), (["4"], "b")]
+    assert response == {"batchItemFailures": [{"itemIdentifier": id_} for id_ in "0124"]}
+
+
+def test_of_a_batch_with_one_refused_message_nothing_is_handled(keys: Keys) -> None:
+    called: list[Any] = []
+    batch = [*_mixed(keys), events.sqs_record("5", entry(mint(shared_key())))]
+    with pytest.raises(synthetic.MessageRefused):
+        admit(lambda event, context: called.append(event))(events.sqs(*batch), CONTEXT)
+    assert not called
+
+
+def test_each_record_has_its_own_verdict_and_failures_are_told(keys: Keys, caplog: pytest.LogCaptureFixture) -> None:
+    seen: dict[str, Any] = {}
+
+    def handle(record: Any) -> None:
+        seen[record["body"]] = works()["run"]
+        if record["body"] == "3":
+            raise ValueError("no such ride")
+
+    batch = [*_mixed(keys), events.sqs_record("5", entry(mint(shared_key())), id_="5")]
+    with synthetic.simulated(run="stale"):
+        response = each_record(handle)(events.sqs(*batch), CONTEXT)
+    assert response == {"batchItemFailures": [{"itemIdentifier": "3"}, {"itemIdentifier": "5"}]}
+    assert seen == {"0": None, "1": "a", "2": None, "3": None, "4": "b"}
+    errors = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert [record.getMessage() for record in errors] == ["the record 3 was not handled; it will be delivered again"]
+
+
+def test_where_every_record_fails_the_error_is_raised_so_that_it_counts_without_partial_responses(keys: Keys) -> None:
+    forged = events.sqs_record("ride", entry(mint(shared_key())))
+    with pytest.raises(synthetic.MessageRefused):
+        each_record(lambda record: None)(events.sqs(forged), CONTEXT)
+    assert each_record(lambda record: None)(events.sqs(), CONTEXT) == {"batchItemFailures": []}
+
+
+def test_after_a_failure_the_rest_of_its_message_group_waits(keys: Keys) -> None:
+    bad = entry(mint(shared_key()))
+    batch = [
+        events.sqs_record("a1", group="a", id_="a1"),
+        events.sqs_record("b1", bad, group="b", id_="b1"),
+        events.sqs_record("a2", group="a", id_="a2"),
+        events.sqs_record("b2", group="b", id_="b2"),
+        events.sqs_record("c1", group="c", id_="c1"),
+    ]
+    handled: list[str] = []
+    response = each_record(lambda record: handled.append(record["body"]))(events.sqs(*batch), CONTEXT)
+    assert handled == ["a1", "a2", "c1"]
+    assert response == {"batchItemFailures": [{"itemIdentifier": "b1"}, {"itemIdentifier": "b2"}]}
+
+
+@pytest.mark.parametrize("make", [events.kafka, events.rabbitmq])
+def test_records_of_kafka_and_rabbitmq_are_handled_one_by_one(make: Any, keys: Keys) -> None:
+    seen: list[Any] = []
+    good = f"city=K\xf6ln,{entry(mint(keys))}"
+    function = each_record(lambda record: seen.append(works()["run"]))
+    function(make(("1", None), ("2", good), ("3", None)), CONTEXT)
+    assert seen == [None, "rush-hour", None]
+    with pytest.raises(synthetic.MessageRefused):
+        function(make(("1", entry(mint(shared_key())))), CONTEXT)
+    with pytest.raises(TypeError, match="each_record"):
+        admit(handler)(make(("1", None)), CONTEXT)
+
+
+def test_the_error_of_a_record_that_no_partial_response_names_is_raised(keys: Keys) -> None:
+    with pytest.raises(synthetic.MessageRefused):
+        each_record(lambda record: None)(events.sns("ride", entry(mint(shared_key()))), CONTEXT)
+    with pytest.raises(TypeError, match="no records"):
+        each_record(lambda record: None)(events.gateway_v2(), CONTEXT)
+
+
+# OpenTelemetry's instrumentation around the function
+
+
+@pytest.fixture
+def traced(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any], Any]]:
+    """Gives a function as OpenTelemetry's instrumentation leaves it in its module."""
+    import sys
+    import types
+
+    from opentelemetry.instrumentation.aws_lambda import AwsLambdaInstrumentor
+    from opentelemetry.sdk.trace import TracerProvider
+
+    module = types.ModuleType("rides_function")
+    monkeypatch.setitem(sys.modules, "rides_function", module)
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "rides")
+    monkeypatch.setenv("_HANDLER", "rides_function.handler")
+    instrumentor = AwsLambdaInstrumentor()
+
+    def instrumented(function: Any) -> Any:
+        vars(module)["handler"] = function
+        instrumentor.instrument(tracer_provider=TracerProvider(shutdown_on_exit=False))
+        return lambda event, context: vars(module)["handler"](event, context)
+
+    yield instrumented
+    instrumentor.uninstrument()
+
+
+def test_with_opentelemetry_around_it_the_verdict_is_the_same(traced: Any, keys: Keys) -> None:
+    function = traced(admit(handler))
+    good, forged = entry(mint(keys)), entry(mint(shared_key()))
+    for gateway in GATEWAYS.values():
+        for _ in range(2):
+            assert body_of(function(gateway([f"user=7,{good}"]), CONTEXT))["run"] == "rush-hour"
+            assert body_of(function(gateway(), CONTEXT))["run"] is None
+            assert function(gateway([forged]), CONTEXT)["statusCode"] == 403
+    assert VERDICT.get() is None
+
+
+def test_with_opentelemetry_around_it_each_record_is_what_it_is(traced: Any, keys: Keys) -> None:
+    seen: list[Any] = []
+    function = traced(each_record(lambda record: seen.append(works()["run"])))
+    batch = events.sqs(*_mixed(keys), events.sqs_record("5", entry(mint(shared_key())), id_="5"))
+    assert function(batch, CONTEXT) == {"batchItemFailures": [{"itemIdentifier": "5"}]}
+    assert seen == [None, "a", None, None, "b"]

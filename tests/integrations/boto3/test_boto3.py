@@ -1,0 +1,182 @@
+"""boto3: messages over SQS, over SNS to SQS, and events of EventBridge to SQS, with moto's server in between."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import synthetic
+from synthetic_boto3 import admitted, instrument, uninstrument
+from tests.contract.messages import Broker, MessageContract, Seen, eventually, in_a_bare_thread
+from tests.integrations.boto3.queues import (
+    Queue,
+    attribute,
+    baggage_on,
+    body_of,
+    forwarding_bus,
+    shared_client,
+    shared_resource,
+    subscribed_topic,
+)
+from tests.support.keys import entry, mint, shared_key
+
+
+@pytest.fixture(autouse=True)
+def on() -> Iterator[None]:
+    instrument()
+    yield
+    uninstrument()
+
+
+class Sqs:
+    """The broker of the contract: a queue, and a consumer as it is usually written."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.queue = Queue(url)
+        self.seen: dict[str, Seen] = {}
+        self.refusals: dict[str, str] = {}
+
+    def send(self, name: str, baggage: str | None = None) -> None:
+        self.queue.sqs.send_message(QueueUrl=self.queue.url, MessageBody=name, **attribute(baggage))
+
+    def send_raw(self, name: str, baggage: list[str]) -> None:
+        in_a_bare_thread(self.send, name, ",".join(baggage) or None)
+
+    def consume(self) -> None:
+        for message in self.queue.received():
+            try:
+                with admitted(message):
+                    self.seen[body_of(message)] = Seen.now(body_of(message), baggage_on(message))
+                    self.queue.sqs.delete_message(QueueUrl=self.queue.url, ReceiptHandle=message["ReceiptHandle"])
+            except synthetic.MessageRefused as error:
+                self.refusals[body_of(message)] = error.reason.value
+
+    def handled(self, name: str) -> Seen:
+        def found() -> Seen | None:
+            self.consume()
+            return self.seen.get(name)
+
+        seen: Seen = eventually(found)
+        return seen
+
+    def refused(self, name: str) -> str:
+        def is_dead() -> bool | None:
+            self.consume()
+            return name in self.queue.dead_letters() or None
+
+        eventually(is_dead)
+        assert name not in self.seen
+        return self.refusals[name]
+
+
+class Batch(Sqs):
+    def send(self, name: str, baggage: str | None = None) -> None:
+        entries = [{"Id": "1", "MessageBody": name, **attribute(baggage)}]
+        self.queue.sqs.send_message_batch(QueueUrl=self.queue.url, Entries=entries)
+
+
+class Resource(Sqs):
+    """The same with the objects of a resource, at either end."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.own = shared_resource(url).Queue(self.queue.url)
+
+    def send(self, name: str, baggage: str | None = None) -> None:
+        self.own.send_messages(Entries=[{"Id": "1", "MessageBody": name, **attribute(baggage)}])
+
+    def consume(self) -> None:
+        for message in self.own.receive_messages(MaxNumberOfMessages=10):
+            try:
+                with admitted(message):
+                    header = (message.message_attributes or {}).get("baggage", {}).get("StringValue")
+                    self.seen[message.body] = Seen.now(message.body, header)
+                    message.delete()
+            except synthetic.MessageRefused as error:
+                self.refusals[message.body] = error.reason.value
+
+
+class Sns(Sqs):
+    raw = False
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.sns = shared_client("sns", url)
+        self.topic = subscribed_topic(url, self.queue, raw=self.raw)
+
+    def send(self, name: str, baggage: str | None = None) -> None:
+        self.sns.publish(TopicArn=self.topic, Message=name, **attribute(baggage))
+
+
+class RawSns(Sns):
+    raw = True
+
+    def send(self, name: str, baggage: str | None = None) -> None:
+        entries = [{"Id": "1", "Message": name, **attribute(baggage)}]
+        self.sns.publish_batch(TopicArn=self.topic, PublishBatchRequestEntries=entries)
+
+
+class EventBridge(Sqs):
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.events = shared_client("events", url)
+        self.bus = forwarding_bus(url, self.queue)
+
+    def send(self, name: str, baggage: str | None = None) -> None:
+        detail = {"ride": name, **({} if baggage is None else {"baggage": baggage})}
+        entry = {"Source": "rides", "DetailType": "booked", "Detail": json.dumps(detail), "EventBusName": self.bus}
+        assert not self.events.put_events(Entries=[entry])["FailedEntryCount"]
+
+
+class Contract(MessageContract):
+    """The contract, and that what is to come later does."""
+
+    way: Callable[[str], Any]
+
+    @pytest.fixture
+    def broker(self, aws_url: str, _configured: None) -> Broker:
+        broker: Broker = self.way(aws_url)
+        return broker
+
+    def test_a_message_that_is_to_come_later_stays_on_the_queue(self, broker: Any, keys: dict[str, Any]) -> None:
+        synthetic.configure(keys=keys, shed=lambda: True)
+        name = self.name()
+        with synthetic.simulated(run="rush-hour"):
+            broker.send(name)
+        eventually(lambda: broker.consume() or broker.refusals.get(name))
+        assert broker.refusals == {name: "shed"}
+        assert broker.queue.dead_letters() == []
+        synthetic.configure(keys=keys)
+        assert broker.handled(name).run == "rush-hour"
+
+
+class TestSqs(Contract):
+    way = Sqs
+
+
+class TestSnsToSqs(Contract):
+    way = Sns
+
+
+class TestEventBridgeToSqs(Contract):
+    way = EventBridge
+
+
+@pytest.mark.parametrize("way", [Batch, Resource, RawSns])
+def test_the_other_ways_to_send_and_to_receive_are_the_same(way: Any, aws_url: str, keys: dict[str, Any]) -> None:
+    synthetic.configure(keys=keys)
+    broker = way(aws_url)
+    with synthetic.simulated(run="rush-hour"):
+        token = synthetic.headers()["baggage"]
+        broker.send("simulated", "vendor=a%20b;p=1,user=7")
+    with synthetic.real():
+        broker.send("real", f"user=7,{token}")
+    broker.send_raw("forged", [entry(mint(shared_key()))])
+    simulated, real = broker.handled("simulated"), broker.handled("real")
+    assert (simulated.run, simulated.baggage) == ("rush-hour", f"{token},vendor=a%20b;p=1,user=7")
+    assert (real.simulated, real.explicit, real.baggage) == (False, True, "user=7")
+    assert broker.refused("forged") == "bad-signature"

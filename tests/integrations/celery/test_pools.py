@@ -1,0 +1,146 @@
+"""Celery: what a worker does around a task, in each kind of pool, and when a part of it is killed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from celery import Celery, chord
+
+import synthetic
+from tests.integrations.celery.workers import Workers, having
+
+Keys = dict[str, Any]
+
+pytestmark = pytest.mark.usefixtures("celery_instrumented")
+
+
+@pytest.fixture(autouse=True)
+def keys(worker_keys: Keys) -> Keys:
+    synthetic.configure(keys=worker_keys)
+    return worker_keys
+
+
+def work(run: str) -> AbstractContextManager[Any]:
+    return synthetic.real() if run == "real" else synthetic.simulated(run=run)
+
+
+@pytest.fixture
+def prefork(over_rabbitmq: str, workers: Workers, keys: Keys) -> Celery:
+    """A worker with processes that were forked while something was in force, and which notes signals."""
+    return workers.start(over_rabbitmq, "processes", "prefork", having(keys, steps="stuck signals ours app"))
+
+
+HANDLED: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
+    "success": ({}, ["before_start", "body", "on_success", "after_return"],
+                ["task_prerun", "task_success", "task_postrun"]),
+    "failure": ({"fails": True}, ["before_start", "body", "on_failure", "after_return"],
+                ["task_prerun", "task_failure", "task_postrun"]),
+    "retry": ({"retries": 1},
+              ["before_start", "body", "on_retry", "before_start", "body", "on_success", "after_return"],
+              ["task_prerun", "task_retry", "task_postrun", "task_prerun", "task_success", "task_postrun"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("run", ["peak", "real"])
+@pytest.mark.parametrize("case", HANDLED)
+def test_handlers_and_signals_around_the_body_are_of_its_work(
+    prefork: Celery, workers: Workers, case: str, run: str
+) -> None:
+    arguments, handlers, around = HANDLED[case]
+    with work(run):
+        task = prefork.tasks["handled"].apply_async(kwargs=arguments)
+    seen = [workers.notes.next(task.id) for _ in handlers]
+    heard = [workers.notes.next(f"{task.id} signals") for _ in around]
+    assert sorted(seen) == sorted(f"{handler} {run}" for handler in handlers)
+    assert sorted(heard) == sorted(f"{signal} {run}" for signal in around)
+
+
+def test_a_process_of_the_pool_starts_with_nothing_decided(prefork: Celery, workers: Workers) -> None:
+    assert workers.notes.next("process processes") == "undecided"
+
+
+def test_when_a_process_is_lost_what_follows_is_of_the_work_of_its_task(prefork: Celery, workers: Workers) -> None:
+    lost, again = {}, {}
+    for run in ("peak", "real"):
+        with work(run):
+            lost[run] = prefork.tasks["dies"].apply_async(link_error=prefork.tasks["of id"].s()).id
+            again[run] = uuid4().hex
+            prefork.tasks["dies once"].delay(again[run])
+    for run in ("peak", "real"):
+        assert workers.notes.next(f"{lost[run]} errback") == run
+        heard = [workers.notes.next(f"{lost[run]} signals") for _ in range(2)]
+        assert heard == [f"task_prerun {run}", f"task_failure {run}"]
+        assert [workers.notes.next(again[run]) for _ in range(2)] == [f"attempt {run}"] * 2
+
+
+@pytest.mark.parametrize("run", ["peak", "real"])
+def test_when_a_task_is_stopped_for_its_time_its_error_callbacks_are_of_its_work(
+    prefork: Celery, workers: Workers, run: str
+) -> None:
+    with work(run):
+        stopped = prefork.tasks["takes too long"].apply_async(
+            (uuid4().hex,), link_error=prefork.tasks["of request"].s()
+        )
+    assert workers.notes.next(f"{stopped.id} errback") == run
+
+
+@pytest.mark.parametrize("run", ["peak", "real"])
+def test_when_a_part_of_a_chord_has_expired_its_error_callbacks_are_of_its_work(
+    prefork: Celery, workers: Workers, run: str
+) -> None:
+    name = uuid4().hex
+    body = prefork.tasks["note"].s(name=name).on_error(prefork.tasks["of id"].s())
+    with work(run):
+        failed = chord([prefork.tasks["note"].si(name=name).set(countdown=0.2, expires=0.1)] * 2, body)()
+    assert workers.notes.next(f"{failed.id} errback") == run
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_tasks_whose_worker_is_killed_are_the_same_in_the_next(
+    over_rabbitmq: str, workers: Workers, keys: Keys, pool: str
+) -> None:
+    queue = f"killed-{pool}"
+    app = workers.start(over_rabbitmq, queue, pool, having(keys))
+    names = {"peak": uuid4().hex, "real": uuid4().hex}
+    for run, name in names.items():
+        with work(run):
+            app.tasks["waits"].delay(name)
+    assert [workers.notes.next(name) for name in names.values()] == ["first peak", "first real"]
+    workers.kill(queue)
+    workers.start(over_rabbitmq, queue, pool, having(keys))
+    assert [workers.notes.next(name) for name in names.values()] == ["again peak", "again real"]
+
+
+@pytest.mark.parametrize("pool", ["gevent", "solo"])
+def test_tasks_of_real_and_simulated_work_take_turns_in_other_pools(
+    over_rabbitmq: str, workers: Workers, keys: Keys, pool: str
+) -> None:
+    app = workers.start(over_rabbitmq, f"pool-{pool}", pool, having(keys))
+    names = {uuid4().hex: "real" if number % 2 else f"run-{number}" for number in range(20)}
+    for name, run in names.items():
+        with work(run):
+            app.tasks["flaky"].delay(name, 2)
+    for name, run in names.items():
+        assert [workers.notes.next(name) for _ in range(3)] == [f"attempt {run}"] * 3
+
+
+def test_greenlets_that_wait_at_the_same_time_keep_their_own(over_rabbitmq: str, workers: Workers, keys: Keys) -> None:
+    app = workers.start(over_rabbitmq, "pool-gevent", "gevent", having(keys))
+    names = {uuid4().hex: "real" if number % 2 else f"run-{number}" for number in range(10)}
+    for name, run in names.items():
+        with work(run):
+            app.tasks["waits"].apply_async((name,), link=app.tasks["note"].si(name=name))
+    assert [workers.notes.next(name) for name in names] == [f"first {run}" for run in names.values()]
+    for name in reversed(names):
+        workers.notes.add(f"go {name}", None)
+    assert [workers.notes.next(name) for name in names] == [f"note {run}" for run in names.values()]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(workers: Workers) -> Iterator[None]:
+    yield
+    assert workers.failures() == []

@@ -1,0 +1,211 @@
+"""Threads and timers run under the verdict of whoever starts them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import threading
+import weakref
+from typing import Any
+
+import pytest
+from opentelemetry import context
+
+import synthetic_concurrency
+from synthetic import real, simulated
+from synthetic._verdict import VERDICT
+from tests.integrations.concurrency.hops import (
+    MAKERS,
+    RUN,
+    START,
+    Overriding,
+    in_a_thread,
+    seen,
+    timer,
+)
+from tests.support.clients import brought_by_opentelemetry
+from tests.support.keys import mint, shared_key
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.usefixtures("arrangement")
+def test_a_thread_is_what_its_starter_is(make: Any) -> None:
+    for _ in range(2):
+        assert in_a_thread(make=make) == "unset"
+        with simulated(run=RUN):
+            assert in_a_thread(make=make) == RUN
+            with real():
+                assert in_a_thread(make=make) == "unset"
+            assert in_a_thread(make=make) == RUN
+        assert in_a_thread(make=make) == "unset"
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.usefixtures("arrangement")
+def test_a_thread_of_work_whose_marker_does_not_verify_cannot_tell_either(make: Any) -> None:
+    with brought_by_opentelemetry(mint(shared_key())):
+        assert in_a_thread(make=make) == "unverified: bad-signature"
+    assert in_a_thread(make=make) == "unset"
+
+
+@pytest.mark.usefixtures("arrangement")
+def test_threads_of_threads_are_what_the_first_one_is() -> None:
+    with simulated(run=RUN):
+        assert in_a_thread(lambda: in_a_thread(lambda: in_a_thread(make=Overriding), make=timer)) == RUN
+
+
+@pytest.mark.usefixtures("arrangement")
+def test_work_that_the_event_loop_gets_from_a_thread_is_what_the_thread_is() -> None:
+    async def told() -> str:
+        return seen()
+
+    async def main() -> tuple[str, str]:
+        loop = asyncio.get_running_loop()
+        called: asyncio.Future[str] = loop.create_future()
+        with simulated(run=RUN):
+            thread = threading.Thread(
+                target=lambda: (
+                    loop.call_soon_threadsafe(lambda: called.set_result(seen())),
+                    by_coroutine.append(asyncio.run_coroutine_threadsafe(told(), loop)),
+                )
+            )
+            thread.start()
+        first = await called
+        thread.join()
+        return first, await asyncio.wrap_future(by_coroutine[0])
+
+    by_coroutine: list[Any] = []
+    assert asyncio.run(main()) == (RUN, RUN)
+
+
+@pytest.mark.usefixtures("alone")
+def test_an_event_loop_in_a_new_thread_is_what_the_thread_is() -> None:
+    async def told() -> str:
+        return seen()
+
+    with simulated(run=RUN):
+        assert in_a_thread(lambda: asyncio.run(told())) == RUN
+
+
+# What a thread does otherwise
+
+
+@pytest.mark.usefixtures("arrangement")
+def test_the_thread_has_no_trace_of_it_while_it_runs_and_afterwards() -> None:
+    inside: list[dict[str, Any]] = []
+    with simulated(run=RUN):
+        thread = threading.Thread(target=lambda: inside.append(dict(vars(threading.current_thread()))))
+        thread.start()
+        thread.join()
+    assert "run" not in inside[0]
+    assert "run" not in vars(thread)
+
+
+@pytest.mark.usefixtures("alone")
+def test_another_wrapper_on_the_thread_itself_is_called_and_stays() -> None:
+    thread = threading.Thread(target=lambda: calls.append(seen()))
+    calls: list[str] = []
+    run = thread.run
+
+    def theirs() -> None:
+        calls.append("theirs")
+        run()
+
+    thread.run = theirs  # type: ignore[method-assign]
+    with simulated(run=RUN):
+        thread.start()
+        thread.join()
+    assert calls == ["theirs", RUN]
+    assert thread.run is theirs
+
+
+@pytest.mark.usefixtures("arrangement")
+def test_a_thread_cannot_be_started_twice_and_is_not_changed_by_trying() -> None:
+    with simulated(run=RUN):
+        thread = threading.Thread(target=seen)
+        thread.start()
+        thread.join()
+        with pytest.raises(RuntimeError, match="once"):
+            thread.start()
+    assert "run" not in vars(thread)
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_thread_that_was_never_initialised_is_the_same_error_as_without() -> None:
+    class Forgetful(threading.Thread):
+        def __init__(self) -> None:
+            pass
+
+    thread = Forgetful()
+    with simulated(run=RUN), pytest.raises(RuntimeError, match="not called"):
+        thread.start()
+    assert "run" not in vars(thread)
+
+
+@pytest.mark.usefixtures("arrangement")
+def test_an_error_in_a_thread_goes_to_the_excepthook(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", found.append)
+
+    def fail() -> None:
+        raise ValueError("in the thread")
+
+    with simulated(run=RUN):
+        thread = threading.Thread(target=fail)
+        thread.start()
+        thread.join()
+    assert [(hooked.exc_type, hooked.thread) for hooked in found] == [(ValueError, thread)]
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_thread_that_has_ended_is_freed_without_the_garbage_collector() -> None:
+    gc.disable()
+    try:
+        with simulated(run=RUN):
+            thread = threading.Thread(target=seen)
+            thread.start()
+            thread.join()
+            reference = weakref.ref(thread)
+            del thread
+        assert reference() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_timer_can_be_cancelled() -> None:
+    fired = threading.Event()
+    with simulated(run=RUN):
+        timer = threading.Timer(60, fired.set)
+        timer.start()
+        timer.cancel()
+        timer.join()
+    assert not fired.is_set()
+
+
+@pytest.mark.usefixtures("alone")
+def test_names_signatures_and_documentation_are_those_of_the_standard_library() -> None:
+    assert inspect.signature(threading.Thread.start) == inspect.signature(START)
+    assert (threading.Thread.start.__qualname__, threading.Thread.start.__doc__) == (START.__qualname__, START.__doc__)
+
+
+# On and off
+
+
+def test_off_again_nothing_is_carried_and_nothing_is_left_behind() -> None:
+    timers_own = vars(threading.Timer).get("start")  # OpenTelemetry leaves one behind
+    synthetic_concurrency.instrument()
+    synthetic_concurrency.instrument()
+    assert threading.Thread.start is not START
+    synthetic_concurrency.uninstrument()
+    assert threading.Thread.start is START
+    assert vars(threading.Timer).get("start") is timers_own
+    with simulated(run=RUN):
+        assert in_a_thread() == "unset"
+        assert in_a_thread(make=timer) == "unset"
+
+
+def test_the_fixtures_leave_nothing_in_force() -> None:
+    assert VERDICT.get() is None
+    assert not context.get_current()

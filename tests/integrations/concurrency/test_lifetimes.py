@@ -1,0 +1,222 @@
+"""What lives longer than the request that started it: what sticks, what doesn't, and what is reported."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from multiprocessing.pool import ThreadPool
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from opentelemetry import context
+
+import synthetic
+from synthetic import carry, guard, ledger, real, simulated
+from synthetic._verdict import MIRROR, VERDICT, Simulated, current_verdict
+from tests.integrations.concurrency.hops import FORKS, RUN, carried, in_a_thread, seen
+from tests.support.servers import wait_until
+
+pytestmark = FORKS
+
+
+LINGER = 0.01
+
+
+@pytest.fixture(autouse=True)
+def configured(keys: dict[str, Any], configuration: None) -> None:
+    synthetic.configure(keys=keys, linger=LINGER)
+
+
+@guard("payment")
+def charge() -> None:
+    raise AssertionError("this work is simulated")
+
+
+def outlived(since: list[ledger.Outcome]) -> list[ledger.Outcome]:
+    return [outcome for outcome in since if outcome.effect == "outlived"]
+
+
+def linger() -> None:
+    started = time.monotonic()
+    wait_until(lambda: time.monotonic() - started > 2 * LINGER)
+
+
+class Serving:
+    """What serves jobs, one at a time, until it gets None."""
+
+    def __init__(self) -> None:
+        self.jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.results: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def __call__(self) -> None:
+        while job := self.jobs.get():
+            self.results.put(job())
+
+    def ask(self, job: Callable[[], Any]) -> Any:
+        self.jobs.put(job)
+        return self.results.get(timeout=10)
+
+
+# Threads
+
+
+@pytest.mark.usefixtures("arrangement")
+def test_a_thread_that_serves_others_sticks_to_who_started_it_and_is_reported() -> None:
+    serving = Serving()
+    with simulated(run=RUN):
+        thread = threading.Thread(target=serving)
+        thread.start()
+    assert serving.ask(seen) == RUN  # nothing can tell that it is somebody else's job
+    linger()
+    with ledger.recorded() as outcomes:
+        serving.ask(charge)
+    assert [outcome.target for outcome in outlived(outcomes)] == [f"{__name__}:charge"]
+    assert serving.ask(carry(seen)) == "unset"
+    with real():
+        assert serving.ask(carry(seen)) == "real"
+    serving.jobs.put(None)
+    thread.join()
+
+
+@pytest.mark.usefixtures("arrangement")
+def test_a_thread_is_not_reported_while_its_request_goes_on() -> None:
+    serving = Serving()
+    with simulated(run=uuid4().hex), ledger.recorded() as outcomes:
+        thread = threading.Thread(target=serving)
+        thread.start()
+        linger()
+        serving.ask(charge)
+        serving.jobs.put(None)
+        thread.join()
+    assert [outcome.effect for outcome in outcomes] == ["payment"]
+
+
+@pytest.mark.usefixtures("arrangement")
+def test_a_job_that_never_ends_is_reported() -> None:
+    serving = Serving()
+    with ThreadPoolExecutor(1) as pool:
+        with simulated(run=RUN):
+            pool.submit(serving)
+        linger()
+        with ledger.recorded() as outcomes:
+            serving.ask(charge)
+        assert len(outlived(outcomes)) == 1
+        serving.jobs.put(None)
+
+
+@pytest.mark.usefixtures("arrangement")
+def test_a_thread_holds_no_work_so_that_its_request_ends_on_time() -> None:
+    serving = Serving()
+    with simulated(run=RUN):
+        verdict = current_verdict()
+        thread = threading.Thread(target=serving)
+        thread.start()
+        assert serving.ask(current_verdict) is verdict
+    assert isinstance(verdict, Simulated)
+    assert verdict.ended_at is not None
+    serving.jobs.put(None)
+    thread.join()
+
+
+# Tasks
+
+
+@pytest.mark.usefixtures("arrangement")
+def test_a_task_that_serves_others_sticks_to_who_started_it_and_one_in_an_empty_context_does_not() -> None:
+    async def serve(jobs: asyncio.Queue[Any], found: list[str]) -> None:
+        while job := await jobs.get():
+            found.append(job())
+
+    async def main() -> list[list[str]]:
+        queues = [asyncio.Queue[Any](), asyncio.Queue[Any]()]
+        found: list[list[str]] = [[], []]
+        with simulated(run="starter"):
+            tasks = [
+                asyncio.create_task(serve(queues[0], found[0])),
+                contextvars.Context().run(asyncio.create_task, serve(queues[1], found[1])),
+            ]
+        for jobs in queues:
+            await jobs.put(seen)
+            with simulated(run=RUN):
+                await jobs.put(carry(seen))
+            await jobs.put(None)
+        await asyncio.gather(*tasks)
+        return found
+
+    assert asyncio.run(main()) == [["starter", RUN], ["unset", RUN]]
+
+
+@pytest.mark.usefixtures("arrangement")
+def test_a_signal_handler_of_the_loop_is_what_whoever_added_it_is() -> None:
+    async def main() -> str:
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[str] = loop.create_future()
+        with simulated(run=RUN):
+            loop.add_signal_handler(signal.SIGUSR1, lambda: found.set_result(seen()))
+        try:
+            with real():
+                signal.raise_signal(signal.SIGUSR1)
+                return await found
+        finally:
+            loop.remove_signal_handler(signal.SIGUSR1)
+
+    assert asyncio.run(main()) == RUN
+
+
+@pytest.mark.usefixtures("arrangement")
+def test_a_generator_is_at_each_step_what_its_consumer_is() -> None:
+    def steps() -> Iterator[str]:
+        while True:
+            yield seen()
+
+    generator = steps()
+    with simulated(run=RUN):
+        assert next(generator) == RUN
+        assert contextvars.Context().run(next, generator) == "unset"
+        assert in_a_thread(lambda: next(generator)) == RUN
+    assert next(generator) == "unset"
+
+
+# Pools and processes
+
+
+@pytest.mark.usefixtures("arrangement")
+@pytest.mark.parametrize("make", [ThreadPoolExecutor, ThreadPool])
+def test_a_pool_of_threads_that_was_filled_in_a_simulated_request_does_not_stick(make: Any) -> None:
+    with make(2) as pool:
+        with simulated(run=RUN):
+            assert list(pool.map(seen, range(8))) == [RUN] * 8
+        assert list(pool.map(seen, range(8))) == ["unset"] * 8
+
+
+@pytest.mark.parametrize("make", [ProcessPoolExecutor, get_context("fork").Pool])
+def test_a_pool_of_forked_processes_that_was_filled_in_a_simulated_request_does_not_stick(make: Any) -> None:
+    with carried():
+        with simulated(run=RUN):
+            pool = make(1)
+            assert list(pool.map(seen, range(2))) == [RUN] * 2
+        with pool:
+            assert list(pool.map(seen, range(2))) == ["unset"] * 2
+
+
+def test_what_opentelemetry_carries_without_us_is_its_own_context_and_so_our_mirror() -> None:
+    def both() -> tuple[bool, bool]:
+        return VERDICT.get() is not None, context.get_value(MIRROR) is not None
+
+    module = pytest.importorskip("opentelemetry.instrumentation.threading")
+    with simulated(run=RUN), ThreadPoolExecutor(1) as pool:
+        assert (in_a_thread(both), pool.submit(both).result()) == ((False, False), (False, False))
+        module.ThreadingInstrumentor().instrument()
+        try:
+            assert (in_a_thread(both), pool.submit(both).result()) == ((False, True), (False, True))
+            assert asyncio.run(asyncio.to_thread(both)) == (True, True)
+        finally:
+            module.ThreadingInstrumentor().uninstrument()

@@ -1,0 +1,89 @@
+"""Flask with ``synthetic_flask.install``, on wsgiref, waitress and gunicorn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import synthetic_flask
+from tests.contract.lifetime import LifetimeContract, PersistentContract
+from tests.support.entrances import wsgi_entrances
+from tests.support.handles import RemoteServer, Server
+from tests.support.keys import entry, mint
+from tests.support.markers import baggage, marked
+from tests.support.reporting_flask import flask_application
+from tests.support.servers import gunicorn_server, waitress_server, wsgiref_server
+
+Keys = dict[str, Any]
+
+
+def installed(*, times: int = 1, **settings: Any) -> Any:
+    app = flask_application()
+    for _ in range(times):
+        synthetic_flask.install(app, **settings)
+    return app
+
+
+def entrances() -> dict[str, Any]:
+    return {
+        "plain": installed(),
+        "internal": installed(edge=False),
+        "strict": installed(on_missing="refuse"),
+        "twice": installed(times=2),
+    }
+
+
+class FlaskContract(LifetimeContract):
+    @pytest.mark.parametrize("simulated", [True, False])
+    def test_an_async_view_sees_the_verdict(self, server: Server, keys: Keys, simulated: bool) -> None:
+        server.configure(keys=keys)
+        token = mint(keys)
+        seen = self.call(server, "/plain/asynchronous", baggage(entry(token)) if simulated else ()).json()
+        assert (seen["simulated"], seen["explicit"]) == (simulated, True)
+        assert seen["otel"].get("synthetic-traffic") == (token if simulated else None)
+        self.check_real(self.call(server, "/plain/asynchronous").json())
+
+
+class TestWsgiref(FlaskContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def server(cls) -> Iterator[Server]:
+        with wsgiref_server(wsgi_entrances(entrances())) as port:
+            yield Server(port)
+
+
+class TestWaitress(FlaskContract, PersistentContract):
+    header_joint = ", "
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def server(cls) -> Iterator[Server]:
+        with waitress_server(wsgi_entrances(entrances())) as port:
+            yield Server(port)
+
+
+SERVICE = """
+from tests.integrations.flask.test_flask import entrances
+from tests.support.entrances import wsgi_control, wsgi_entrances
+
+service = wsgi_entrances({**entrances(), "control": wsgi_control})
+"""
+
+
+class TestGunicornWithThreads(FlaskContract, PersistentContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def server(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+        folder: Path = tmp_path_factory.mktemp("gunicorn")
+        (folder / "service.py").write_text(SERVICE)
+        with gunicorn_server(folder, "service:service", {}, "--worker-class", "gthread", "--threads", "4") as (port, _):
+            yield RemoteServer(port)
+
+    def test_the_request_after_a_marked_one_on_the_thread_is_real(self, server: Server, keys: Keys) -> None:
+        server.configure(keys=keys)
+        for _ in range(20):
+            self.check_simulated(self.call(server, "/plain/echo", marked(keys)).json())
+            self.check_real(self.call(server, "/plain/echo").json())

@@ -1,0 +1,254 @@
+"""Producers of aiokafka: whatever they do besides sending a marker, alone and instrumented by OpenTelemetry."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
+from opentelemetry.sdk.trace import TracerProvider
+
+import synthetic
+from synthetic_aiokafka import SyntheticProducer, instrument, uninstrument
+from tests.integrations.kafka.topics import Topic, baggage_of
+from tests.support.clients import run_script
+from tests.support.versions import AIOKAFKA, needs
+
+
+@pytest.fixture
+def on() -> Iterator[None]:
+    instrument()
+    yield
+    uninstrument()
+
+
+@asynccontextmanager
+async def started(
+    topic: Topic, kind: type[AIOKafkaProducer] = SyntheticProducer, **settings: Any
+) -> AsyncIterator[Any]:
+    async with kind(bootstrap_servers=topic.address, **settings) as producer:
+        yield producer
+
+
+def marker() -> str:
+    return synthetic.headers()["baggage"]
+
+
+def test_the_callers_headers_stay_as_they_are_and_in_front_of_everything_comes_the_marker(topic: Topic) -> None:
+    headers = [("a", b"1"), ("baggage", b"user=7"), ("empty", None)]
+
+    async def send() -> str:
+        async with started(topic) as producer:
+            with synthetic.simulated(run="peak"):
+                await producer.send_and_wait(topic.name, b"v", b"k", 1, 1_700_000_000_000, headers)
+                return marker()
+
+    ours = asyncio.run(send())
+    (message,) = topic.arrived(1)
+    assert headers == [("a", b"1"), ("baggage", b"user=7"), ("empty", None)]
+    assert (message.value(), message.key(), message.partition(), message.timestamp()[1]) == (
+        b"v", b"k", 1, 1_700_000_000_000)  # fmt: skip
+    assert message.headers() == [("a", b"1"), ("empty", None), ("baggage", f"{ours},user=7".encode())]
+
+
+@pytest.mark.usefixtures("on")
+def test_tasks_that_share_a_producer_send_what_each_of_them_is(topic: Topic) -> None:
+    async def one(producer: Any, number: int) -> str | None:
+        with synthetic.simulated(run=f"run-{number}") if number % 2 else synthetic.real():
+            await asyncio.sleep(0)
+            await producer.send_and_wait(topic.name, f"{number}".encode())
+            return marker() if number % 2 else None
+
+    async def send() -> list[str | None]:
+        async with started(topic, AIOKafkaProducer, linger_ms=5) as producer:
+            return await asyncio.gather(*(one(producer, number) for number in range(40)))
+
+    markers = asyncio.run(send())
+    for message in topic.arrived(40):
+        ours = markers[int(message.value())]
+        assert baggage_of(message) == ([] if ours is None else [ours])
+
+
+@pytest.mark.usefixtures("on")
+def test_a_batch_holds_messages_of_any_work_each_with_its_own_headers(topic: Topic) -> None:
+    async def send() -> str:
+        async with started(topic, AIOKafkaProducer) as producer:
+            batch = producer.create_batch()
+            with synthetic.simulated(run="peak"):
+                assert batch.append(key=None, value=b"s", timestamp=None).offset == 0
+                ours = marker()
+            with synthetic.real():
+                batch.append(key=b"k", value=b"r", timestamp=None, headers=[("a", b"1")])
+            batch.close()
+            assert batch.append(key=None, value=b"too late", timestamp=None) is None
+            with synthetic.simulated(run="whoever-sends-it"):
+                await (await producer.send_batch(batch, topic.name, partition=0))
+        return ours
+
+    ours = asyncio.run(send())
+    simulated, real = topic.arrived(2)
+    assert baggage_of(simulated) == [ours]
+    assert real.headers() == [("a", b"1")]
+
+
+def test_what_is_wrong_with_a_message_the_producer_says_in_its_own_words(topic: Topic) -> None:
+    async def send() -> None:
+        async with started(topic) as ours, started(topic, AIOKafkaProducer) as theirs:
+            for wrong in ({"headers": 5}, {"headers": [("a",)]}, {"headers": [("a", "text")]}, {"value": 5}):
+                errors = []
+                for producer in (ours, theirs):
+                    with synthetic.simulated(run="peak"), pytest.raises((TypeError, ValueError)) as raised:
+                        await producer.send_and_wait(topic.name, **{"value": b"v", **wrong})
+                    errors.append((raised.type, str(raised.value)))
+                assert errors[0] == errors[1]
+            with pytest.raises(AssertionError, match="Need at least one"):
+                await ours.send(topic.name)
+
+    asyncio.run(send())
+
+
+def test_a_transaction_is_one_as_ever(topic: Topic) -> None:
+    async def send() -> str:
+        async with started(topic, transactional_id=topic.name) as producer, producer.transaction():
+            with synthetic.simulated(run="peak"):
+                await producer.send_and_wait(topic.name, b"v", partition=0)
+                return marker()
+
+    ours = asyncio.run(send())
+    assert baggage_of(topic.arrived(1)[0]) == [ours]
+
+
+def test_cancelled_before_it_was_taken_a_message_is_not_sent(topic: Topic) -> None:
+    async def send() -> None:
+        async with started(topic) as producer:
+            with synthetic.simulated(run="peak"):
+                task = asyncio.ensure_future(producer.send(topic.name, b"cancelled", partition=0))
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await producer.send_and_wait(topic.name, b"after", partition=0)
+
+    asyncio.run(send())
+    (message,) = topic.arrived(1)
+    assert (message.value(), baggage_of(message)) == (b"after", [])
+
+
+@pytest.mark.usefixtures("on")
+@pytest.mark.parametrize("kind", [AIOKafkaProducer, AIOKafkaConsumer])
+def test_the_tasks_of_a_client_that_is_started_in_simulated_work_belong_to_no_work(topic: Topic, kind: Any) -> None:
+    seen: list[bool] = []
+
+    def begin(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
+        seen.append(synthetic.is_synthetic())
+        return asyncio.Task(work, loop=loop, **options)
+
+    async def start() -> None:
+        asyncio.get_running_loop().set_task_factory(begin)
+        client = kind(bootstrap_servers=topic.address)
+        with synthetic.simulated(run="peak"):
+            await client.start()
+            assert synthetic.is_synthetic()
+        await asyncio.sleep(0)  # a task that is cancelled before it begins would let stop() fail
+        await client.stop()
+
+    asyncio.run(start())
+    assert seen
+    assert not any(seen)
+
+
+# Switching
+
+
+def test_switched_off_everything_is_as_it_was() -> None:
+    owners = ((BatchBuilder, "append"), (AIOKafkaProducer, "start"), (AIOKafkaConsumer, "start"))
+    before = [vars(owner)[name] for owner, name in owners]
+    for _ in range(2):
+        instrument()
+        instrument()
+        for owner, name in owners:
+            assert inspect.signature(vars(owner)[name]) == inspect.signature(before[owners.index((owner, name))])
+        assert [vars(owner)[name] for owner, name in owners] != before
+        uninstrument()
+        uninstrument()
+        assert [vars(owner)[name] for owner, name in owners] == before
+
+
+IN_AN_ORDER = """
+import asyncio, sys
+import synthetic
+from aiokafka import AIOKafkaProducer
+from opentelemetry.instrumentation.aiokafka import AIOKafkaInstrumentor
+from tests.integrations.kafka.topics import Topic, baggage_of
+
+theirs = AIOKafkaInstrumentor()
+steps = {
+    "ours on": lambda: synthetic.instrument("aiokafka"),
+    "ours off": lambda: synthetic.uninstrument("aiokafka"),
+    "theirs on": theirs.instrument,
+    "theirs off": theirs.uninstrument,
+}
+topic = Topic(sys.argv[1])
+with synthetic.simulated(run="yesterday"):
+    stale = synthetic.headers()["baggage"].encode()
+
+async def send():
+    async with AIOKafkaProducer(bootstrap_servers=sys.argv[1]) as producer:
+        with synthetic.simulated(run="today"):
+            ours = synthetic.headers()["baggage"]
+            await producer.send_and_wait(topic.name, b"simulated", partition=0, headers=[("baggage", b"user=7")])
+        with synthetic.real():
+            await producer.send_and_wait(topic.name, b"real", partition=0, headers=[("baggage", stale)])
+    return ours
+
+for number, step in enumerate(sys.argv[2:]):
+    steps[step]()
+    ours = asyncio.run(send())
+    simulated, real = topic.arrived(2 * number + 2)[-2:]
+    once = baggage_of(simulated) == [ours + ",user=7"]
+    print("carried" if once and baggage_of(real) == [] else "not carried")
+"""
+
+
+@needs(*AIOKAFKA)
+@pytest.mark.parametrize(
+    "steps",
+    [
+        ("theirs on", "ours on", "theirs off", "ours off", "ours on", "ours off"),
+        ("ours on", "theirs on", "ours off", "theirs off", "ours on", "ours off"),
+        ("ours on", "theirs on", "ours off", "ours on", "theirs off", "ours off"),
+    ],
+    ids=["inside", "outside", "outside-twice"],
+)
+def test_whatever_opentelemetry_does_in_between_the_marker_goes_once_while_ours_is_on(
+    kafka_address: str, keys: dict[str, Any], steps: tuple[str, ...]
+) -> None:
+    is_on = False
+    for step, seen in zip(steps, run_script(IN_AN_ORDER, kafka_address, *steps, keys=keys).splitlines(), strict=True):
+        is_on = step == "ours on" or (is_on and step != "ours off")
+        assert seen == ("carried" if is_on else "not carried"), step
+
+
+@needs(*AIOKAFKA)
+def test_the_explicit_producer_sends_the_marker_once_though_opentelemetry_writes_it_too(topic: Topic) -> None:
+    async def send() -> str:
+        async with started(topic) as producer:
+            with synthetic.simulated(run="peak"):
+                await producer.send_and_wait(topic.name, b"v")
+                return marker()
+
+    from opentelemetry.instrumentation.aiokafka import AIOKafkaInstrumentor
+
+    instrumentor = AIOKafkaInstrumentor()
+    instrumentor.instrument(tracer_provider=TracerProvider())
+    try:
+        ours = asyncio.run(send())
+    finally:
+        instrumentor.uninstrument()
+    (message,) = topic.arrived(1)
+    assert baggage_of(message) == [ours]
+    assert "traceparent" in dict(message.headers())

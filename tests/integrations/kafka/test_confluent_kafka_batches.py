@@ -1,0 +1,80 @@
+"""Batches of confluent-kafka, which cannot have headers: what is simulated goes one by one, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from confluent_kafka.cimpl import Producer
+
+import synthetic
+from synthetic_confluent_kafka import MarkerNotCarried, SyntheticProducer, instrument, uninstrument
+from tests.integrations.kafka.topics import Topic, baggage_of
+
+aio = pytest.importorskip("confluent_kafka.aio", reason="this confluent-kafka has no batches, nor an AIOProducer")
+
+
+@pytest.fixture
+def producer(topic: Topic) -> Producer:
+    return SyntheticProducer(topic.settings)
+
+
+def test_a_batch_of_simulated_work_has_its_marker_on_every_message(producer: Producer, topic: Topic) -> None:
+    reports: list[tuple[bytes, bool]] = []
+    messages: list[dict[str, Any]] = [
+        {"value": b"1", "callback": lambda _, message: reports.append((message.value(), synthetic.is_synthetic()))},
+        {"value": b"x" * 2_000_000},
+        {"value": b"2", "key": b"k", "partition": 2},
+    ]
+    with synthetic.simulated(run="peak"):
+        ours = synthetic.headers()["baggage"]
+        assert producer.produce_batch(topic.name, messages, partition=1) == 2
+    producer.flush(10)
+    assert {message.value(): baggage_of(message) for message in topic.arrived(2)} == {b"1": [ours], b"2": [ours]}
+    assert [("_error" in message) for message in messages] == [False, True, False]
+    assert messages[1]["_error"].name() == "MSG_SIZE_TOO_LARGE"
+    assert reports == [(b"1", True)]
+
+
+def test_a_batch_of_real_work_is_a_batch_and_its_reports_are_real(producer: Producer, topic: Topic) -> None:
+    reports: list[bool] = []
+
+    def report(error: Any, message: Any) -> None:
+        reports.append(synthetic.is_synthetic())
+
+    messages: list[dict[str, Any]] = [{"value": b"1", "callback": report}, {"value": b"x" * 2_000_000}, {"value": b"2"}]
+    producer.produce_batch(topic.name, messages, 0, report)
+    with synthetic.simulated(run="peak"):
+        producer.flush(10)
+    assert [baggage_of(message) for message in topic.arrived(2)] == [[], []]
+    assert [sorted(message) for message in messages] == [["callback", "value"], ["_error", "value"], ["value"]]
+    assert reports == [False, False]
+
+
+# The asynchronous producer, which cannot send headers
+
+
+def test_the_asynchronous_producer_refuses_simulated_work_and_sends_real_work_as_such(topic: Topic) -> None:
+    async def send() -> None:
+        async with aio.AIOProducer(dict(topic.settings), buffer_timeout=0) as producer:
+            with synthetic.real():
+                delivered = await producer.produce(topic.name, value=b"real")
+            with synthetic.simulated(run="peak"):
+                with pytest.raises(MarkerNotCarried, match="cannot send headers"):
+                    await producer.produce(topic.name, value=b"simulated")
+                await producer.flush()  # the other's message
+            assert (await delivered).value() == b"real"
+
+    instrument()
+    try:
+        asyncio.run(send())
+    finally:
+        uninstrument()
+    assert not hasattr(aio.AIOProducer.produce, "__wrapped__")
+    (message,) = topic.arrived(1)
+    assert baggage_of(message) == []
+
+
+def test_what_it_raises_is_a_not_implemented_error_as_its_own_is() -> None:
+    assert issubclass(MarkerNotCarried, NotImplementedError)

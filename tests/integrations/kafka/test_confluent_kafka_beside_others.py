@@ -1,0 +1,116 @@
+"""confluent-kafka, while OpenTelemetry instruments it as well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import confluent_kafka
+import pytest
+from opentelemetry.instrumentation.confluent_kafka import ConfluentKafkaInstrumentor
+from opentelemetry.sdk.trace import TracerProvider
+
+import synthetic
+from synthetic_confluent_kafka import DeadLetter, SyntheticConsumer, SyntheticProducer
+from tests.integrations.kafka.test_confluent_kafka_consumer import handled, stored
+from tests.integrations.kafka.topics import Topic, baggage_of
+from tests.support.clients import run_script
+from tests.support.keys import entry, mint, shared_key
+
+IN_AN_ORDER = """
+import sys
+import confluent_kafka, synthetic
+from opentelemetry.instrumentation.confluent_kafka import ConfluentKafkaInstrumentor
+from tests.integrations.kafka.topics import Topic, baggage_of
+
+theirs = ConfluentKafkaInstrumentor()
+steps = {
+    "ours on": lambda: synthetic.instrument("confluent-kafka"),
+    "ours off": lambda: synthetic.uninstrument("confluent-kafka"),
+    "theirs on": theirs.instrument,
+    "theirs off": theirs.uninstrument,
+}
+topic = Topic(sys.argv[1])
+with synthetic.simulated(run="yesterday"):
+    stale = synthetic.headers()["baggage"]
+for number, step in enumerate(sys.argv[2:]):
+    steps[step]()
+    producer = confluent_kafka.Producer(topic.settings)
+    with synthetic.simulated(run="today"):
+        ours = synthetic.headers()["baggage"]
+        producer.produce(topic.name, "simulated", partition=0, headers=[("baggage", "user=7")])
+    with synthetic.real():
+        producer.produce(topic.name, "real", partition=0, headers=[("baggage", stale)])
+    producer.flush(10)
+    simulated, real = topic.arrived(2 * number + 2)[-2:]
+    once = baggage_of(simulated) == [ours + ",user=7"]
+    print("carried" if once and baggage_of(real) == [] else "not carried")
+"""
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        ("theirs on", "ours on", "theirs off", "ours off", "ours on", "ours off"),
+        ("ours on", "theirs on", "ours off", "theirs off", "ours on", "ours off"),
+        ("ours on", "theirs on", "ours off", "ours on", "theirs off", "ours off"),
+        ("theirs on", "ours on", "ours on", "theirs off", "theirs on", "ours off"),
+    ],
+    ids=["inside", "outside", "outside-twice", "again"],
+)
+def test_whatever_opentelemetry_does_in_between_the_marker_goes_once_while_ours_is_on(
+    kafka_address: str, keys: dict[str, Any], steps: tuple[str, ...]
+) -> None:
+    is_on = False
+    for step, seen in zip(steps, run_script(IN_AN_ORDER, kafka_address, *steps, keys=keys).splitlines(), strict=True):
+        is_on = step == "ours on" or (is_on and step != "ours off")
+        assert seen == ("carried" if is_on else "not carried"), step
+
+
+@pytest.fixture
+def topic(kafka_address: str, keys: dict[str, Any]) -> Topic:
+    synthetic.configure(keys=keys)
+    return Topic(kafka_address)
+
+
+@pytest.fixture
+def by_opentelemetry() -> Iterator[TracerProvider]:
+    provider = TracerProvider()
+    instrumentor = ConfluentKafkaInstrumentor()
+    instrumentor.instrument(tracer_provider=provider)
+    yield provider
+    instrumentor.uninstrument()
+
+
+def test_a_producer_that_opentelemetry_wraps_by_itself_sends_the_marker_once(topic: Topic) -> None:
+    producer: Any = ConfluentKafkaInstrumentor.instrument_producer(SyntheticProducer(topic.settings), TracerProvider())
+    with synthetic.simulated(run="peak"):
+        ours = synthetic.headers()["baggage"]
+        producer.produce(topic.name, b"v")
+    producer.flush(10)
+    (message,) = topic.arrived(1)
+    assert baggage_of(message) == [ours]
+    assert "traceparent" in dict(message.headers())
+
+
+@pytest.mark.parametrize("way", ["instrument", "instrument_consumer"])
+def test_a_consumer_that_opentelemetry_instruments_gives_each_message_its_verdict(
+    topic: Topic, by_opentelemetry: TracerProvider, keys: dict[str, Any], way: str
+) -> None:
+    letters = Topic(topic.address, f"{topic.name}.refused")
+    good = [("baggage", entry(mint(keys, claims={"run": "peak"})).encode())]
+    forged = [("baggage", entry(mint(shared_key())).encode())]
+    topic.put(("s", good), ("f", forged), ("r", []), ("s", good), ("r", []))
+    if way == "instrument":
+        consumer = topic.consumer(confluent_kafka.Consumer)
+        theirs = consumer
+    else:
+        consumer = topic.consumer()
+        theirs = ConfluentKafkaInstrumentor.instrument_consumer(consumer, by_opentelemetry)
+    letter_box = DeadLetter(confluent_kafka.Producer(topic.settings), letters.name)
+    seen = handled(SyntheticConsumer(theirs, on_refused=letter_box), 4)
+    assert seen == [("s", "peak"), ("r", None), ("s", "peak"), ("r", None)]
+    (letter,) = letters.arrived(1)
+    assert baggage_of(letter) == [forged[0][1].decode()]
+    assert stored(consumer) == 5
+    theirs.close()
