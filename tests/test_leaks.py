@@ -51,7 +51,7 @@ COVERED: dict[str, list[tuple[str, str]]] = {
     ],
     "a client object is reused across a flip of the mark": [
         (CLIENT, "test_a_client_object_is_reused_across_a_flip_of_the_mark"),
-        ("integrations/test_requests_reuse.py", "test_a_prepared_request_is_reused_across_a_flip_of_the_mark"),
+        ("integrations/requests/test_reuse.py", "test_a_prepared_request_is_reused_across_a_flip_of_the_mark"),
         (HERE, "test_a_guarded_object_is_reused_across_a_flip_of_the_mark"),
     ],
     "what nobody listed falls through": [
@@ -79,7 +79,7 @@ COVERED: dict[str, list[tuple[str, str]]] = {
     ],
     "two baggage headers, and other SDKs that write one": [
         (ASGI, "test_two_baggage_headers_of_which_others_read_only_the_first"),
-        ("integrations/test_requests_beside_others.py", "test_another_sdk_writes_its_own_baggage_header"),
+        ("integrations/requests/test_beside_others.py", "test_another_sdk_writes_its_own_baggage_header"),
     ],
     "an attach inside a span's block is undone when the block ends": [
         (ASGI, "test_attach_inside_a_span_block_does_not_lose_the_mark"),

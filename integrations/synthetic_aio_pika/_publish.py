@@ -10,6 +10,7 @@ from typing import Any
 from aiormq import spec
 
 from synthetic._carrier import outgoing
+from synthetic._failure import go_on_after
 
 __all__ = ["publishing"]
 
@@ -34,10 +35,13 @@ def publishing(original: Any, is_on: Callable[[], bool]) -> Any:
         **kwargs: Any,
     ) -> Any:
         if is_on():
-            present = None if properties is None else properties.headers
-            headers, _ = outgoing(present)
-            if headers is not present:
-                properties = _with_headers(properties, headers)
+            try:
+                present = None if properties is None else properties.headers
+                headers, _ = outgoing(present)
+                if headers is not present:
+                    properties = _with_headers(properties, headers)
+            except Exception as error:
+                go_on_after(error, None)
         return await original(
             channel,
             body,

@@ -11,6 +11,7 @@ from opentelemetry.context import Context
 
 from synthetic._carrier import NAME
 from synthetic._egress import depart, in_context
+from synthetic._failure import go_on_after
 from synthetic._instrument import Integration
 from synthetic._patch import Patch, Patches
 from synthetic.errors import ExternalCallRefused
@@ -46,18 +47,21 @@ def _decided(request: aiohttp.ClientRequest) -> Context | None:
 
     aiohttp makes the request, and the headers in it, anew for each hop: neither is the caller's.
     """
-    headers = request.headers
-    carried: str | None = None
-    if NAME in headers:
-        carried = ",".join(headers.getall(NAME))
-    host = request.url.raw_host or ""
-    header, otel = depart(f"//[{host}]" if ":" in host else f"//{host}", carried, refused=ExternalRequestRefused)
-    if header is None:
-        if carried is not None:
-            del headers[NAME]
-    elif header != carried:
-        headers[NAME] = header
-    return otel
+    try:
+        headers = request.headers
+        carried: str | None = None
+        if NAME in headers:
+            carried = ",".join(headers.getall(NAME))
+        host = request.url.raw_host or ""
+        header, otel = depart(f"//[{host}]" if ":" in host else f"//{host}", carried, refused=ExternalRequestRefused)
+        if header is None:
+            if carried is not None:
+                del headers[NAME]
+        elif header != carried:
+            headers[NAME] = header
+        return otel
+    except Exception as error:
+        return go_on_after(error, None)
 
 
 def _carrying(original: Any, is_on: Callable[[], bool]) -> Any:

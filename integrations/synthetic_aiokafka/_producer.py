@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer  # type: ignore[import-u
 from aiokafka.producer.message_accumulator import BatchBuilder  # type: ignore[import-untyped]
 
 from synthetic._carrier import outgoing_pairs
+from synthetic._failure import go_on_after
 from synthetic._log_broker import is_verbatim
 from synthetic._patch import IsOn, Patch, Patches
 from synthetic._verdict import REAL, VERDICT, enter, leave
@@ -37,8 +38,8 @@ def _carrying(original: Callable[..., Any], is_on: IsOn) -> Callable[..., Any]:
 def _departing(headers: Any) -> Any:
     try:
         return outgoing_pairs(headers)[0]
-    except (TypeError, ValueError):
-        return headers  # not headers at all, and the producer says so in its own words
+    except Exception as error:  # be it that these are no headers at all, which the producer says in its own words
+        return go_on_after(error, headers)
 
 
 def _unset(original: Callable[..., Any], is_on: IsOn) -> Callable[..., Any]:

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from synthetic._carrier import NAME
 from synthetic._egress import dispatch
+from synthetic._failure import go_on_after
 
 __all__ = ["SIMULATED", "Dump", "Load", "adding", "departing", "taking"]
 
@@ -30,7 +31,10 @@ _SUCCESS: Final = "s"  # a result has it, a job has not
 
 def departing(dump: Dump | None) -> Dump | None:
     """Return the serializer for a job of the work at hand. Raises UnverifiedMarker."""
-    header, _ = dispatch(None)
+    try:
+        header, _ = dispatch(None)
+    except Exception as error:
+        return go_on_after(error, dump)
     return dump if header is None else adding(header, dump)
 
 

@@ -16,6 +16,7 @@ from opentelemetry import baggage, context
 from synthetic._carrier import NAME
 from synthetic._config import active
 from synthetic._egress import at_broker, depart, dispatch, in_context
+from synthetic._failure import go_on_after
 from synthetic._verdict import MIRROR, current_verdict
 from synthetic_boto3._errors import ExternalRequestRefused
 from synthetic_boto3._messages import Parameters, asked_for, in_attributes, in_details, in_each, is_for_a_person
@@ -57,7 +58,10 @@ def carrying(original: Any, is_on: IsOn) -> Any:
         if service == "sns" and is_for_a_person(parameters):
             return parameters
         context[_AT_BROKER] = True
-        return departing(parameters)
+        try:
+            return departing(parameters)
+        except Exception as error:
+            return go_on_after(error, parameters)
 
     return _emit_api_params
 
@@ -86,6 +90,18 @@ def sending(original: Any, is_on: IsOn) -> Any:
     def _send(self: Any, request: Any) -> Any:
         if not is_on():
             return original(self, request)
+        otel = _decided(request)
+        if otel is None:
+            return original(self, request)
+        with in_context(otel):
+            return original(self, request)
+
+    return _send
+
+
+def _decided(request: Any) -> context.Context | None:
+    """Put the marker into a request, or take it out, or refuse to send it; return the context to send it in."""
+    try:
         headers: MutableMapping[str, Any] = request.headers
         present = headers.get(NAME)
         carried = present.decode("latin-1") if isinstance(present, bytes) else present
@@ -94,12 +110,9 @@ def sending(original: Any, is_on: IsOn) -> Any:
             headers.pop(NAME, None)
             if header is not None:
                 headers[NAME] = header
-        if otel is None:
-            return original(self, request)
-        with in_context(otel):
-            return original(self, request)
-
-    return _send
+        return otel
+    except Exception as error:
+        return go_on_after(error, None)
 
 
 def _beyond_message(url: str) -> context.Context | None:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from synthetic._egress import in_context
+from synthetic._failure import go_on_after
 from synthetic._patch import IsOn
 from synthetic_celery._headers import departing
 
@@ -42,7 +43,10 @@ class Sender:
 def _send(
     send: Callable[..., Any], producer: Any, name: str, message: Any, *args: Any, headers: Any = None, **options: Any
 ) -> Any:
-    sent, otel = departing(headers)
+    try:
+        sent, otel = departing(headers)
+    except Exception as error:
+        sent, otel = go_on_after(error, (headers, None))
     if otel is None:
         return send(producer, name, message, *args, headers=sent, **options)
     with in_context(otel):

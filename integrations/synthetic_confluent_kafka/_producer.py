@@ -12,6 +12,7 @@ from confluent_kafka.cimpl import Producer
 
 from synthetic._carrier import outgoing, outgoing_pairs
 from synthetic._carry import Carried
+from synthetic._failure import go_on_after
 from synthetic._log_broker import is_verbatim
 from synthetic._verdict import REAL, VERDICT, current_verdict
 from synthetic.errors import SyntheticTrafficError
@@ -114,8 +115,8 @@ def departing(headers: Any) -> Any:
         return headers
     try:
         leaving: Any = (outgoing if issubclass(type(headers), dict) else outgoing_pairs)(headers)[0]
-    except (TypeError, ValueError, AttributeError):
-        return headers  # not headers at all, and the producer says so in its own words
+    except Exception as error:  # be it that these are no headers at all, which the producer says in its own words
+        return go_on_after(error, headers)
     return leaving
 
 

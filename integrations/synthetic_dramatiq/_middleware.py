@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import dramatiq
+from dramatiq.middleware import MiddlewareError
 
 from synthetic._arrival import Admitted, arrive
 from synthetic._carrier import baggage_in
@@ -33,6 +34,8 @@ class SyntheticTrafficMiddleware(dramatiq.Middleware):
             mark(message.options)
         except UnverifiedMarker as error:
             raise UnverifiedMessage(error.reason) from None
+        except Exception as error:
+            raise _told(error) from error
 
     def after_enqueue(self, broker: dramatiq.Broker, message: Any, delay: int | None) -> None:
         """Take it out again."""
@@ -45,6 +48,8 @@ class SyntheticTrafficMiddleware(dramatiq.Middleware):
             admitted = Admitted(arrive(baggage_in(message.options)))
         except MessageRefused as error:
             raise refuse(broker, message, error) from None
+        except Exception as error:
+            raise _told(error) from error
         admitted.__enter__()
         self._local.admitted = admitted
 
@@ -68,3 +73,8 @@ class SyntheticTrafficMiddleware(dramatiq.Middleware):
         admitted: Admitted | None = self._local.__dict__.pop("admitted", None)
         if admitted is not None:
             admitted.__exit__(None, None, None)
+
+
+def _told(error: Exception) -> MiddlewareError:
+    """The error as dramatiq takes it from middleware: any other it logs, and does what was to be prevented."""
+    return MiddlewareError(f"{type(error).__name__}: {error}")

@@ -10,6 +10,7 @@ from typing import Any
 
 from synthetic._carrier import NAME, baggage_in
 from synthetic._egress import dispatch
+from synthetic._failure import go_on_after
 
 __all__ = ["mark", "unmark"]
 
@@ -27,9 +28,12 @@ class _Sent(str):
 def mark(options: dict[str, Any]) -> None:
     """Write the header that a message leaves with. Raises UnverifiedMarker."""
     unmark(options)  # enqueuing it may have failed before
-    present = baggage_in(options)
-    carried = ",".join(present) if present else None
-    header, _ = dispatch(carried)
+    try:
+        present = baggage_in(options)
+        carried = ",".join(present) if present else None
+        header, _ = dispatch(carried)
+    except Exception as error:
+        return go_on_after(error, None)
     if header == carried and len(present) < 2:
         return
     names = [name for name in options if baggage_in({name: options[name]})] if present else []

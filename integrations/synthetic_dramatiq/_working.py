@@ -19,7 +19,7 @@ from synthetic_dramatiq._refusal import refuse
 __all__ = ["ending", "processing", "running", "starting"]
 
 _REFUSED: Final = "_synthetic_refused"
-"""The attribute of a message that was refused, with the error."""
+"""The attribute of a message that was not admitted, with the error."""
 
 
 def starting(original: Any, is_on: IsOn) -> Any:
@@ -35,9 +35,11 @@ def starting(original: Any, is_on: IsOn) -> Any:
                 mark(args[0].options)
         elif signal == "process_message":
             message: Any = args[0]
-            error: MessageRefused | None = message.__dict__.pop(_REFUSED, None)
-            if error is not None:
+            error: Exception | None = message.__dict__.pop(_REFUSED, None)
+            if isinstance(error, MessageRefused):
                 raise refuse(broker, message, error) from None
+            if error is not None:
+                raise error
         return original(broker, signal, *args, **kwargs)
 
     return emit_before
@@ -66,7 +68,7 @@ def processing(original: Any, is_on: IsOn) -> Any:
             return original(thread, message)
         try:
             verdict = arrive(baggage_in(message.options))
-        except MessageRefused as error:
+        except Exception as error:  # what is raised here would end the worker's thread
             setattr(message, _REFUSED, error)
             return original(thread, message)
         return under(verdict, original, thread, message)

@@ -10,6 +10,7 @@ from opentelemetry.context import Context
 from synthetic._carrier import NAME
 from synthetic._config import active
 from synthetic._egress import depart
+from synthetic._failure import go_on_after
 from synthetic.errors import ExternalCallRefused
 from synthetic_grpc._target import urls_of
 
@@ -31,18 +32,21 @@ class Way:
 
         The caller's metadata are not changed, and returned where they may stay as they are.
         """
-        url = self._url or self._deciding()
-        if not metadata:
-            header, otel = depart(url, None, refused=self._refused)
-            return (metadata if header is None else ((NAME, header),)), otel
         pairs: Any = tuple(metadata) if hasattr(metadata, "__next__") else metadata
-        present = [_text(value) for name, value in pairs if name == NAME]
-        carried = ",".join(present) if present else None
-        header, otel = depart(url, carried, refused=self._refused)
-        if header == carried:
-            return pairs, otel
-        kept = tuple(pair for pair in pairs if pair[0] != NAME)
-        return (kept if header is None else ((NAME, header), *kept)), otel
+        try:
+            url = self._url or self._deciding()
+            if not pairs:
+                header, otel = depart(url, None, refused=self._refused)
+                return (pairs if header is None else ((NAME, header),)), otel
+            present = [_text(value) for name, value in pairs if name == NAME]
+            carried = ",".join(present) if present else None
+            header, otel = depart(url, carried, refused=self._refused)
+            if header == carried:
+                return pairs, otel
+            kept = tuple(pair for pair in pairs if pair[0] != NAME)
+            return (kept if header is None else ((NAME, header), *kept)), otel
+        except Exception as error:
+            return go_on_after(error, (pairs, None))
 
     def _deciding(self) -> str:
         """Of several addresses, any of which a call may go to: the first that does not take part, if there is one."""

@@ -10,6 +10,7 @@ from typing import Any
 from opentelemetry.context import Context
 
 from synthetic._egress import depart
+from synthetic._failure import go_on_after
 from synthetic.errors import ExternalCallRefused
 
 __all__ = ["ExternalRequestRefused", "decided"]
@@ -38,23 +39,30 @@ def decided(connection: Any) -> Context | None:
 
     Returns the OpenTelemetry context to send it in, or None: connections of ours may ask, and the patch again.
     """
-    buffer: list[bytes] = connection._buffer
-    carried = _carried(buffer) if _BAGGAGE in b"".join(buffer).lower() else None
     try:
-        header, otel = depart(_target(connection, buffer), carried, refused=ExternalRequestRefused)
+        return _decided(connection)
     except Exception as error:
         # What stays in the buffer would go out before the next request; close() makes the connection usable again.
-        buffer.clear()
+        connection._buffer.clear()
         connection.close()
         if isinstance(error, ExternalRequestRefused) and _is_tried_again(connection):
             message, effect, marker, target = str(error), error.effect, error.marker, error.target
             raise ExternalCallRefused(message, effect=effect, marker=marker, target=target) from None
         raise
-    if header != carried:
-        buffer[:] = [line for line in buffer if line[:8].lower() != _BAGGAGE]
-        if header is not None:
-            buffer.append(b"baggage: " + header.encode("latin-1"))
-    return otel
+
+
+def _decided(connection: Any) -> Context | None:
+    try:
+        buffer: list[bytes] = connection._buffer
+        carried = _carried(buffer) if _BAGGAGE in b"".join(buffer).lower() else None
+        header, otel = depart(_target(connection, buffer), carried, refused=ExternalRequestRefused)
+        if header != carried:
+            buffer[:] = [line for line in buffer if line[:8].lower() != _BAGGAGE]
+            if header is not None:
+                buffer.append(b"baggage: " + header.encode("latin-1"))
+        return otel
+    except Exception as error:
+        return go_on_after(error, None)
 
 
 def _carried(buffer: list[bytes]) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, cast
 from opentelemetry.context import Context
 
 from synthetic._egress import depart, in_context
+from synthetic._failure import go_on_after
 from synthetic.errors import ExternalCallRefused
 
 __all__ = ["Errors", "sent", "sent_async"]
@@ -67,11 +68,14 @@ async def sent_async(send: Callable[[Any], Awaitable[Any]], request: Any, errors
 
 def _departing(request: Any, refused: type[ExternalCallRefused]) -> tuple[Any, Context | None]:
     """Return the request as it leaves, and the OpenTelemetry context to send it in."""
-    lines = [value for name, value in request.headers.raw if len(name) == _LENGTH and name.lower() == _HEADER]
-    carried = b",".join(lines).decode("latin-1") if lines else None
-    # As the library itself has parsed it: without user information, and in the spelling that is looked up.
-    header, otel = depart(f"//{request.url.netloc.decode()}", carried, refused=refused)
-    return (request if header == carried else _with_header(request, header)), otel
+    try:
+        lines = [value for name, value in request.headers.raw if len(name) == _LENGTH and name.lower() == _HEADER]
+        carried = b",".join(lines).decode("latin-1") if lines else None
+        # As the library itself has parsed it: without user information, and in the spelling that is looked up.
+        header, otel = depart(f"//{request.url.netloc.decode()}", carried, refused=refused)
+        return (request if header == carried else _with_header(request, header)), otel
+    except Exception as error:
+        return go_on_after(error, (request, None))
 
 
 def _with_header(request: Any, header: str | None) -> Any:

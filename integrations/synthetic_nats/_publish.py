@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any, Final
 
 from synthetic._carrier import outgoing
+from synthetic._failure import go_on_after
 
 __all__ = ["RESERVED", "publishing"]
 
@@ -20,7 +21,10 @@ def publishing(original: Any, is_on: Callable[[], bool]) -> Any:
     @wraps(original)
     async def publish(client: Any, subject: Any, payload: Any = b"", reply: Any = "", headers: Any = None) -> Any:
         if is_on() and subject[:1] != RESERVED:
-            headers, _ = outgoing(headers)
+            try:
+                headers, _ = outgoing(headers)
+            except Exception as error:
+                go_on_after(error, None)
         return await original(client, subject, payload, reply, headers)
 
     return publish

@@ -10,6 +10,7 @@ from typing import Any
 from pika.spec import BasicProperties  # type: ignore[import-untyped]
 
 from synthetic._carrier import outgoing
+from synthetic._failure import go_on_after
 
 __all__ = ["publishing"]
 
@@ -25,10 +26,13 @@ def publishing(original: Any, is_on: Callable[[], bool]) -> Any:
         channel: Any, exchange: Any, routing_key: Any, body: Any, properties: Any = None, mandatory: Any = False
     ) -> Any:
         if is_on():
-            present = None if properties is None else properties.headers
-            headers, _ = outgoing(present)
-            if headers is not present:
-                properties = _with_headers(properties, headers)
+            try:
+                present = None if properties is None else properties.headers
+                headers, _ = outgoing(present)
+                if headers is not present:
+                    properties = _with_headers(properties, headers)
+            except Exception as error:
+                go_on_after(error, None)
         return original(channel, exchange, routing_key, body, properties, mandatory)
 
     return basic_publish

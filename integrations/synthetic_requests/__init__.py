@@ -12,10 +12,12 @@ from typing import Any
 
 import requests
 import wrapt
+from opentelemetry.context import Context
 from requests.adapters import BaseAdapter, HTTPAdapter
 
 from synthetic._carrier import NAME
 from synthetic._egress import depart, in_context
+from synthetic._failure import go_on_after
 from synthetic._instrument import Integration
 from synthetic._patch import Patch, Patches
 from synthetic.errors import ExternalCallRefused
@@ -59,11 +61,7 @@ class _Carrying(wrapt.ObjectProxy):  # type: ignore[type-arg]
 
 
 def _sent(ours: Any, adapter: Any, request: requests.PreparedRequest, args: Any, kwargs: Any) -> requests.Response:
-    headers: Any = request.headers
-    present: str | bytes | None = headers.get(NAME)
-    carried = present.decode("latin-1") if isinstance(present, bytes) else present
-    header, otel = depart(request.url or "", carried, refused=ExternalRequestRefused)
-    departing = request if header == carried else _with_header(request, header)
+    departing, otel = _departing(request)
     response: Any
     if otel is None:
         response = adapter.send(departing, *args, **kwargs)
@@ -76,6 +74,18 @@ def _sent(ours: Any, adapter: Any, request: requests.PreparedRequest, args: Any,
     # Authentication handlers send once more through the connection of a response: through here again.
     response.connection = ours
     return response  # type: ignore[no-any-return]
+
+
+def _departing(request: requests.PreparedRequest) -> tuple[requests.PreparedRequest, Context | None]:
+    """Return the request as it leaves, and the OpenTelemetry context to send it in."""
+    try:
+        headers: Any = request.headers
+        present: str | bytes | None = headers.get(NAME)
+        carried = present.decode("latin-1") if isinstance(present, bytes) else present
+        header, otel = depart(request.url or "", carried, refused=ExternalRequestRefused)
+        return (request if header == carried else _with_header(request, header)), otel
+    except Exception as error:
+        return go_on_after(error, (request, None))
 
 
 def _with_header(request: requests.PreparedRequest, header: str | None) -> requests.PreparedRequest:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from synthetic._carrier import NAME, baggage_in, outgoing
 from synthetic._egress import dispatch
+from synthetic._failure import go_on_after
 from synthetic._verdict import current_verdict
 
 __all__ = ["FIELD", "markers_in", "read", "stamp", "stamp_if_decided", "write"]
@@ -32,11 +33,15 @@ def stamp_if_decided(job: Any) -> None:
 
 def stamp(job: Any) -> None:
     """Give a new job the header of the work at hand. Raises UnverifiedMarker."""
-    if present := _own(job):
-        job.meta, _ = outgoing(job.meta)
-        header, _ = dispatch(",".join(present))
-    else:
-        header, _ = dispatch(None)
+    header = None
+    try:
+        if present := _own(job):
+            job.meta, _ = outgoing(job.meta)
+            header, _ = dispatch(",".join(present))
+        else:
+            header, _ = dispatch(None)
+    except Exception as error:
+        go_on_after(error, None)
     setattr(job, _HEADER, header or "")
 
 

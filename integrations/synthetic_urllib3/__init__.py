@@ -16,6 +16,7 @@ from urllib3.exceptions import HTTPError
 
 from synthetic._carrier import NAME, baggage_in
 from synthetic._egress import depart, in_context
+from synthetic._failure import go_on_after
 from synthetic._instrument import Integration
 from synthetic._patch import Patch, Patches
 from synthetic.errors import ExternalCallRefused
@@ -67,12 +68,15 @@ def cover(manager: M) -> M:
 
 def _made(pool: Any, make: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Make one request, of which urllib3 gives the headers by name."""
-    headers = kwargs.get("headers")
-    present = baggage_in(headers)
-    carried = ",".join(present) if present else None
-    header, otel = depart(_target(pool, args[2]), carried, refused=ExternalRequestRefused)
-    if header != carried:
-        kwargs = {**kwargs, "headers": _with_header({} if headers is None else headers, header)}
+    try:
+        headers = kwargs.get("headers")
+        present = baggage_in(headers)
+        carried = ",".join(present) if present else None
+        header, otel = depart(_target(pool, args[2]), carried, refused=ExternalRequestRefused)
+        if header != carried:
+            kwargs = {**kwargs, "headers": _with_header({} if headers is None else headers, header)}
+    except Exception as error:
+        otel = go_on_after(error, None)
     if otel is None:
         return make(*args, **kwargs)
     with in_context(otel):

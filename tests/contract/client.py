@@ -16,7 +16,15 @@ from starlette.routing import Route
 import synthetic
 from synthetic.asgi import SyntheticTrafficMiddleware
 from tests.contract.client_hosts import HostRules
-from tests.support.clients import OURS, Connect, brought_by_opentelemetry, claims_of, has_no_marker, token_of
+from tests.support.clients import (
+    OURS,
+    Connect,
+    break_part,
+    brought_by_opentelemetry,
+    claims_of,
+    has_no_marker,
+    token_of,
+)
 from tests.support.keys import entry, mint, shared_key
 from tests.support.recording_server import RecordingServer
 from tests.support.servers import uvicorn_server
@@ -27,6 +35,9 @@ class ClientContract(HostRules):
 
     library_error: type[Exception]
     """The base of the library's own errors."""
+
+    our_part: str
+    """The function of the core that the integration asks, where it asks for it: ``"module.function"``."""
 
     keeps_foreign = True
     """False where OpenTelemetry is always on: it replaces a caller's header by what its context holds, if anything."""
@@ -63,6 +74,25 @@ class ClientContract(HostRules):
         """The undeclared host: ``other.url(host=THEIRS)``."""
         with RecordingServer() as server:
             yield server
+
+    # Where it fails
+
+    def test_where_our_part_fails_the_call_goes_on_if_it_is_real(
+        self,
+        connect: Connect,
+        server: RecordingServer,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        call = connect().get
+        break_part(self.our_part, monkeypatch)
+        assert call(server.url()) == 200
+        assert "goes on as it is" in caplog.text
+        with synthetic.real():
+            assert call(server.url()) == 200
+        with synthetic.simulated(run="rush-hour"), pytest.raises(RuntimeError, match="broken"):
+            connect().get(server.url())
+        assert [request.values("baggage") for request in server.requests] == [[], []]
 
     # What goes along
 

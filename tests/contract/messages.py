@@ -14,7 +14,7 @@ import pytest
 
 import synthetic
 from synthetic._verdict import REAL, VERDICT
-from tests.support.clients import brought_by_opentelemetry, claims_of
+from tests.support.clients import break_part, brought_by_opentelemetry, claims_of
 from tests.support.keys import entry, mint, shared_key
 from tests.support.markers import DAY, REFUSED, expired
 
@@ -81,6 +81,9 @@ class Broker(Protocol):
 class MessageContract:
     """One product. ``broker`` must be made inside of the test's configuration."""
 
+    our_part: str
+    """The function of the core that the producer asks, where it asks for it: ``"module.function"``."""
+
     @pytest.fixture
     def broker(self) -> Iterator[Broker]:
         raise NotImplementedError
@@ -94,6 +97,22 @@ class MessageContract:
 
     def check_real(self, seen: Seen) -> None:
         assert (seen.simulated, seen.explicit, seen.run, seen.headers) == (False, True, None, {})
+
+    # Where it fails
+
+    def test_where_our_part_fails_the_message_is_sent_if_its_work_is_real(
+        self, broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        break_part(self.our_part, monkeypatch)
+        first, second = self.name(), self.name()
+        broker.send(first)
+        assert "goes on as it is" in caplog.text
+        with synthetic.real():
+            broker.send(second)
+        for name in (first, second):
+            self.check_real(broker.handled(name))
+        with synthetic.simulated(run="rush-hour"), pytest.raises(Exception, match="broken"):
+            broker.send(self.name())
 
     # What goes along
 

@@ -78,6 +78,8 @@ class ConnectionClient:
 
 
 class StandardLibraryContract(ClientContract):
+    our_part = "synthetic_http_client._departing.depart"
+
     library_error = http.client.HTTPException
 
     @pytest.fixture

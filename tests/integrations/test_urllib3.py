@@ -38,6 +38,8 @@ class ManagerClient:
 
 
 class Urllib3Contract(ClientContract):
+    our_part = "synthetic_urllib3.depart"
+
     library_error = urllib3.exceptions.HTTPError
 
     @pytest.fixture

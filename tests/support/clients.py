@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+import pytest
 from opentelemetry import baggage, context
 
+from synthetic._throttled import ThrottledLog
 from tests.support.recording_server import Recorded
 from tests.support.servers import environment
 
@@ -56,6 +58,16 @@ def token_of(request: Recorded) -> str:
 def has_no_marker(request: Recorded) -> bool:
     """Whether nothing in a request hints at a marker."""
     return "synthetic-traffic" not in str(request.headers)
+
+
+def break_part(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a function of ours, ``"module.function"``, fail with a RuntimeError, and the log tell of it at once."""
+
+    def broken(*args: object, **kwargs: object) -> Any:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(name, broken)
+    monkeypatch.setattr("synthetic._failure._failures", ThrottledLog())
 
 
 @contextmanager

@@ -97,6 +97,8 @@ class AioPika:
 
 
 class TestCallback(MessageContract):
+    our_part = "synthetic_aio_pika._publish.outgoing"
+
     way = "callback"
     connect: Any = staticmethod(aio_pika.connect_robust)
 

@@ -84,6 +84,8 @@ def as_text(headers: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 class AiohttpContract(ClientContract):
+    our_part = "synthetic_aiohttp.client.depart"
+
     library_error = aiohttp.ClientError
     options: Mapping[str, Any] = {}
 

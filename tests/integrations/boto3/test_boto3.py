@@ -135,6 +135,8 @@ class EventBridge(Sqs):
 class Contract(MessageContract):
     """The contract, and that what is to come later does."""
 
+    our_part = "synthetic_boto3._messages.dispatch"
+
     way: Callable[[str], Any]
 
     @pytest.fixture

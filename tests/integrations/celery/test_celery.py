@@ -46,6 +46,8 @@ class CeleryBroker:
 
 
 class CeleryContract(MessageContract):
+    our_part = "synthetic_celery._publish.departing"
+
     pool: ClassVar[str]
 
     @pytest.fixture

@@ -11,6 +11,7 @@ from dramatiq.brokers.stub import StubBroker
 from dramatiq.middleware import AsyncIO
 
 import synthetic
+from synthetic._arrival import arrive
 from synthetic_dramatiq import MessageSkipped, SyntheticTrafficMiddleware
 from tests.integrations.dramatiq.workers import RedisRides, a_name, once_each, runs, working
 from tests.support.keys import entry, mint, shared_key
@@ -32,7 +33,26 @@ def ways(request: pytest.FixtureRequest, keys: Keys, rides: RedisRides) -> Itera
     synthetic.uninstrument("dramatiq")
 
 
-# The ways on
+# The ways in and on
+
+
+def test_a_message_whose_admission_fails_is_not_handled_and_comes_again(
+    ways: RedisRides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures: list[str] = []
+
+    def failing_once(values: Any) -> Any:
+        if not failures:
+            failures.append("once")
+            raise RuntimeError("broken")
+        return arrive(values)
+
+    for module in ("_working", "_middleware"):
+        monkeypatch.setattr(f"synthetic_dramatiq.{module}.arrive", failing_once)
+    with synthetic.simulated(run="peak"):
+        ways.send(name := a_name())
+    assert runs(ways, name) == ["peak"]
+    assert failures == ["once"]
 
 
 def test_a_retry_is_what_its_message_was(ways: RedisRides) -> None:

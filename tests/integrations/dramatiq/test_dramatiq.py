@@ -20,6 +20,8 @@ def instrumented() -> Iterator[None]:
 
 
 class TestRedis(MessageContract):
+    our_part = "synthetic_dramatiq._options.dispatch"
+
     @pytest.fixture
     def broker(self, valkey_port: int, configuration: None, instrumented: None) -> Iterator[Broker]:
         rides = RedisRides(valkey_port)
@@ -28,6 +30,8 @@ class TestRedis(MessageContract):
 
 
 class TestRabbitmq(MessageContract):
+    our_part = "synthetic_dramatiq._options.dispatch"
+
     @pytest.fixture
     def broker(self, rabbitmq_port: int, configuration: None, instrumented: None) -> Iterator[Broker]:
         rides = RabbitmqRides(rabbitmq_port)
@@ -36,6 +40,8 @@ class TestRabbitmq(MessageContract):
 
 
 class TestMiddlewareOnRedis(MessageContract):
+    our_part = "synthetic_dramatiq._options.dispatch"
+
     @pytest.fixture
     def broker(self, valkey_port: int, configuration: None) -> Iterator[Broker]:
         rides = RedisRides(valkey_port)
@@ -45,6 +51,8 @@ class TestMiddlewareOnRedis(MessageContract):
 
 
 class TestMiddlewareOnRabbitmq(MessageContract):
+    our_part = "synthetic_dramatiq._options.dispatch"
+
     @pytest.fixture
     def broker(self, rabbitmq_port: int, configuration: None) -> Iterator[Broker]:
         rides = RabbitmqRides(rabbitmq_port)

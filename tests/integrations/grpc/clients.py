@@ -17,7 +17,7 @@ from synthetic import ledger
 from synthetic._verdict import REAL, VERDICT
 from synthetic.errors import ExternalCallRefused
 from tests.integrations.grpc.service import KINDS, OPTIONS
-from tests.support.clients import OURS, THEIRS, brought_by_opentelemetry, claims_of, has_no_marker, token_of
+from tests.support.clients import OURS, THEIRS, break_part, brought_by_opentelemetry, claims_of, has_no_marker, token_of
 from tests.support.keys import mint, shared_key
 from tests.support.recording_server import Recorded
 
@@ -103,6 +103,22 @@ class GrpcClientContract:
     def server(self) -> Iterator[Recording]:
         with Recording() as server:
             yield server
+
+    # Where it fails
+
+    def test_where_our_part_fails_the_call_goes_on_if_it_is_real(
+        self, connect: Any, server: Recording, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        channel = connect(server.target())
+        break_part("synthetic_grpc._way.depart", monkeypatch)
+        for kind in KINDS:
+            assert channel.call(kind)
+            with synthetic.real():
+                assert channel.call(kind)
+            with synthetic.simulated(run="rush-hour"), pytest.raises(RuntimeError, match="broken"):
+                channel.call(kind)
+        assert "goes on as it is" in caplog.text
+        assert [request.values("baggage") for request in server.requests] == [[]] * 2 * len(KINDS)
 
     # What goes along
 

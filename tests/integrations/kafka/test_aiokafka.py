@@ -111,6 +111,8 @@ def running(kafka_address: str) -> Iterator[KafkaBroker]:
 
 
 class TestInstrumented(MessageContract):
+    our_part = "synthetic_aiokafka._producer.outgoing_pairs"
+
     @pytest.fixture
     def broker(self, running: KafkaBroker) -> Iterator[KafkaBroker]:
         instrument()
@@ -121,6 +123,8 @@ class TestInstrumented(MessageContract):
 
 
 class TestExplicit(MessageContract):
+    our_part = "synthetic_aiokafka._producer.outgoing_pairs"
+
     @pytest.fixture
     def broker(self, running: KafkaBroker) -> Iterator[KafkaBroker]:
         running.producer = running.run(running.started(SyntheticProducer))
@@ -130,6 +134,8 @@ class TestExplicit(MessageContract):
 
 class TestBatches(MessageContract):
     """With the caller's own batches, in which every message has its own headers."""
+
+    our_part = "synthetic_aiokafka._producer.outgoing_pairs"
 
     @pytest.fixture
     def broker(self, running: KafkaBroker) -> Iterator[KafkaBroker]:

@@ -99,6 +99,8 @@ def running(kafka_address: str) -> Iterator[KafkaBroker]:
 
 
 class TestInstrumented(MessageContract):
+    our_part = "synthetic_confluent_kafka._producer.outgoing_pairs"
+
     @pytest.fixture
     def broker(self, running: KafkaBroker) -> Iterator[KafkaBroker]:
         instrument()
@@ -108,6 +110,8 @@ class TestInstrumented(MessageContract):
 
 
 class TestExplicit(MessageContract):
+    our_part = "synthetic_confluent_kafka._producer.outgoing_pairs"
+
     @pytest.fixture
     def broker(self, running: KafkaBroker) -> KafkaBroker:  # type: ignore[override]
         running.producer = SyntheticProducer(running.settings)

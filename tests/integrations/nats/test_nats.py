@@ -148,6 +148,8 @@ class Pull(JetStream):
 
 
 class TestCore(MessageContract):
+    our_part = "synthetic_nats._publish.outgoing"
+
     kind: type[Core] = Core
 
     @pytest.fixture

@@ -84,6 +84,8 @@ class Pika:
 
 
 class TestBlocking(MessageContract):
+    our_part = "synthetic_pika._publish.outgoing"
+
     @pytest.fixture
     def broker(self, rabbitmq_port: int, _configured: None) -> Iterator[Broker]:
         with channel_to(rabbitmq_port) as channel:

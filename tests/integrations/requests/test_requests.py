@@ -32,6 +32,7 @@ class SessionClient:
 
 class RequestsContract(ClientContract):
     library_error = requests.RequestException
+    our_part = "synthetic_requests.depart"
 
     @pytest.fixture
     def opentelemetry(self) -> Iterator[None]:

@@ -13,6 +13,8 @@ from tests.integrations.rq.workers import Jobs, work_off, working
 
 
 class TestInstrumented(MessageContract):
+    our_part = "synthetic_rq._header.dispatch"
+
     @pytest.fixture
     def broker(self, jobs: Jobs, on: None) -> Iterator[Broker]:
         with working(jobs.queue):
@@ -20,6 +22,8 @@ class TestInstrumented(MessageContract):
 
 
 class TestExplicitly(MessageContract):
+    our_part = "synthetic_rq._header.dispatch"
+
     @pytest.fixture
     def broker(self, jobs: Jobs) -> Iterator[Broker]:
         explicit = Jobs(jobs.connection, SyntheticJob)
@@ -42,6 +46,8 @@ class ForkingJobs(Jobs):
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 class TestForking(MessageContract):
+    our_part = "synthetic_rq._header.dispatch"
+
     @pytest.fixture
     def broker(self, jobs: Jobs, on: None) -> Broker:
         return ForkingJobs(jobs.connection)
