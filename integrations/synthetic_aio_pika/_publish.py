@@ -22,37 +22,17 @@ def publishing(original: Any, is_on: Callable[[], bool]) -> Any:
     """
 
     @wraps(original)
-    async def basic_publish(
-        channel: Any,
-        body: Any,
-        *,
-        exchange: Any = "",
-        routing_key: Any = "",
-        properties: Any = None,
-        mandatory: Any = False,
-        immediate: Any = False,
-        timeout: Any = None,
-        **kwargs: Any,
-    ) -> Any:
+    async def basic_publish(channel: Any, body: Any, **options: Any) -> Any:
         if is_on():
             try:
+                properties: Any = options.get("properties")
                 present = None if properties is None else properties.headers
                 headers, _ = outgoing(present)
                 if headers is not present:
-                    properties = _with_headers(properties, headers)
+                    options["properties"] = _with_headers(properties, headers)
             except Exception as error:
                 go_on_after(error, None)
-        return await original(
-            channel,
-            body,
-            exchange=exchange,
-            routing_key=routing_key,
-            properties=properties,
-            mandatory=mandatory,
-            immediate=immediate,
-            timeout=timeout,
-            **kwargs,
-        )
+        return await original(channel, body, **options)
 
     return basic_publish
 
