@@ -20,7 +20,7 @@ from synthetic._nesting import pop, push
 from synthetic._verdict import REAL, VERDICT, Real, Received, enter, leave
 from synthetic.errors import MessageRefused
 
-__all__ = ["CONSUMER", "Admitted", "admitted", "arrive", "under"]
+__all__ = ["CONSUMER", "Admitted", "admitted", "arrive", "arrive_with", "under"]
 
 R = TypeVar("R")
 
@@ -35,6 +35,20 @@ def arrive(values: Sequence[str]) -> Real | Received:
     config = _config.in_force or _config.active()
     if not values and not CONSUMER.must_be_marked(config):
         return REAL
+    return _judged(values, config)
+
+
+def arrive_with(headers: Carrier) -> Real | Received:
+    """Return the verdict on a message with these headers. Raises MessageRefused."""
+    # All of the above once more: nearly every message is real, and pays for each call.
+    values = baggage_in(headers) if headers else ()
+    config = _config.in_force or _config.active()
+    if not values and not CONSUMER.must_be_marked(config):
+        return REAL
+    return _judged(values, config)
+
+
+def _judged(values: Sequence[str], config: _config.Configuration) -> Real | Received:
     verdict, reason, _ = admit(values, CONSUMER, config)
     if verdict is None:
         assert reason is not None  # there is no verdict for one of these
@@ -92,4 +106,4 @@ def admitted(headers: Carrier) -> Admitted:
     MessageRefused where the marker does not verify, was halted, or can't be taken now: let the broker see that error.
     An expired token is good for the retention time, for the work was admitted when it was sent.
     """
-    return Admitted(arrive(baggage_in(headers)))
+    return Admitted(arrive_with(headers))

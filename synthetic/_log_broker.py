@@ -15,8 +15,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from opentelemetry import context
 
-from synthetic._arrival import arrive
-from synthetic._carrier import Carrier, baggage_in
+from synthetic._arrival import arrive_with
+from synthetic._carrier import Carrier
 from synthetic._marker import Marker
 from synthetic._offsets import Offsets, Place
 from synthetic._verdict import Entered, Real, Received, enter, leave
@@ -98,7 +98,7 @@ def verbatim() -> Generator[None, None, None]:
 def judge(headers: Carrier) -> Real | Received | MessageRefused:
     """Return the verdict on a message with these headers, or the error that refuses it."""
     try:
-        return arrive(baggage_in(headers) if headers else ())
+        return arrive_with(headers)
     except MessageRefused as error:
         return error
 

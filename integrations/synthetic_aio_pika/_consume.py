@@ -11,8 +11,7 @@ from aio_pika.patterns import RPC
 from aio_pika.queue import QueueIterator
 from aio_pika.tools import ensure_awaitable
 
-from synthetic._arrival import Admitted, arrive
-from synthetic._carrier import baggage_in
+from synthetic._arrival import Admitted, arrive_with
 from synthetic._patch import always_on
 from synthetic._verdict import Received, enter, leave
 from synthetic.errors import MessageRefused
@@ -56,7 +55,7 @@ def handing_out(original: Any, is_on: Callable[[], bool]) -> Any:
             if not is_on():
                 return message
             try:
-                arrive(baggage_in(message.headers))
+                arrive_with(message.headers)
             except MessageRefused as error:
                 await turn_away(message, error)
             else:
@@ -73,7 +72,7 @@ def _admitting(
         if not is_on():
             return await callback(message)
         try:
-            verdict = arrive(baggage_in(message.headers))
+            verdict = arrive_with(message.headers)
         except MessageRefused as error:
             if message.processed:
                 raise  # there is nobody else to tell

@@ -8,8 +8,7 @@ from typing import Any
 import dramatiq
 from dramatiq.middleware import MiddlewareError
 
-from synthetic._arrival import Admitted, arrive
-from synthetic._carrier import baggage_in
+from synthetic._arrival import Admitted, arrive_with
 from synthetic._verdict import enter
 from synthetic.errors import MessageRefused, UnverifiedMarker
 from synthetic_dramatiq._options import mark, unmark
@@ -45,7 +44,7 @@ class SyntheticTrafficMiddleware(dramatiq.Middleware):
         """Put the verdict on the message in force. Raises MessageSkipped."""
         self._end()
         try:
-            admitted = Admitted(arrive(baggage_in(message.options)))
+            admitted = Admitted(arrive_with(message.options))
         except MessageRefused as error:
             raise refuse(broker, message, error) from None
         except Exception as error:

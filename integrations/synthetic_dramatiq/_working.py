@@ -9,8 +9,7 @@ from contextvars import Context
 from functools import wraps
 from typing import Any, Final
 
-from synthetic._arrival import arrive, under
-from synthetic._carrier import baggage_in
+from synthetic._arrival import arrive_with, under
 from synthetic._patch import IsOn
 from synthetic.errors import MessageRefused
 from synthetic_dramatiq._options import mark, unmark
@@ -67,7 +66,7 @@ def processing(original: Any, is_on: IsOn) -> Any:
         if not is_on():
             return original(thread, message)
         try:
-            verdict = arrive(baggage_in(message.options))
+            verdict = arrive_with(message.options)
         except Exception as error:  # what is raised here would end the worker's thread
             setattr(message, _REFUSED, error)
             return original(thread, message)

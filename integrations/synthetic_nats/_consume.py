@@ -17,8 +17,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
-from synthetic._arrival import Admitted, admitted, arrive
-from synthetic._carrier import baggage_in
+from synthetic._arrival import Admitted, admitted, arrive_with
 from synthetic._marker import Marker
 from synthetic._patch import always_on
 from synthetic._verdict import Received, enter, leave
@@ -92,7 +91,7 @@ def _admitting(
         if not is_on() or msg.subject[:1] == RESERVED:
             return await callback(msg)
         try:
-            verdict = arrive(baggage_in(msg.headers))
+            verdict = arrive_with(msg.headers)
         except MessageRefused as error:
             await (_answer(msg, error) if is_endpoint else _turn_away(msg, error))
             raise

@@ -14,8 +14,7 @@ from pika.adapters.blocking_connection import BlockingChannel  # type: ignore[im
 from pika.channel import Channel  # type: ignore[import-untyped]
 from pika.spec import Basic, BasicProperties  # type: ignore[import-untyped]
 
-from synthetic._arrival import Admitted, admitted, arrive, under
-from synthetic._carrier import baggage_in
+from synthetic._arrival import Admitted, admitted, arrive_with, under
 from synthetic._patch import always_on
 from synthetic.errors import MessageRefused
 
@@ -100,7 +99,7 @@ def _admitting(callback: Callable[..., R], auto_ack: bool, is_on: Callable[[], b
         if not is_on():
             return callback(channel, method, properties, body)
         try:
-            verdict = arrive(baggage_in(properties.headers))
+            verdict = arrive_with(properties.headers)
         except MessageRefused as error:
             if not auto_ack:
                 _turn_away(channel, method.delivery_tag, error)

@@ -10,12 +10,15 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
+from typing import TypeAlias
 
 from tests.benchmarks import asgi, clients, guards, hops, imports, throughput, verdict, wsgi
 from tests.benchmarks.measure import FULL, QUICK, Effort
 from tests.benchmarks.table import Row, markdown, plain
 
-BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
+Benchmarks: TypeAlias = dict[str, Callable[[Effort], Iterator[Row]]]
+
+CORE: Benchmarks = {
     "asgi": asgi.requests,
     "wsgi": wsgi.requests,
     "new_token": asgi.new_tokens,
@@ -25,10 +28,11 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "throughput": throughput.served,
     "import": imports.imported,
 }
-BENCHMARKS |= {
+HOPS: Benchmarks = {
     module.name: importlib.import_module(f"{hops.__name__}.{module.name}").rows
     for module in pkgutil.iter_modules(hops.__path__)
 }
+BENCHMARKS = CORE | HOPS
 
 _PACKAGES = (
     "synthetic-traffic",
@@ -50,13 +54,16 @@ def main() -> int:
     """Measure, and print the table."""
     options = _parser().parse_args()
     effort = QUICK if options.quick else FULL
-    rows: list[Row] = []
+    found: dict[str, list[Row]] = {}
     for name in dict.fromkeys(options.only or BENCHMARKS):
         print(f"{name} ...", file=sys.stderr, flush=True)
-        rows += BENCHMARKS[name](effort)
+        found[name] = list(BENCHMARKS[name](effort))
     print(_machine())
-    print()
-    print((markdown if options.markdown else plain)(rows))
+    for group in (CORE, HOPS):
+        of_group = [row for name in found if name in group for row in found[name]]
+        if of_group:
+            print(f"\n{(markdown if options.markdown else plain)(of_group)}")
+    rows = [row for some in found.values() for row in some]
     missed = sum(row.is_missed for row in rows)
     print(f"\n{missed} of {sum(row.goal is not None for row in rows)} goals missed", file=sys.stderr)
     return 0

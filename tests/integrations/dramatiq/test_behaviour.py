@@ -11,7 +11,7 @@ from dramatiq.brokers.stub import StubBroker
 from dramatiq.middleware import AsyncIO
 
 import synthetic
-from synthetic._arrival import arrive
+from synthetic._arrival import arrive_with
 from synthetic_dramatiq import MessageSkipped, SyntheticTrafficMiddleware
 from tests.integrations.dramatiq.workers import RedisRides, a_name, once_each, runs, working
 from tests.support.keys import entry, mint, shared_key
@@ -45,10 +45,10 @@ def test_a_message_whose_admission_fails_is_not_handled_and_comes_again(
         if not failures:
             failures.append("once")
             raise RuntimeError("broken")
-        return arrive(values)
+        return arrive_with(values)
 
     for module in ("_working", "_middleware"):
-        monkeypatch.setattr(f"synthetic_dramatiq.{module}.arrive", failing_once)
+        monkeypatch.setattr(f"synthetic_dramatiq.{module}.arrive_with", failing_once)
     with synthetic.simulated(run="peak"):
         ways.send(name := a_name())
     assert runs(ways, name) == ["peak"]
