@@ -10,9 +10,8 @@ from typing import Final
 from synthetic import _config, ledger
 from synthetic._baggage import Found, entry_of, find, first_token, forward
 from synthetic._config import Configuration, OnMissing, OnUnverified
-from synthetic._http import detail_of
 from synthetic._marker import Marker
-from synthetic._reason import Reason
+from synthetic._reason import Reason, detail_of
 from synthetic._throttled import ThrottledLog
 from synthetic._token import ENTRY_LIMIT, Claims, authenticate, names_us
 from synthetic._verdict import REAL, Real, Received, Unverified, received

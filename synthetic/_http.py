@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import NamedTuple, cast
 
-from synthetic._reason import Reason
+from synthetic._reason import Reason, detail_of
 from synthetic._throttled import ThrottledLog
 from synthetic.errors import EffectRefused, UnverifiedMarker
 
@@ -14,7 +14,6 @@ __all__ = [
     "PROBLEM_JSON",
     "SIMULATED_CACHE_CONTROL",
     "Problem",
-    "detail_of",
     "problem",
     "problem_of",
     "refusal_of",
@@ -28,17 +27,6 @@ _RETRY_AFTER = 5
 """Seconds after which a simulated request that was sent away may come again."""
 
 _TITLES = {403: "Forbidden", 429: "Too Many Requests"}
-
-_DETAILS = {
-    Reason.MISSING: "Everything here must carry a marker, and this {what} has none: something on the way dropped it.",
-    Reason.NO_KEYS: "This {what} carries a simulation marker and this service has no keys to verify it with.",
-    Reason.WRONG_ENVIRONMENT: "The simulation marker of this {what} is signed for another environment.",
-    Reason.EXPIRED: "The simulation marker of this {what} has expired.",
-    Reason.HALTED: "The simulation that this {what} belongs to is halted.",
-    Reason.SHED: "This service has no room for simulated work now.",
-    Reason.NOT_READY: "This service is not ready for simulated work yet.",
-}
-_UNVERIFIED = "The simulation marker of this {what} cannot be verified, so it is neither executed nor simulated."
 
 
 class Problem(NamedTuple):
@@ -58,11 +46,6 @@ def refusal_of(reason: Reason | None) -> Problem:
     if reason.is_later:
         return problem(429, detail, reason.value, ("retry-after", str(_RETRY_AFTER)))
     return problem(403, detail, reason.value)
-
-
-def detail_of(reason: Reason, what: str = "request") -> str:
-    """Return one sentence for whoever sent ``what`` was refused, and for the log of who refused it."""
-    return _DETAILS.get(reason, _UNVERIFIED).format(what=what)
 
 
 _refused = ThrottledLog()

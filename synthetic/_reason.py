@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-__all__ = ["Reason"]
+__all__ = ["Reason", "detail_of"]
 
 
 class Reason(str, Enum):
@@ -49,3 +49,20 @@ class Reason(str, Enum):
         return self in (Reason.SHED, Reason.NOT_READY)
 
     __str__ = str.__str__
+
+
+_DETAILS = {
+    Reason.MISSING: "Everything here must carry a marker, and this {what} has none: something on the way dropped it.",
+    Reason.NO_KEYS: "This {what} carries a simulation marker and this service has no keys to verify it with.",
+    Reason.WRONG_ENVIRONMENT: "The simulation marker of this {what} is signed for another environment.",
+    Reason.EXPIRED: "The simulation marker of this {what} has expired.",
+    Reason.HALTED: "The simulation that this {what} belongs to is halted.",
+    Reason.SHED: "This service has no room for simulated work now.",
+    Reason.NOT_READY: "This service is not ready for simulated work yet.",
+}
+_UNVERIFIED = "The simulation marker of this {what} cannot be verified, so it is neither executed nor simulated."
+
+
+def detail_of(reason: Reason, what: str = "request") -> str:
+    """Return one sentence for whoever sent ``what`` was refused, and for the log of who refused it."""
+    return _DETAILS.get(reason, _UNVERIFIED).format(what=what)

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from synthetic._reason import Reason, detail_of
+
 if TYPE_CHECKING:
     from synthetic._marker import Marker
-    from synthetic._reason import Reason
 
 __all__ = [
     "ConfigurationError",
@@ -69,8 +70,6 @@ class MessageRefused(SyntheticTrafficError):
     """
 
     def __init__(self, reason: Reason) -> None:
-        from synthetic._http import detail_of
-
         super().__init__(f"this message was not admitted ({reason.value}). {detail_of(reason, 'message')}")
         self.reason = reason
 
