@@ -17,7 +17,7 @@ from synthetic._admission import Entrance, admit
 from synthetic._carrier import Carrier, baggage_in
 from synthetic._marker import Marker
 from synthetic._nesting import pop, push
-from synthetic._verdict import REAL, VERDICT, Real, Received, enter, leave
+from synthetic._verdict import BLOCKS, REAL, VERDICT, Real, Received, abandon, enter, leave
 from synthetic.errors import MessageRefused
 
 __all__ = ["CONSUMER", "Admitted", "admitted", "arrive", "arrive_with", "under"]
@@ -26,6 +26,7 @@ R = TypeVar("R")
 
 _set_verdict = VERDICT.set
 _reset_verdict = VERDICT.reset
+_get_blocks = BLOCKS.get
 
 CONSUMER: Final = Entrance(edge=False, on_unverified="refuse")
 
@@ -81,21 +82,21 @@ class Admitted:
 
 def under(verdict: Real | Received, handle: Callable[..., R], *args: Any) -> R:
     """Call what handles one message under the verdict on it."""
-    if verdict is not REAL:
-        with Admitted(verdict):
-            return handle(*args)
-    if get_current():
-        entered = enter(REAL)
+    if verdict is not REAL or get_current():
+        entered = enter(verdict, is_work=True, marks_span=True)
         try:
             return handle(*args)
         finally:
             leave(entered)
     # Nearly every message comes this way, and pays for nothing else.
+    blocks = _get_blocks()
     alone = _set_verdict(REAL)
     try:
         return handle(*args)
     finally:
         _reset_verdict(alone)
+        if _get_blocks() is not blocks:
+            abandon(blocks)
 
 
 def admitted(headers: Carrier) -> Admitted:

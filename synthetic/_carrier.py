@@ -14,13 +14,14 @@ from opentelemetry.context import Context
 
 from synthetic._egress import dispatch
 
-__all__ = ["NAME", "SPELLINGS", "Carrier", "baggage_in", "outgoing", "outgoing_pairs"]
+__all__ = ["NAME", "SPELLINGS", "Carrier", "baggage_in", "is_ours", "outgoing", "outgoing_pairs"]
 
 NAME: Final = "baggage"
 
-_SPELLED: Final = frozenset(map("".join, product(*zip(NAME, NAME.upper(), strict=True))))
-SPELLINGS: Final[frozenset[Any]] = _SPELLED | {name.encode() for name in _SPELLED}
+SPELLINGS: Final = frozenset(map("".join, product(*zip(NAME, NAME.upper(), strict=True))))
 """The header's name in every case, to be looked up: brokers keep a name as whoever sent it wrote it."""
+
+_ENCODED: Final = frozenset(name.encode() for name in SPELLINGS)
 
 _KEPT: Final[Any] = (list, tuple, Mapping)
 """What can be gone through twice."""
@@ -34,18 +35,19 @@ def baggage_in(carrier: Any) -> list[str]:
         return []
     # Most messages have headers, and none of ours.
     if carrier.__class__ is dict:
-        return [] if SPELLINGS.isdisjoint(carrier) else _in_pairs(carrier.items())
+        is_without = SPELLINGS.isdisjoint(carrier) and _ENCODED.isdisjoint(carrier)
+        return [] if is_without else _in_pairs(carrier.items())
     if carrier.__class__ is list:
         return _in_pairs(carrier)
     for several in ("getlist", "getall", "get_all"):  # what has several values of one name, and gives one of them
         if hasattr(carrier, several):
-            names = list(filter(_is_ours, dict.fromkeys(carrier.keys())))
+            names = list(filter(is_ours, dict.fromkeys(carrier.keys())))
             return [text for name in names for text in _texts(list(getattr(carrier, several)(name) or ()))]
     return _in_pairs(carrier.items() if hasattr(carrier, "items") else carrier)
 
 
 def _in_pairs(pairs: Iterable[tuple[Any, Any]]) -> list[str]:
-    return [text for name, value in pairs if _is_ours(name) for text in _texts(value)]
+    return [text for name, value in pairs if is_ours(name) for text in _texts(value)]
 
 
 def outgoing(headers: Mapping[str, Any] | None) -> tuple[Mapping[str, Any] | None, Context | None]:
@@ -58,7 +60,7 @@ def outgoing(headers: Mapping[str, Any] | None) -> tuple[Mapping[str, Any] | Non
     header, otel = dispatch(carried)
     if header == carried and len(present) < 2:
         return headers, otel
-    kept = {name: value for name, value in (headers or {}).items() if not _is_ours(name)}
+    kept = {name: value for name, value in (headers or {}).items() if not is_ours(name)}
     return ({**kept, NAME: header} if header is not None else kept), otel
 
 
@@ -71,15 +73,15 @@ def outgoing_pairs(headers: Carrier) -> tuple[Any, Context | None]:
     if header == carried and len(present) < 2:
         return given, otel
     pairs: Any = given.items() if hasattr(given, "items") else given or ()
-    kept = [(name, value) for name, value in pairs if not _is_ours(name)]
+    kept = [(name, value) for name, value in pairs if not is_ours(name)]
     return ([*kept, (NAME, _encoded(header))] if header is not None else kept), otel
 
 
-def _is_ours(name: Any) -> bool:
-    try:
+def is_ours(name: object) -> bool:
+    """Return whether this is the header's name, as text or bytes, in whatever case."""
+    if isinstance(name, str):
         return name in SPELLINGS
-    except TypeError:
-        return isinstance(name, (bytearray, memoryview)) and bytes(cast("Any", name)) in SPELLINGS
+    return isinstance(name, (bytes, bytearray, memoryview)) and bytes(cast("Any", name)) in _ENCODED
 
 
 def _texts(value: Any) -> Iterator[str]:

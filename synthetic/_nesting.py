@@ -6,31 +6,16 @@ whose block has ended, and it would stay.
 
 from __future__ import annotations
 
-from contextvars import ContextVar
-from typing import NamedTuple
-
-from synthetic._verdict import Entered, Simulated, Verdict, enter, leave
+from synthetic._verdict import BLOCKS, Block, Simulated, Verdict, enter, leave
 
 __all__ = ["pop", "push"]
-
-
-class _Level(NamedTuple):
-    block: object
-    how: Entered
-    work: list[Simulated]
-    """The verdict that counts as work, until the block is left: in whichever copy of its context that is."""
-    is_left: bool = False
-
-
-_entered: ContextVar[tuple[_Level, ...]] = ContextVar("synthetic-entered", default=())
-"""The blocks that the work at hand is in. Not kept on the blocks, which threads and tasks may share."""
 
 
 def push(block: object, verdict: Verdict | None, *, marks_span: bool = False) -> None:
     """Enter ``block``: put ``verdict`` in force, and count it as work."""
     work = [verdict] if isinstance(verdict, Simulated) else []
-    level = _Level(block, enter(verdict, marks_span=marks_span), work)
-    _entered.set((*_entered.get(), level))
+    level = Block(block, enter(verdict, marks_span=marks_span), work)
+    BLOCKS.set((*BLOCKS.get(), level))
     for one in work:
         one.begin()
 
@@ -40,7 +25,7 @@ def pop(block: object) -> None:
 
     In another context than it was entered in (a generator finalised elsewhere), there is nothing to put back.
     """
-    levels = list(_entered.get())
+    levels = list(BLOCKS.get())
     for position in reversed(range(len(levels))):
         left = levels[position]
         if left.block is block and not left.is_left:
@@ -52,4 +37,4 @@ def pop(block: object) -> None:
         left.work.pop().end()
     while levels and levels[-1].is_left:
         leave(levels.pop().how)
-    _entered.set(tuple(levels))
+    BLOCKS.set(tuple(levels))

@@ -107,16 +107,17 @@ class LatePatches:
 
     def put_on(self) -> None:
         """Put every patch on now, or when the module is imported."""
-        # Before the lock: another thread may be importing it, and be about to ask for the lock.
-        module = import_module(self._module) if sys.modules.get(self._module) else None
         with self._lock:
             self._is_on = True
-            if module is not None:
-                self._put_on(module)
-            is_to_await = module is None and not self._is_awaited
-            self._is_awaited |= is_to_await
+            is_to_await, self._is_awaited = not self._is_awaited, True
         if is_to_await:
             wrapt.register_post_import_hook(self._imported, self._module)
+        # After that, for an import that ends in between; and not under the lock, for this waits for that end.
+        if sys.modules.get(self._module):
+            module = import_module(self._module)
+            with self._lock:
+                if self._is_on:
+                    self._put_on(module)
 
     def take_off(self) -> None:
         """Take every patch off that is on, the last one first; none goes on any more."""
@@ -126,10 +127,12 @@ class LatePatches:
                 patch.take_off()
 
     def _imported(self, module: Any) -> None:
+        # wrapt calls this at once for what another thread has only begun to import: this waits for it.
+        whole = import_module(self._module)
         with self._lock:
             if self._is_on:
                 try:
-                    self._put_on(module)
+                    self._put_on(whole)
                 except Exception:
                     # It is somebody's import that would fail.
                     _log.exception("%s cannot be instrumented, and carries no marker", self._module)
@@ -137,8 +140,13 @@ class LatePatches:
     def _put_on(self, module: Any) -> None:
         if self._patches is None:
             self._patches = tuple(self._patches_on(module))
-        for patch in self._patches:
-            patch.put_on()
+        try:
+            for patch in self._patches:
+                patch.put_on()
+        except BaseException:
+            for patch in reversed(self._patches):
+                patch.take_off()
+            raise
 
 
 class Patches:

@@ -17,8 +17,8 @@ class ThrottledLog:
         self._held: dict[str, int] = {}
         self._next: dict[str, float] = {}
 
-    def warn(self, subject: str, message: str, *, exc_info: Exception | None = None) -> None:
-        """Log ``message``, with a traceback if there is one, unless ``subject`` was logged within the last second."""
+    def warn(self, subject: str, message: str) -> None:
+        """Log ``message``, unless ``subject`` was logged within the last second."""
         now = time.monotonic()
         if now < self._next.get(subject, 0):
             self._held[subject] = self._held.get(subject, 0) + 1
@@ -26,4 +26,4 @@ class ThrottledLog:
         self._next[subject] = now + 1
         held = self._held.pop(subject, 0)
         more = f" ({held} more since the last such line)" if held else ""
-        _log.warning("%s%s", message, more, exc_info=exc_info)
+        _log.warning("%s%s", message, more)

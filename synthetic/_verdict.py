@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 
 from opentelemetry import baggage, context
 
@@ -22,15 +22,18 @@ if TYPE_CHECKING:
     from synthetic._token import Claims
 
 __all__ = [
+    "BLOCKS",
     "MIRROR",
     "REAL",
     "VERDICT",
+    "Block",
     "Entered",
     "Real",
     "Received",
     "Simulated",
     "Unverified",
     "Verdict",
+    "abandon",
     "current",
     "current_verdict",
     "enter",
@@ -203,29 +206,47 @@ def _of_baggage(value: object, config: Configuration) -> Verdict:
     return Unverified(refusal) if refusal else received(claims, token)
 
 
-Entered = tuple["Token[Verdict | None]", "Token[context.Context] | None", Simulated | None]
-"""What ``leave`` needs: how to reset our context variable, and OpenTelemetry's if it was touched; whose work ends."""
+class Block(NamedTuple):
+    """A ``with`` block that work is in (``_nesting``)."""
+
+    block: object
+    how: Entered
+    work: list[Simulated]
+    """The verdict that counts as work, until the block is left: in whichever copy of its context that is."""
+    is_left: bool = False
+
+
+BLOCKS: ContextVar[tuple[Block, ...]] = ContextVar("synthetic-blocks", default=())
+"""The blocks that the work at hand is in. Not kept on the blocks, which threads and tasks may share."""
+
+_get_blocks = BLOCKS.get
+
+Entered = tuple["Token[Verdict | None]", "Token[context.Context] | None", Simulated | None, "tuple[Block, ...] | None"]
+"""What ``leave`` needs: how to reset our context variable, and OpenTelemetry's if it was touched; whose work ends, and
+the blocks that it was in."""
 
 
 def enter(verdict: Verdict | None, *, is_work: bool = False, marks_span: bool = False) -> Entered:
     """Put ``verdict`` in force, or with None that nothing is decided; ``leave`` puts back what was before.
 
     For work that is not simulated the OpenTelemetry context is touched only if it holds something of ours. With
-    ``is_work``, a piece of work with this verdict begins here and ends with ``leave``. With ``marks_span``, the span
-    that is current, which began before the verdict was known, is told of it.
+    ``is_work``, a piece of work with this verdict begins here and ends with ``leave``, and so does every block that is
+    entered in between. With ``marks_span``, the span that is current, which began before the verdict was known, is told
+    of it.
     """
     present = _get_current()
+    blocks = _get_blocks() if is_work else None
     if verdict is REAL and not present:
-        return _set_verdict(REAL), None, None  # nearly always
+        return _set_verdict(REAL), None, None, blocks  # nearly always
     if isinstance(verdict, Simulated):
         key = active().key
         work = verdict if is_work else None
         entered: Entered
         if present.get(MIRROR) is verdict and baggage.get_baggage(key, present) == verdict.token():
-            entered = _set_verdict(verdict), None, work  # others have brought it here
+            entered = _set_verdict(verdict), None, work, blocks  # others have brought it here
         else:
             otel = marked(present, verdict, key) if present else verdict.alone(key)
-            entered = _set_verdict(verdict), context.attach(otel), work
+            entered = _set_verdict(verdict), context.attach(otel), work, blocks
         if work is not None:
             work.begin()
         if present and marks_span:
@@ -235,10 +256,11 @@ def enter(verdict: Verdict | None, *, is_work: bool = False, marks_span: bool = 
         return entered
     if isinstance(verdict, Unverified):
         # Where others carry only the OpenTelemetry context, it must not look like work that carries no marker.
-        return _set_verdict(verdict), context.attach(context.set_value(MIRROR, verdict, unmarked(present))), None
+        marked_so = context.set_value(MIRROR, verdict, unmarked(present))
+        return _set_verdict(verdict), context.attach(marked_so), None, blocks
     if present and _holds_ours(present):
-        return _set_verdict(verdict), context.attach(unmarked(present)), None
-    return _set_verdict(verdict), None, None
+        return _set_verdict(verdict), context.attach(unmarked(present)), None, blocks
+    return _set_verdict(verdict), None, None, blocks
 
 
 def leave(entered: Entered) -> bool:
@@ -246,16 +268,34 @@ def leave(entered: Entered) -> bool:
 
     Called in another context than ``enter`` was (a generator finalised elsewhere), there is nothing to put back here.
     """
-    verdict, otel, work = entered
+    verdict, otel, work, blocks = entered
     if work is not None:
         work.end()
     try:
         _reset_verdict(verdict)
     except ValueError:
         return False
+    if blocks is not None and _get_blocks() is not blocks:
+        abandon(blocks)
     if otel is not None:
         context.detach(otel)
     return True
+
+
+def abandon(blocks: tuple[Block, ...]) -> None:
+    """Forget what was entered since the work at hand was in these ``blocks`` only, and was not left when it ended.
+
+    A generator was left suspended. It may be ended in the middle of other work, whose verdict it must not replace.
+    """
+    present = _get_blocks()
+    if len(present) <= len(blocks):
+        return
+    for forgotten in reversed(present[len(blocks) :]):
+        if forgotten.work:
+            forgotten.work.pop().end()
+        if forgotten.how[1] is not None:
+            context.detach(forgotten.how[1])
+    BLOCKS.set(blocks)
 
 
 def marked(present: context.Context, verdict: Simulated, key: str) -> context.Context:

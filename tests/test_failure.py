@@ -23,9 +23,13 @@ def configured(keys: dict[str, Any], configuration: None, monkeypatch: pytest.Mo
     monkeypatch.setattr("synthetic._failure._failures", ThrottledLog())
 
 
+SAID = "moved"
+"""What an error says may quote the header that it stumbled over."""
+
+
 def failed() -> str:
     try:
-        raise AttributeError("moved")
+        raise AttributeError(SAID)
     except AttributeError as error:
         return go_on_after(error, "as it is")
 
@@ -37,6 +41,7 @@ def test_undecided_and_real_work_goes_on_and_the_log_has_the_traceback(
     (record,) = caplog.records
     assert (record.name, record.levelname) == ("synthetic", "WARNING")
     assert "in failed" in caplog.text
+    assert SAID not in caplog.text
     with synthetic.real():
         assert failed() == "as it is"
 
@@ -45,6 +50,15 @@ def test_a_failure_of_every_call_is_not_a_line_for_every_call(caplog: pytest.Log
     for _ in range(100):
         failed()
     assert len(caplog.records) == 1
+
+
+class TimeLimitExceeded(Exception):
+    """As task queues raise it in the middle of whatever a task does."""
+
+
+def test_what_is_meant_for_the_work_is_no_failure_of_ours() -> None:
+    with synthetic.real(), pytest.raises(TimeLimitExceeded):
+        go_on_after(TimeLimitExceeded(), None)
 
 
 def test_simulated_work_does_not_go_on() -> None:

@@ -13,6 +13,7 @@ from opentelemetry import context
 
 import synthetic
 from synthetic import admitted, current, real, simulated
+from synthetic._arrival import arrive, under
 from synthetic._verdict import REAL, VERDICT, Simulated, current_verdict
 from tests.support.keys import entry, mint
 
@@ -166,3 +167,51 @@ def test_a_block_whose_generator_is_closed_in_another_task_has_ended_all_the_sam
         return verdict
 
     assert asyncio.run(main()).ended_at is not None
+
+
+# Blocks that are left suspended when the work ends in which they were entered
+
+
+@pytest.mark.parametrize("later", [None, "peak"])
+@pytest.mark.parametrize("inner", [real, lambda: simulated(run="inner")], ids=["real", "simulated"])
+@pytest.mark.parametrize("first", [None, "rush-hour"])
+def test_a_generator_that_a_message_left_suspended_does_not_touch_a_later_message(
+    keys: Keys, first: str | None, inner: Any, later: str | None
+) -> None:
+    def message(run: str | None) -> Any:
+        return arrive([] if run is None else [entry(mint(keys, claims={"run": run}))])
+
+    def leaving_it_suspended() -> Iterator[None]:
+        generator = block(inner())
+        next(generator)
+        return generator
+
+    def ending(generator: Any) -> tuple[str | None, bool]:
+        generator.close()
+        marker = current()
+        return marker and marker.run, VERDICT.get() is REAL
+
+    generator = under(message(first), leaving_it_suspended)
+    assert current_verdict() is None
+    assert under(message(later), ending, generator) == (later, later is None)
+    assert current_verdict() is None
+
+
+def test_work_in_a_block_that_was_left_suspended_has_ended_with_the_message(keys: Keys) -> None:
+    def leaving_it_suspended() -> tuple[Any, Simulated]:
+        generator = block(simulated(run="inner"))
+        next(generator)
+        return generator, simulated_now()
+
+    generator, verdict = under(REAL, leaving_it_suspended)
+    assert verdict.ended_at is not None
+    generator.close()
+
+
+def test_a_block_around_messages_is_not_left_with_them(keys: Keys) -> None:
+    with simulated(run="around"):
+        outer = current_verdict()
+        with synthetic.real():
+            under(REAL, lambda: next(block(simulated(run="inner"))))
+            assert VERDICT.get() is REAL
+        assert current_verdict() is outer

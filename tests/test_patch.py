@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import wrapt
@@ -146,23 +147,24 @@ def test_a_static_method_is_handed_over_as_it_stands_in_the_class(product: type[
 class TestPatchesOnWhatIsNotImportedYet:
     @pytest.fixture(autouse=True)
     def importable(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-        (tmp_path / "imported_late.py").write_text("def call():\n    return 'bare'\n")
+        # Another for each test: old versions of wrapt keep in mind what was imported once.
+        self.module = f"imported_late_{uuid4().hex}"
+        (tmp_path / f"{self.module}.py").write_text("def call():\n    return 'bare'\n")
         monkeypatch.syspath_prepend(tmp_path)
         yield
-        sys.modules.pop("imported_late", None)
+        sys.modules.pop(self.module, None)
 
-    @staticmethod
-    def patches() -> Patches:
-        return Patches(LatePatches("imported_late", lambda module: [Patch(module, "call", ours)]))
+    def patches(self) -> Patches:
+        return Patches(LatePatches(self.module, lambda module: [Patch(module, "call", ours)]))
 
     def call(self) -> str:
-        return str(import_module("imported_late").call())
+        return str(import_module(self.module).call())
 
     def test_they_go_on_when_it_is_imported_and_not_before(self) -> None:
         patches = self.patches()
         patches.instrument()
         patches.instrument()
-        assert "imported_late" not in sys.modules
+        assert self.module not in sys.modules
         assert self.call() == "ours(bare)"
         patches.uninstrument()
         assert self.call() == "bare"
@@ -188,7 +190,7 @@ class TestPatchesOnWhatIsNotImportedYet:
     def test_where_they_cannot_go_on_the_import_succeeds_and_somebody_is_told(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        Patches(LatePatches("imported_late", lambda module: [Patch(module, "renamed", ours)])).instrument()
+        Patches(LatePatches(self.module, lambda module: [Patch(module, "renamed", ours)])).instrument()
         with caplog.at_level(logging.ERROR, "synthetic"):
             assert self.call() == "bare"
-        assert "imported_late cannot be instrumented, and carries no marker" in caplog.text
+        assert f"{self.module} cannot be instrumented, and carries no marker" in caplog.text

@@ -11,9 +11,9 @@ from aio_pika.patterns import RPC
 from aio_pika.queue import QueueIterator
 from aio_pika.tools import ensure_awaitable
 
-from synthetic._arrival import Admitted, arrive_with
+from synthetic._arrival import arrive_with
 from synthetic._patch import always_on
-from synthetic._verdict import Received, enter, leave
+from synthetic._verdict import enter, leave
 from synthetic.errors import MessageRefused
 from synthetic_aio_pika._refused import turn_away
 
@@ -78,10 +78,7 @@ def _admitting(
                 raise  # there is nobody else to tell
             await turn_away(message, error)
             return None
-        if isinstance(verdict, Received):
-            with Admitted(verdict):
-                return await callback(message)
-        entered = enter(verdict)
+        entered = enter(verdict, is_work=True, marks_span=True)
         try:
             return await callback(message)
         finally:

@@ -28,10 +28,10 @@ def publishing(original: Any, is_on: Callable[[], bool]) -> Any:
                 properties: Any = options.get("properties")
                 present = None if properties is None else properties.headers
                 headers, _ = outgoing(present)
-                if headers is not present:
-                    options["properties"] = _with_headers(properties, headers)
             except Exception as error:
-                go_on_after(error, None)
+                properties = present = headers = go_on_after(error, None)
+            if headers is not present:
+                options["properties"] = _with_headers(properties, headers)
         return await original(channel, body, **options)
 
     return basic_publish

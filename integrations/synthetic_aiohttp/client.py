@@ -54,14 +54,14 @@ def _decided(request: aiohttp.ClientRequest) -> Context | None:
             carried = ",".join(headers.getall(NAME))
         host = request.url.raw_host or ""
         header, otel = depart(f"//[{host}]" if ":" in host else f"//{host}", carried, refused=ExternalRequestRefused)
-        if header is None:
-            if carried is not None:
-                del headers[NAME]
-        elif header != carried:
-            headers[NAME] = header
-        return otel
     except Exception as error:
         return go_on_after(error, None)
+    if header is None:
+        if carried is not None:
+            del headers[NAME]
+    elif header != carried:
+        headers[NAME] = header
+    return otel
 
 
 def _carrying(original: Any, is_on: Callable[[], bool]) -> Any:

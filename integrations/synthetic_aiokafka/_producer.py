@@ -36,10 +36,11 @@ def _carrying(original: Callable[..., Any], is_on: IsOn) -> Callable[..., Any]:
 
 
 def _departing(headers: Any) -> Any:
+    given = list(headers) if hasattr(headers, "__next__") else headers
     try:
-        return outgoing_pairs(headers)[0]
+        return outgoing_pairs(given)[0]
     except Exception as error:  # be it that these are no headers at all, which the producer says in its own words
-        return go_on_after(error, headers)
+        return go_on_after(error, given)
 
 
 def _unset(original: Callable[..., Any], is_on: IsOn) -> Callable[..., Any]:

@@ -10,9 +10,9 @@ import json
 from base64 import b64decode
 from typing import Any, Final, cast
 
-from synthetic._carrier import NAME, baggage_in
+from synthetic._carrier import NAME, baggage_in, is_ours
 
-__all__ = ["is_ours", "mapping", "of_attributes", "of_body", "of_document", "of_notification"]
+__all__ = ["mapping", "of_attributes", "of_body", "of_document", "of_notification"]
 
 _VALUES: Final = ("StringValue", "stringValue", "Value", "BinaryValue", "binaryValue")
 """SQS itself; SQS in an event of Lambda; SNS; bytes as boto3 decodes them, and in base64 as Lambda has them."""
@@ -21,11 +21,6 @@ _VALUES: Final = ("StringValue", "stringValue", "Value", "BinaryValue", "binaryV
 def mapping(value: object) -> dict[str, Any]:
     """Return the value where it is a mapping, and an empty one for anything else."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
-def is_ours(name: str) -> bool:
-    """Whether an attribute or a member of this name is the ``baggage``."""
-    return len(name) == 7 and name.lower() == NAME
 
 
 def of_attributes(attributes: object) -> list[str]:

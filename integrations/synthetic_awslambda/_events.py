@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Final, Literal, TypeAlias, cast
 
-from synthetic._carrier import NAME, baggage_in
-from synthetic_aws_shared._delivered import is_ours, mapping, of_attributes, of_body, of_document, of_notification
+from synthetic._carrier import NAME, baggage_in, is_ours
+from synthetic_aws_shared._delivered import mapping, of_attributes, of_body, of_document, of_notification
 
 __all__ = ["Event", "Source", "baggage_of", "headers_of", "is_head", "records_of", "source_of", "with_baggage"]
 

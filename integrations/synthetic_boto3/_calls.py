@@ -106,13 +106,13 @@ def _decided(request: Any) -> context.Context | None:
         present = headers.get(NAME)
         carried = present.decode("latin-1") if isinstance(present, bytes) else present
         header, otel = depart(request.url, carried, refused=ExternalRequestRefused)
-        if header != carried:
-            headers.pop(NAME, None)
-            if header is not None:
-                headers[NAME] = header
-        return otel
     except Exception as error:
         return go_on_after(error, None)
+    if header != carried:
+        headers.pop(NAME, None)
+        if header is not None:
+            headers[NAME] = header
+    return otel
 
 
 def _beyond_message(url: str) -> context.Context | None:

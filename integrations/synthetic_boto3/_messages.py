@@ -8,9 +8,9 @@ from hashlib import sha256
 from typing import Any, Final, TypeAlias, cast
 
 import synthetic
-from synthetic._carrier import NAME, baggage_in
+from synthetic._carrier import NAME, baggage_in, is_ours
 from synthetic._egress import dispatch
-from synthetic_aws_shared._delivered import is_ours, of_attributes
+from synthetic_aws_shared._delivered import of_attributes
 from synthetic_boto3._errors import NoRoomForMarker
 
 __all__ = ["Parameters", "asked_for", "in_attributes", "in_details", "in_each", "is_for_a_person"]

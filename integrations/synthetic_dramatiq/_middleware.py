@@ -10,9 +10,9 @@ from dramatiq.middleware import MiddlewareError
 
 from synthetic._arrival import Admitted, arrive_with
 from synthetic._verdict import enter
-from synthetic.errors import MessageRefused, UnverifiedMarker
+from synthetic.errors import UnverifiedMarker
 from synthetic_dramatiq._options import mark, unmark
-from synthetic_dramatiq._refusal import UnverifiedMessage, refuse
+from synthetic_dramatiq._refusal import UnverifiedMessage, refusal_of, refuse
 
 __all__ = ["SyntheticTrafficMiddleware"]
 
@@ -33,8 +33,8 @@ class SyntheticTrafficMiddleware(dramatiq.Middleware):
             mark(message.options)
         except UnverifiedMarker as error:
             raise UnverifiedMessage(error.reason) from None
-        except Exception as error:
-            raise _told(error) from error
+        except Exception as error:  # any other than its own dramatiq logs, and sends the message nevertheless
+            raise MiddlewareError(f"{type(error).__name__}: {error}") from error
 
     def after_enqueue(self, broker: dramatiq.Broker, message: Any, delay: int | None) -> None:
         """Take it out again."""
@@ -45,10 +45,8 @@ class SyntheticTrafficMiddleware(dramatiq.Middleware):
         self._end()
         try:
             admitted = Admitted(arrive_with(message.options))
-        except MessageRefused as error:
-            raise refuse(broker, message, error) from None
         except Exception as error:
-            raise _told(error) from error
+            raise refuse(broker, message, refusal_of(error)) from None
         admitted.__enter__()
         self._local.admitted = admitted
 
@@ -72,8 +70,3 @@ class SyntheticTrafficMiddleware(dramatiq.Middleware):
         admitted: Admitted | None = self._local.__dict__.pop("admitted", None)
         if admitted is not None:
             admitted.__exit__(None, None, None)
-
-
-def _told(error: Exception) -> MiddlewareError:
-    """The error as dramatiq takes it from middleware: any other it logs, and does what was to be prevented."""
-    return MiddlewareError(f"{type(error).__name__}: {error}")

@@ -10,10 +10,11 @@ from typing import Any
 
 from dramatiq.middleware import MiddlewareError, SkipMessage
 
+from synthetic._reason import Reason
 from synthetic._verdict import enter, leave
 from synthetic.errors import MessageRefused, UnverifiedMarker
 
-__all__ = ["LATER_AFTER", "MessageSkipped", "UnverifiedMessage", "refuse"]
+__all__ = ["LATER_AFTER", "MessageSkipped", "UnverifiedMessage", "refusal_of", "refuse"]
 
 _log = logging.getLogger("synthetic")
 
@@ -27,6 +28,17 @@ class MessageSkipped(MessageRefused, SkipMessage):
 
 class UnverifiedMessage(UnverifiedMarker, MiddlewareError):
     """A message of work whose marker does not verify was not enqueued. Of middleware, dramatiq wants such an error."""
+
+
+def refusal_of(error: Exception) -> MessageRefused:
+    """Return the refusal of a message whose verdict could not be had: it comes again later, and nothing else is sent.
+
+    A failure would be handled as one of the actor: its callbacks would be sent as real work.
+    """
+    if isinstance(error, MessageRefused):
+        return error
+    _log.error("a message is to come again later, for what looks at its marker failed", exc_info=error)
+    return MessageRefused(Reason.NOT_READY)
 
 
 def refuse(broker: Any, message: Any, error: MessageRefused) -> MessageSkipped:

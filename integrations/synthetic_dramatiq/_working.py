@@ -13,7 +13,7 @@ from synthetic._arrival import arrive_with, under
 from synthetic._patch import IsOn
 from synthetic.errors import MessageRefused
 from synthetic_dramatiq._options import mark, unmark
-from synthetic_dramatiq._refusal import refuse
+from synthetic_dramatiq._refusal import refusal_of, refuse
 
 __all__ = ["ending", "processing", "running", "starting"]
 
@@ -34,11 +34,9 @@ def starting(original: Any, is_on: IsOn) -> Any:
                 mark(args[0].options)
         elif signal == "process_message":
             message: Any = args[0]
-            error: Exception | None = message.__dict__.pop(_REFUSED, None)
-            if isinstance(error, MessageRefused):
-                raise refuse(broker, message, error) from None
+            error: MessageRefused | None = message.__dict__.pop(_REFUSED, None)
             if error is not None:
-                raise error
+                raise refuse(broker, message, error) from None
         return original(broker, signal, *args, **kwargs)
 
     return emit_before
@@ -68,7 +66,7 @@ def processing(original: Any, is_on: IsOn) -> Any:
         try:
             verdict = arrive_with(message.options)
         except Exception as error:  # what is raised here would end the worker's thread
-            setattr(message, _REFUSED, error)
+            setattr(message, _REFUSED, refusal_of(error))
             return original(thread, message)
         return under(verdict, original, thread, message)
 

@@ -8,15 +8,12 @@ from types import GeneratorType
 from typing import Any
 
 import grpc
-from opentelemetry.context import get_current
 
-from synthetic._verdict import REAL, VERDICT, Real, Received, enter, leave
+from synthetic._arrival import under
+from synthetic._verdict import REAL, Real, Received, enter, leave
 from synthetic_grpc._door import Answer, answer_to, context_of
 
 __all__ = ["aborted", "admitted_handler", "as_real", "sync_real", "with_behavior"]
-
-_set_verdict = VERDICT.set
-_reset_verdict = VERDICT.reset
 
 _EXPERIMENTAL = ("experimental_non_blocking", "experimental_thread_pool")
 """What grpc reads off the function that is the handler."""
@@ -92,18 +89,7 @@ def sync_unary(behavior: Callable[..., Any], verdict: Real | Received, onward: A
 
 def _real_unary(behavior: Callable[..., Any]) -> Callable[..., Any]:
     def handle(request: Any, context: Any) -> Any:
-        if get_current():
-            entered = enter(REAL)
-            try:
-                return behavior(request, context)
-            finally:
-                leave(entered)
-        # Nearly every call comes this way, and pays for nothing else.
-        alone = _set_verdict(REAL)
-        try:
-            return behavior(request, context)
-        finally:
-            _reset_verdict(alone)
+        return under(REAL, behavior, request, context)
 
     return handle
 

@@ -41,12 +41,12 @@ class Way:
             present = [_text(value) for name, value in pairs if name == NAME]
             carried = ",".join(present) if present else None
             header, otel = depart(url, carried, refused=self._refused)
-            if header == carried:
-                return pairs, otel
-            kept = tuple(pair for pair in pairs if pair[0] != NAME)
-            return (kept if header is None else ((NAME, header), *kept)), otel
         except Exception as error:
             return go_on_after(error, (pairs, None))
+        if header == carried:
+            return pairs, otel
+        kept = tuple(pair for pair in pairs if pair[0] != NAME)
+        return (kept if header is None else ((NAME, header), *kept)), otel
 
     def _deciding(self) -> str:
         """Of several addresses, any of which a call may go to: the first that does not take part, if there is one."""

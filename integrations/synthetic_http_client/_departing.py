@@ -56,13 +56,13 @@ def _decided(connection: Any) -> Context | None:
         buffer: list[bytes] = connection._buffer
         carried = _carried(buffer) if _BAGGAGE in b"".join(buffer).lower() else None
         header, otel = depart(_target(connection, buffer), carried, refused=ExternalRequestRefused)
-        if header != carried:
-            buffer[:] = [line for line in buffer if line[:8].lower() != _BAGGAGE]
-            if header is not None:
-                buffer.append(b"baggage: " + header.encode("latin-1"))
-        return otel
     except Exception as error:
         return go_on_after(error, None)
+    if header != carried:
+        buffer[:] = [line for line in buffer if line[:8].lower() != _BAGGAGE]
+        if header is not None:
+            buffer.append(b"baggage: " + header.encode("latin-1"))
+    return otel
 
 
 def _carried(buffer: list[bytes]) -> str | None:

@@ -73,9 +73,9 @@ def _departing(request: Any, refused: type[ExternalCallRefused]) -> tuple[Any, C
         carried = b",".join(lines).decode("latin-1") if lines else None
         # As the library itself has parsed it: without user information, and in the spelling that is looked up.
         header, otel = depart(f"//{request.url.netloc.decode()}", carried, refused=refused)
-        return (request if header == carried else _with_header(request, header)), otel
     except Exception as error:
         return go_on_after(error, (request, None))
+    return (request if header == carried else _with_header(request, header)), otel
 
 
 def _with_header(request: Any, header: str | None) -> Any:

@@ -20,7 +20,7 @@ from nats.js import JetStreamContext
 from synthetic._arrival import Admitted, admitted, arrive_with
 from synthetic._marker import Marker
 from synthetic._patch import always_on
-from synthetic._verdict import Received, enter, leave
+from synthetic._verdict import enter, leave
 from synthetic.errors import MessageRefused
 from synthetic_nats._publish import RESERVED
 
@@ -95,10 +95,7 @@ def _admitting(
         except MessageRefused as error:
             await (_answer(msg, error) if is_endpoint else _turn_away(msg, error))
             raise
-        if isinstance(verdict, Received):
-            with Admitted(verdict):
-                return await callback(msg)
-        entered = enter(verdict)
+        entered = enter(verdict, is_work=True, marks_span=True)
         try:
             return await callback(msg)
         finally:

@@ -29,10 +29,10 @@ def publishing(original: Any, is_on: Callable[[], bool]) -> Any:
             try:
                 present = None if properties is None else properties.headers
                 headers, _ = outgoing(present)
-                if headers is not present:
-                    properties = _with_headers(properties, headers)
             except Exception as error:
-                go_on_after(error, None)
+                present = headers = go_on_after(error, None)
+            if headers is not present:
+                properties = _with_headers(properties, headers)
         return original(channel, exchange, routing_key, body, properties, mandatory)
 
     return basic_publish

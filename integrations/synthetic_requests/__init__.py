@@ -83,9 +83,9 @@ def _departing(request: requests.PreparedRequest) -> tuple[requests.PreparedRequ
         present: str | bytes | None = headers.get(NAME)
         carried = present.decode("latin-1") if isinstance(present, bytes) else present
         header, otel = depart(request.url or "", carried, refused=ExternalRequestRefused)
-        return (request if header == carried else _with_header(request, header)), otel
     except Exception as error:
         return go_on_after(error, (request, None))
+    return (request if header == carried else _with_header(request, header)), otel
 
 
 def _with_header(request: requests.PreparedRequest, header: str | None) -> requests.PreparedRequest:

@@ -14,7 +14,7 @@ import urllib3
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
-from synthetic._carrier import NAME, baggage_in
+from synthetic._carrier import NAME, baggage_in, is_ours
 from synthetic._egress import depart, in_context
 from synthetic._failure import go_on_after
 from synthetic._instrument import Integration
@@ -73,10 +73,10 @@ def _made(pool: Any, make: Callable[..., Any], args: tuple[Any, ...], kwargs: di
         present = baggage_in(headers)
         carried = ",".join(present) if present else None
         header, otel = depart(_target(pool, args[2]), carried, refused=ExternalRequestRefused)
-        if header != carried:
-            kwargs = {**kwargs, "headers": _with_header({} if headers is None else headers, header)}
     except Exception as error:
-        otel = go_on_after(error, None)
+        headers = header = carried = otel = go_on_after(error, None)
+    if header != carried:
+        kwargs = {**kwargs, "headers": _with_header({} if headers is None else headers, header)}
     if otel is None:
         return make(*args, **kwargs)
     with in_context(otel):
@@ -97,7 +97,7 @@ def _target(pool: Any, url: str) -> str:
 def _with_header(headers: Any, header: str | None) -> Any:
     """A copy: the headers may be the caller's own, or those of every call of a pool."""
     departing: MutableMapping[str, Any] = headers.copy()
-    for name in [name for name in departing if name.lower() == NAME]:
+    for name in [name for name in departing if is_ours(name)]:
         del departing[name]
     if header is not None:
         departing[NAME] = header

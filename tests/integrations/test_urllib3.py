@@ -18,7 +18,7 @@ from synthetic_urllib3 import ExternalRequestRefused, cover, instrument, uninstr
 from tests.contract.client import ClientContract
 from tests.integrations.tunnels import certificate, tls_server, tunnels_to
 from tests.support.clients import OURS, THEIRS, brought_by_opentelemetry, has_no_marker, run_script, token_of
-from tests.support.keys import mint
+from tests.support.keys import entry, mint
 from tests.support.otel_clients import by_opentelemetry
 from tests.support.recording_server import Answer, Recorded, RecordingServer
 
@@ -313,6 +313,19 @@ def test_a_redirect_of_a_pool_to_its_own_host_carries_the_marker(server: Recordi
     with synthetic.simulated(run="rush-hour"):
         assert urllib3.HTTPConnectionPool(OURS, server.port).request("GET", "/").status == 200
     assert len({token_of(request) for request in server.requests}) == 1
+
+
+@pytest.mark.parametrize("work", [synthetic.real, lambda: synthetic.simulated(run="rush-hour")])
+@pytest.mark.usefixtures("on")
+def test_a_marker_under_a_name_in_bytes_does_not_leave_for_an_undeclared_host(
+    keys: dict[str, Any], server: RecordingServer, work: Any
+) -> None:
+    synthetic.configure(keys=keys, internal_hosts=[OURS], policy={"external-call": "allow"})
+    headers: Any = {b"BAGGAGE": entry(mint(keys)), b"accept": "text/plain"}
+    with work(), urllib3.PoolManager() as manager:
+        manager.request("GET", server.url(host=THEIRS), headers=headers)
+    assert has_no_marker(server.only)
+    assert server.only.values("accept") == ["text/plain"]
 
 
 @pytest.mark.usefixtures("on")

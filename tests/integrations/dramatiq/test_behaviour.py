@@ -49,10 +49,13 @@ def test_a_message_whose_admission_fails_is_not_handled_and_comes_again(
 
     for module in ("_working", "_middleware"):
         monkeypatch.setattr(f"synthetic_dramatiq.{module}.arrive_with", failing_once)
+    called: list[str] = []
+    on_failure = ways.actor(lambda message, exception: called.append(exception["type"]), "on_failure")
     with synthetic.simulated(run="peak"):
-        ways.send(name := a_name())
+        ways.note.send_with_options(args=(name := a_name(),), on_failure=on_failure)
     assert runs(ways, name) == ["peak"]
     assert failures == ["once"]
+    assert not called
 
 
 def test_a_retry_is_what_its_message_was(ways: RedisRides) -> None:
