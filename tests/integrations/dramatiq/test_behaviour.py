@@ -49,6 +49,7 @@ def test_a_message_whose_admission_fails_is_not_handled_and_comes_again(
 
     for module in ("_working", "_middleware"):
         monkeypatch.setattr(f"synthetic_dramatiq.{module}.arrive_with", failing_once)
+    monkeypatch.setattr("synthetic_dramatiq._refusal.LATER_AFTER", 0.02)
     called: list[str] = []
     on_failure = ways.actor(lambda message, exception: called.append(exception["type"]), "on_failure")
     with synthetic.simulated(run="peak"):
