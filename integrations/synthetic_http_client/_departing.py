@@ -20,7 +20,7 @@ _BAGGAGE = b"baggage:"
 # Only what everybody reads the same: with a backslash or a second @ a URL names one host here and another at a proxy.
 _NAME = r"[\w.-]+"
 _ADDRESS = rf"[0-9A-Fa-f:.]+(?:%{_NAME})?"
-_HOST = re.compile(rf"{_NAME}|\[?(?P<address>{_ADDRESS})\]?")
+_HOST = re.compile(rf"{_NAME}|{_ADDRESS}|\[{_ADDRESS}\]")
 _ABSOLUTE = re.compile(rf"[A-Za-z][\w+.-]*://(?:[^/?#@\\]*@)?(?P<host>{_NAME}|\[{_ADDRESS}\])(?::\d*)?(?=[/?# ])")
 _AUTHORITY = re.compile(rf"(?P<host>{_NAME}|\[{_ADDRESS}\]):\d+ ")
 _HAS_SCHEME = re.compile(r"[A-Za-z][\w+.-]*://")
@@ -90,10 +90,9 @@ def _target(connection: Any, buffer: list[bytes]) -> str:
 @lru_cache
 def _named(host: str) -> str:
     """The URL of a host; of what is no host name, an empty one: no host without a name takes part."""
-    found = _HOST.fullmatch(host)
-    if found is None:
+    if _HOST.fullmatch(host) is None:
         return ""
-    return f"//[{found['address']}]" if ":" in host else f"//{host}"
+    return f"//[{host.strip('[]')}]" if ":" in host else f"//{host}"
 
 
 def _is_tried_again(connection: Any) -> bool:
