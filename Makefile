@@ -22,9 +22,11 @@ demo: .venv/.installed-demo  ## Run a small company with real and simulated ride
 test: .venv/.installed-test  ## Run the tests; ARGS goes to pytest, for example ARGS="-k policy"
 	@$(python) -m pytest -n auto --dist worksteal $(ARGS)
 
-check: .venv/.installed-check  ## Check style, format and types
+check: .venv/.installed-check  ## Check style, format, imports and types
 	$(python) -m ruff check
 	$(python) -m ruff format --check
+	@# Layers, independence within a layer, and integrations that import only what is public.
+	.venv/bin/lint-imports --no-logo
 	$(python) -m mypy
 	$(python) -m pyright
 	@# --verifytypes looks for packages with the first python3 on the path, and for nothing else.

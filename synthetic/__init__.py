@@ -1,20 +1,21 @@
-"""Simulated users in the real system, without one simulated order in the books.
+"""Run simulated users through the real system, without one simulated order reaching the books.
 
-Mark a request once; the mark follows it everywhere, and what must not happen for simulated work does not happen. Start
-with ``configure``, put ``synthetic.asgi`` or ``synthetic.wsgi`` at the door, ``guard`` what has effects, and run
-simulated work in ``simulated``.
+Mark a request once: the marker follows it through every service, and guarded side effects do not happen for it. Call
+``configure`` first, wrap your application in the middleware of ``synthetic.asgi`` or ``synthetic.wsgi``, decorate
+functions that have side effects with ``guard``, and start simulated work in ``simulated``.
 """
 
-from synthetic._arrival import admitted
-from synthetic._carry import carry
-from synthetic._config import configure, configured
-from synthetic._decision import allows
-from synthetic._guard import guard
-from synthetic._instrument import instrument, uninstrument
-from synthetic._marker import Marker
-from synthetic._scope import headers, real, simulated
-from synthetic._target import guard_target
-from synthetic._verdict import current, is_synthetic
+from synthetic._admission.messages import admitted
+from synthetic._config.in_force import configure, configured
+from synthetic._egress.headers import headers
+from synthetic._guards.decision import allows
+from synthetic._guards.guard import guard
+from synthetic._guards.targets import guard_target
+from synthetic._instrument.instrument import instrument, uninstrument
+from synthetic._model.marker import Marker
+from synthetic._work.carry import carry
+from synthetic._work.scopes import real, simulated
+from synthetic._work.state import current, is_synthetic
 from synthetic.errors import EffectRefused, MessageRefused, UnverifiedMarker
 
 __all__ = [

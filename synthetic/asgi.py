@@ -1,4 +1,4 @@
-"""The marker at the door of an ASGI application: Starlette, FastAPI, Django, Litestar, Quart."""
+"""Middleware for ASGI applications: Starlette, FastAPI, Django, Litestar, Quart."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any
 
 from opentelemetry.context import get_current
 
-from synthetic import _config
-from synthetic._admission import Entrance, admit
-from synthetic._config import OnMissing, OnUnverified
-from synthetic._http import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, problem_of, refusal_of
-from synthetic._verdict import REAL, VERDICT, Received, enter, leave
+from synthetic._admission.decision import Admitted, Refused
+from synthetic._admission.entrance import Entrance
+from synthetic._admission.problem import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, problem_of, refusal_of
+from synthetic._config import in_force
+from synthetic._config.configuration import OnMissing, OnUnverified
+from synthetic._model.verdict import REAL, Received
+from synthetic._work.state import VERDICT, enter, leave
 from synthetic.errors import ConfigurationError
 
 __all__ = ["SyntheticTrafficMiddleware"]
@@ -25,18 +27,20 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 
 class SyntheticTrafficMiddleware:
-    """Admits each request as real or simulated, or answers it itself: 403 refused, 429 later.
+    """Admits each request as real or simulated, or answers it: 403 if it is refused, 429 if it may come again later.
 
-    Put it outermost, or anywhere inside OpenTelemetry's middleware: both work. Every request gets an explicit verdict
-    for as long as its handling lasts, background tasks included. Applied twice, it decides the same twice.
+    Put it outermost, or anywhere inside OpenTelemetry's middleware. Every request has an explicit verdict until its
+    handling ends, background tasks included. Applied twice, it decides the same as once. Its answers are problem
+    documents (RFC 9457). A simulated request that raises EffectRefused before its response has started gets a 403.
 
     Args:
         app: the ASGI application.
-        edge: False where only services that take part can reach this application.
+        edge: False if only services that take part can reach this application.
         on_unverified: ``"refuse"`` or ``"strip"``.
         on_missing: ``"real"`` or ``"refuse"``.
 
-    What is not given here is the configuration's; see ``synthetic.configure``.
+    A setting that you do not give here comes from ``synthetic.configure``. An invalid value raises ConfigurationError.
+    Settings that cannot work together fail the application's lifespan start-up.
     """
 
     def __init__(
@@ -49,21 +53,19 @@ class SyntheticTrafficMiddleware:
     ) -> None:
         self.app = app
         self._entrance = Entrance(edge=edge, on_unverified=on_unverified, on_missing=on_missing)
-        self._unmarked_is_real_under: object = ()
-        """The configuration under which a request without a marker is known to be real."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         try:
             headers = scope["headers"]
-        except KeyError:  # a lifespan; a test in this place costs every request more
+        except KeyError:  # a lifespan; testing for it here would cost every request
             return await self._without_headers(scope, receive, send)
-        values = None
+        values: list[str] | None = None
         for name, value in headers:
-            if len(name) == 7 and name.lower() == b"baggage":  # in any case, as OpenTelemetry's getter reads it
+            if len(name) == 7 and name.lower() == b"baggage":  # in any case, as in OpenTelemetry's getter
                 values = [*(values or ()), value.decode("latin-1")]
-        if values is None and self._unmarked_is_real_under is _config.in_force and not get_current():
-            # Nearly every request comes this way, and pays for nothing else.
+        if values is None and self._entrance.open_under is in_force.config and not get_current():
+            # The path of nearly every request, so it does nothing else.
             alone = _set_verdict(REAL)
             try:
                 return await self.app(scope, receive, send)
@@ -71,19 +73,18 @@ class SyntheticTrafficMiddleware:
                 try:
                     _reset_verdict(alone)
                 except ValueError:
-                    pass  # finalised in another context: there is nothing to put back here
-        config = _config.active()
-        entrance = self._entrance
-        if self._unmarked_is_real_under is not config and not entrance.must_be_marked(config):
-            self._unmarked_is_real_under = config
-        verdict, reason, onward = admit(values or (), entrance, config)
-        if verdict is None:
-            return await _answer(refusal_of(reason), scope, receive, send)
-        if onward is not None:
-            scope = {**scope, "headers": _with_baggage(headers, onward)}
-        if isinstance(verdict, Received):
+                    pass  # finalised in another context: there is nothing to restore here
+        decision = self._entrance.decide(values or ())
+        if isinstance(decision, Refused):
+            return await _answer(refusal_of(decision.reason), scope, receive, send)
+        return await self._admitted(decision, scope, receive, send)
+
+    async def _admitted(self, decision: Admitted, scope: Scope, receive: Receive, send: Send) -> None:
+        if decision.onward is not None:
+            scope = {**scope, "headers": _with_baggage(scope["headers"], decision.onward)}
+        if isinstance(decision.verdict, Received):
             send = _SimulatedSend(send)
-        entered = enter(verdict, is_work=True, marks_span=True)
+        entered = enter(decision.verdict, is_work=True, marks_span=True)
         try:
             await self.app(scope, receive, send)
         except Exception as error:
@@ -99,9 +100,9 @@ class SyntheticTrafficMiddleware:
             return await self({**scope, "headers": []}, receive, send)
         if scope["type"] == "lifespan":
             try:
-                self._entrance.check(_config.active())
+                self._entrance.check(in_force.active())
             except ConfigurationError as error:
-                # An exception would read as "lifespan is not supported", and the server would start.
+                # The server would take an exception for "lifespan is not supported", and start.
                 await receive()
                 return await send({"type": "lifespan.startup.failed", "message": str(error)})
         await self.app(scope, receive, send)
@@ -122,7 +123,7 @@ _STARTS = frozenset({"http.response.start", "websocket.http.response.start"})
 
 
 class _SimulatedSend:
-    """``send`` for a simulated response: no shared cache may keep it. It knows whether the response has started."""
+    """``send`` for a simulated response, which no shared cache may keep. It knows whether the response has started."""
 
     __slots__ = ("_send", "has_started")
 

@@ -1,21 +1,21 @@
-"""Everything that synthetic raises on purpose.
+"""The errors that synthetic raises on purpose.
 
 SyntheticTrafficError
-├── ConfigurationError     a setting is wrong; raised at start-up (also a ValueError)
-├── UnverifiedMarker       the work carries a marker that cannot be verified: neither answer would be safe
-├── MessageRefused         a message or task carries a marker that was not admitted: it must not be handled
-└── EffectRefused          a guard refused an effect for simulated work
-    └── ExternalCallRefused    a call of simulated work to a host that does not take part
+├── ConfigurationError     a setting is invalid (also a ValueError)
+├── UnverifiedMarker       the work carries a marker that cannot be verified: it is neither real nor simulated
+├── MessageRefused         a message or task was not admitted and must not be handled
+└── EffectRefused          a guard refused an effect of simulated work
+    └── ExternalCallRefused    simulated work called a host that does not take part
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from synthetic._reason import Reason, detail_of
+from synthetic._model.reason import Reason, detail_of
 
 if TYPE_CHECKING:
-    from synthetic._marker import Marker
+    from synthetic._model.marker import Marker
 
 __all__ = [
     "ConfigurationError",
@@ -28,14 +28,14 @@ __all__ = [
 
 
 class SyntheticTrafficError(Exception):
-    """The base of every error below."""
+    """The base class of every error of this library."""
 
 
 class ConfigurationError(SyntheticTrafficError, ValueError):
-    """A setting has a value that cannot work.
+    """A setting is invalid. It is usually raised at start-up.
 
-    ``setting`` names it, ``source`` says where the value came from (an argument, a variable, a file), or is None where
-    the error concerns no single setting.
+    ``setting`` is its name, and ``source`` says where the value came from: an argument, a variable or a file. Each is
+    None if it is not known, or if the error concerns no single setting.
     """
 
     def __init__(self, message: str, *, setting: str | None = None, source: str | None = None) -> None:
@@ -45,16 +45,17 @@ class ConfigurationError(SyntheticTrafficError, ValueError):
 
 
 class UnverifiedMarker(SyntheticTrafficError):
-    """This work carries a marker that does not verify, so it is known neither as simulated nor as real.
+    """The work carries a marker that does not verify, so it is neither real nor simulated.
 
-    ``reason`` is the code of what is wrong with it.
+    Guards, instrumented clients, ``current`` and ``is_synthetic`` raise it. ``reason`` says what is wrong with the
+    marker.
     """
 
     def __init__(self, reason: Reason) -> None:
         hint = _HINTS.get(reason.value, "Admit requests with SyntheticTrafficMiddleware, which refuses such markers.")
         super().__init__(
-            f"this work carries a marker that cannot be verified ({reason.value}): it is neither executed as real nor "
-            f"believed. {hint}"
+            f"the marker of this work cannot be verified ({reason.value}), so the work is neither executed as real nor "
+            f"treated as simulated. {hint}"
         )
         self.reason = reason
 
@@ -63,10 +64,10 @@ class UnverifiedMarker(SyntheticTrafficError):
 
 
 class MessageRefused(SyntheticTrafficError):
-    """A message or task was not admitted: it must neither be handled as real nor believed.
+    """A message or task was not admitted, so it must not be handled.
 
-    Raise it where the broker's own retry or dead-letter handling sees it. ``reason`` is the code of why;
-    ``is_later`` is True where the same message may be admitted later, so that it should be delivered again.
+    Let the broker's own retry or dead-letter handling see the error. ``reason`` says why the message was not admitted.
+    ``is_later`` is True if the same message may be admitted later and should be delivered again.
     """
 
     def __init__(self, reason: Reason) -> None:
@@ -83,9 +84,10 @@ class MessageRefused(SyntheticTrafficError):
 
 
 class EffectRefused(SyntheticTrafficError):
-    """A guard refused ``effect`` for the simulated work described by ``marker``; ``target`` is what was not called.
+    """A guard refused ``effect`` for simulated work. ``target`` names the function or host that was not called.
 
-    ``marker`` is None where it was not verified: a call with a hand-made header, outside of any admitted work.
+    ``marker`` describes the work. It is None for a call outside of admitted work whose header carries a marker: that
+    marker was not verified.
     """
 
     def __init__(self, message: str, *, effect: str, marker: Marker | None, target: str) -> None:
@@ -95,16 +97,19 @@ class EffectRefused(SyntheticTrafficError):
         self.target = target
 
     def __reduce__(self) -> tuple[object, ...]:
-        # The facts are keyword-only, so that pickling (a process pool hands errors back that way) restores them apart.
+        # Process pools pickle errors, and pickle passes only positional arguments: the facts are restored separately.
         return _restore, (type(self), self.args, dict(self.__dict__))
 
 
 class ExternalCallRefused(EffectRefused):
-    """Simulated work called ``host`` (the ``target``), which does not take part and which no policy lets it call."""
+    """Simulated work called ``host``, which does not take part, and the policy for ``external-call`` is not ``allow``.
+
+    ``target`` is the same name.
+    """
 
     @property
     def host(self) -> str:
-        """The host name that was not called."""
+        """The name of the host that was not called; empty if the client does not tell it."""
         return self.target
 
 

@@ -1,7 +1,7 @@
-"""The ledger: every decision on simulated work as an ``Outcome``, for whoever subscribes.
+"""The ledger: a stream of every decision on simulated work, each as an ``Outcome``.
 
 Three subscribers are built in: the OpenTelemetry counter ``synthetic.effects``, an event on the current span, and
-``recorded()`` for tests. Real work emits nothing.
+``recorded()`` for tests. Real work records nothing.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
+from synthetic._model.action import Action
+
 if TYPE_CHECKING:
     from opentelemetry.metrics import Counter
 
-    from synthetic._marker import Marker
-    from synthetic._policy import Action
-    from synthetic._reason import Reason
+    from synthetic._model.marker import Marker
+    from synthetic._model.reason import Reason
 
 __all__ = ["ADMISSION", "Outcome", "Subscriber", "recorded", "subscribe"]
 
@@ -28,17 +29,17 @@ _log = logging.getLogger("synthetic")
 _lock = threading.Lock()
 
 ADMISSION = "admission"
-"""The effect of an outcome that stands for a request that was not admitted."""
+"""The effect of an outcome that records a request or message that was not admitted."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One decision as it happened.
+    """One decision on simulated work.
 
-    ``effect`` names the class of side effects, ``action`` what was done with it, ``target`` what was guarded
-    (``module:qualname``, a host, or None). ``marker`` is who simulates, or None where the claim did not verify.
-    ``reason`` is set for a request that was refused or sent away for later: its effect is ``admission``. ``service`` is
-    the configured name of this service, or None.
+    ``effect`` names the class of side effects, and ``action`` says what was done with it. ``target`` is what was
+    guarded: ``module:qualname``, a host, or None. ``marker`` describes the simulated work; it is None if no marker was
+    verified. ``reason`` says why a request or message was not admitted, and the effect is then ``admission``; it is
+    None for all other outcomes. ``service`` is the configured name of this service, or None.
     """
 
     effect: str
@@ -50,15 +51,18 @@ class Outcome:
 
 
 class Subscriber(Protocol):
-    """Whoever wants to know of outcomes. Called in the thread of the work; an error is logged and goes no further."""
+    """A callable that receives outcomes, in the thread of the work. An error in it is logged and goes no further."""
 
     def __call__(self, outcome: Outcome, /) -> object:
-        """Take note of ``outcome``."""
+        """Receive ``outcome``."""
         ...
 
 
 def subscribe(subscriber: Subscriber) -> Callable[[], None]:
-    """Hand every outcome from now on to ``subscriber``; return what ends that. Subscribing twice counts once."""
+    """Call ``subscriber`` with every outcome from now on. Return a function that ends the subscription.
+
+    A subscriber that you add twice is called once.
+    """
     global _subscribers
     with _lock:
         if subscriber not in _subscribers:
@@ -74,7 +78,7 @@ def subscribe(subscriber: Subscriber) -> Callable[[], None]:
 
 @contextmanager
 def recorded() -> Generator[list[Outcome], None, None]:
-    """Collect the outcomes of a ``with`` block, from all threads: for tests."""
+    """Collect the outcomes of a ``with`` block, from all threads, in the list that it gives. Use it in tests."""
     outcomes: list[Outcome] = []
     record = outcomes.append
     unsubscribe = subscribe(record)
@@ -88,7 +92,7 @@ _is_recording: ContextVar[bool] = ContextVar("synthetic-recording", default=Fals
 
 
 def record(outcome: Outcome) -> None:
-    """Hand ``outcome`` to every subscriber. What a subscriber does itself is not recorded: it would have no end."""
+    """Call every subscriber with ``outcome``. Outcomes that a subscriber causes are dropped: they would never end."""
     if _is_recording.get():
         return
     recording = _is_recording.set(True)
@@ -96,16 +100,14 @@ def record(outcome: Outcome) -> None:
         for subscriber in _subscribers:
             try:
                 subscriber(outcome)
-            except Exception:  # a failing subscriber never harms the request
-                _log.exception("the ledger's subscriber %r failed", subscriber)
+            except Exception:  # a failing subscriber must not harm the request
+                _log.exception("the ledger subscriber %r failed", subscriber)
     finally:
         _is_recording.reset(recording)
 
 
 def record_refusal(reason: Reason, marker: Marker | None, service: str | None) -> None:
-    """Record that a request was not admitted."""
-    from synthetic._policy import Action
-
+    """Record that a request or message was not admitted."""
     record(Outcome(ADMISSION, Action.REFUSE, marker, None, reason, service))
 
 
@@ -123,7 +125,7 @@ def _counter() -> Counter:
     return metrics.get_meter("synthetic").create_counter(
         "synthetic.effects",
         unit="{effect}",
-        description="What was done with the effects of simulated work, and with markers that were not admitted.",
+        description="Decisions on the side effects of simulated work, and on markers that were not admitted.",
     )
 
 

@@ -1,8 +1,8 @@
-"""The OpenTelemetry propagator: whatever instrumentation extracts, only a marker that verifies is believed.
+"""The OpenTelemetry propagator, which verifies every marker that instrumentation extracts.
 
-The entry point ``synthetic`` of the group ``opentelemetry_propagator``, to come after ``baggage``:
-``OTEL_PROPAGATORS=tracecontext,baggage,synthetic``. OpenTelemetry loads it while it is being imported itself; so this
-module, and what it imports, takes nothing of ``opentelemetry.propagate`` or ``opentelemetry.instrumentation``.
+It is the entry point ``synthetic`` of the group ``opentelemetry_propagator``. Put it after ``baggage``:
+``OTEL_PROPAGATORS=tracecontext,baggage,synthetic``. OpenTelemetry loads this module during its own import, so this
+module and everything it imports must not import ``opentelemetry.propagate`` or ``opentelemetry.instrumentation``.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from opentelemetry import baggage
 from opentelemetry.context import Context, get_current, set_value
 from opentelemetry.propagators.textmap import Getter, Setter, TextMapPropagator, default_getter, default_setter
 
-from synthetic._admission import judged
-from synthetic._carrier import NAME
-from synthetic._config import active
-from synthetic._reason import Reason
-from synthetic._verdict import MIRROR, Received, Unverified, marked, unmarked
+from synthetic._config.in_force import active
+from synthetic._model.reason import Reason
+from synthetic._model.verdict import Received, Unverified
+from synthetic._wire.carrier import BAGGAGE
+from synthetic._work.claimed import claimed_by
+from synthetic._work.mirror import MIRROR, is_mirrored, marked, marked_unverified, unmarked
 
 __all__ = ["SyntheticTrafficPropagator"]
 
@@ -26,36 +26,37 @@ _log = logging.getLogger("synthetic")
 
 
 class SyntheticTrafficPropagator(TextMapPropagator):
-    """Verifies on extract, and removes what does not verify. What is injected is the baggage propagator's business.
+    """Verifies the marker on extract, and removes one that does not verify. It does not control outgoing calls.
 
-    Work whose marker does not verify is known neither as simulated nor as real: guards raise ``UnverifiedMarker``, as
-    does every instrumented client. It is no admission: put the middleware at the door, which refuses such requests.
+    Work whose marker does not verify is neither real nor simulated: guards and instrumented clients raise
+    ``UnverifiedMarker``. The propagator does not admit requests. Use the middleware for that: it refuses such requests.
     """
 
     def extract(self, carrier: Any, context: Context | None = None, getter: Getter[Any] = default_getter) -> Context:
-        """Return ``context`` with the verdict on what the carrier has; a stale one goes where it has nothing."""
+        """Return ``context`` with the verdict on the carrier's marker. Without a marker, a stale verdict is removed.
+
+        Never raises: if the carrier cannot be read, its work counts as unverified.
+        """
         present = get_current() if context is None else context
         try:
-            headers = getter.get(carrier, NAME) or ()
-            return _with(judged(headers, active()), present)
-        except Exception as error:  # whatever it is, the instrumentation that asks must go on
-            _log.error("a carrier cannot be read; its work counts as unverified: %r", error)
+            headers = getter.get(carrier, BAGGAGE) or ()
+            return _with(claimed_by(headers), present)
+        except Exception as error:  # no error may stop the instrumentation that calls this
+            _log.error("a carrier cannot be read, so its work counts as unverified: %r", error)
             return set_value(MIRROR, Unverified(Reason.MALFORMED), present)
 
     def inject(self, carrier: Any, context: Context | None = None, setter: Setter[Any] = default_setter) -> None:
-        """Do nothing: which host it goes to decides whether a marker goes along, and nobody can know that here."""
+        """Do nothing. Whether a call may carry the marker depends on its host, which a propagator does not know."""
 
     @property
     def fields(self) -> set[str]:
-        """The header that is read."""
-        return {NAME}
+        """The header that ``extract`` reads."""
+        return {BAGGAGE}
 
 
 def _with(verdict: Received | Unverified | None, present: Context) -> Context:
     if verdict is None:
-        key = active().key
-        is_stale = present.get(MIRROR) is not None or baggage.get_baggage(key, present) is not None
-        return unmarked(present) if is_stale else present
+        return unmarked(present) if is_mirrored(present) else present
     if isinstance(verdict, Unverified):
-        return set_value(MIRROR, verdict, unmarked(present))
+        return marked_unverified(present, verdict)
     return marked(present, verdict, active().key)

@@ -1,19 +1,19 @@
-"""The marker at the door of a WSGI application: Flask, Django, Pyramid, Bottle."""
+"""Middleware for WSGI applications: Flask, Django, Pyramid, Bottle."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import Context, copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from synthetic import _config
-from synthetic._admission import Entrance, admit
-from synthetic._baggage import forward_joined
-from synthetic._config import OnMissing, OnUnverified
-from synthetic._http import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, problem_of, refusal_of
-from synthetic._verdict import REAL, Real, Received, enter
+from synthetic._admission.decision import Refused
+from synthetic._admission.entrance import Entrance
+from synthetic._admission.problem import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, problem_of, refusal_of
+from synthetic._config.configuration import OnMissing, OnUnverified
+from synthetic._model.verdict import Received
+from synthetic._work.state import enter
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -24,11 +24,12 @@ _HEADER = "HTTP_BAGGAGE"
 
 
 class SyntheticTrafficMiddleware:
-    """Admits each request as real or simulated, or answers it itself: 403 refused, 429 later.
+    """Admits each request as real or simulated, or answers it: 403 if it is refused, 429 if it may come again later.
 
-    The call, each step of the response and its ``close()`` run in one ``contextvars`` context of the request, on
-    whatever threads the server chooses, so that nothing is left behind on them. Put it outermost, or anywhere inside
-    OpenTelemetry's middleware. The arguments are those of ``synthetic.asgi.SyntheticTrafficMiddleware``.
+    Put it outermost, or anywhere inside OpenTelemetry's middleware. The application's call, each step of the response
+    and its ``close()`` run in one ``contextvars`` context per request, so no verdict stays on the server's threads.
+    The arguments are those of ``synthetic.asgi.SyntheticTrafficMiddleware``. Settings that cannot work together raise
+    ConfigurationError when you build the middleware, or when you call ``synthetic.configure`` after that.
     """
 
     def __init__(
@@ -46,17 +47,14 @@ class SyntheticTrafficMiddleware:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Handle one request."""
         header: str | None = environ.get(_HEADER)
-        config = _config.in_force or _config.active()
-        verdict: Real | Received = REAL
-        if header is not None or self._entrance.must_be_marked(config):
-            admitted, reason, onward = admit(() if header is None else (header,), self._entrance, config)
-            if admitted is None:
-                return _answer(refusal_of(reason), environ, start_response)
-            verdict = admitted
-            if onward is not None:
-                environ = _with_baggage(environ, onward, is_simulated=verdict is not REAL)
-            if verdict is not REAL:
-                start_response = _uncached(start_response)
+        decision = self._entrance.decide(() if header is None else (header,))
+        if isinstance(decision, Refused):
+            return _answer(refusal_of(decision.reason), environ, start_response)
+        verdict = decision.verdict
+        if decision.onward is not None:
+            environ = _with_baggage(environ, decision.onward_joined())
+        if isinstance(verdict, Received):
+            start_response = _uncached(start_response)
         context = copy_context()
         context.run(enter, verdict, marks_span=True)
         if isinstance(verdict, Received):
@@ -85,17 +83,17 @@ def _simulated(
 
 
 _FINISHED = (list, tuple)
-"""What runs no code of the application when iterated; servers also look at its length."""
+"""Bodies that run no application code when they are iterated. They stay as they are, for servers read their length."""
 
 
 def _is_file(body: Iterable[bytes], environ: WSGIEnvironment) -> bool:
-    """Whether the server can send the body by itself, with ``sendfile``; it tells by the type."""
+    """Whether the server can send the body with ``sendfile``. Servers recognise such a body by its type."""
     wrapper: Any = environ.get("wsgi.file_wrapper")
     return isinstance(wrapper, type) and isinstance(body, wrapper)
 
 
 class _Steps:
-    """A response body whose every step runs in the context of its request, and so does its end if a server drops it."""
+    """A response body whose steps and end run in the context of its request, even if the server never closes it."""
 
     __slots__ = ("_body", "_context", "_is_closed")
 
@@ -105,7 +103,7 @@ class _Steps:
         self._is_closed = False
 
     def __iter__(self) -> Iterator[bytes]:
-        # An iterator in C: it asks run(next, iterator, self) until it gets self, and so keeps this object alive.
+        # An iterator in C. It calls run(next, iterator, self) until that returns self, and it keeps this object alive.
         run = self._context.run
         return cast("Iterator[bytes]", iter(partial(run, next, run(iter, self._body), self), self))
 
@@ -121,7 +119,7 @@ class _Steps:
 
 
 class _SimulatedSteps(_Steps):
-    """The same for a simulated request: an effect that is refused before anything was sent is a 403 here, too."""
+    """The body of a simulated response. An effect that is refused before the first byte was sent becomes a 403."""
 
     __slots__ = ("_environ", "_start_response", "_verdict")
 
@@ -164,9 +162,8 @@ class _SimulatedSteps(_Steps):
                 self._verdict.end()
 
 
-def _with_baggage(environ: WSGIEnvironment, values: Sequence[str], *, is_simulated: bool) -> WSGIEnvironment:
+def _with_baggage(environ: WSGIEnvironment, header: str) -> WSGIEnvironment:
     rest = {name: value for name, value in environ.items() if name != _HEADER}
-    header = forward_joined(values, is_simulated=is_simulated)
     return {**rest, _HEADER: header} if header else rest
 
 
@@ -182,5 +179,5 @@ def _answer(
     problem: Problem, environ: WSGIEnvironment, start_response: StartResponse, exc_info: Any = None
 ) -> list[bytes]:
     start_response(f"{problem.status} {problem.title}", list(problem.headers), exc_info)
-    # Not every server takes the body of a HEAD response off, and the next response would begin with it.
+    # Some servers send the body of a HEAD response, and the next response would begin with it.
     return [] if environ.get("REQUEST_METHOD") == "HEAD" else [problem.body]

@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 import synthetic
-from synthetic import _config, ledger
-from synthetic._admission import Entrance, admit
-from synthetic._reason import Reason
+from synthetic import ledger
+from synthetic._admission.decision import Refused
+from synthetic._admission.entrance import Entrance
+from synthetic._config import in_force
+from synthetic._model.reason import Reason
+from synthetic._model.throttled import ThrottledLog
 from synthetic.asgi import SyntheticTrafficMiddleware
 from synthetic.errors import ConfigurationError
 from tests.support.clients import run_script
@@ -30,12 +33,10 @@ INSIDE: dict[str, Any] = {"edge": False}
 
 def decide(headers: Sequence[str], **entrance: Any) -> str:
     """Return "real", "simulated" or the reason."""
-    verdict, reason, _ = admit(headers, Entrance(**entrance), _config.active())
-    if verdict is None:
-        assert reason is not None
-        return reason.value
-    assert reason is None
-    return "simulated" if verdict.marker else "real"
+    decision = Entrance(**entrance).decide(headers)
+    if isinstance(decision, Refused):
+        return decision.reason.value
+    return "simulated" if decision.verdict.marker else "real"
 
 
 def made(keys: dict[str, Any], **claims: Any) -> str:
@@ -119,7 +120,7 @@ def test_a_halted_run_is_refused(keys: dict[str, Any], halt: Any) -> None:
 def test_a_halt_file_is_followed_as_it_comes_and_goes(
     keys: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("synthetic._watch._LOOK_AGAIN", 0.05)
+    monkeypatch.setattr("synthetic._config.watched._LOOK_AGAIN", 0.05)
     path = tmp_path / "halt"
     synthetic.configure(keys=keys, clock=lambda: NOW, halt_file=path)
     token = made(keys)
@@ -262,11 +263,11 @@ def test_an_entrance_may_strip(service: dict[str, Any], configured: Any, given: 
 
 def test_an_entrance_reads_the_configuration_of_the_moment(keys: dict[str, Any]) -> None:
     entrance = Entrance()
-    assert admit((made(keys),), entrance, _config.active())[1] is Reason.NO_KEYS
+    assert entrance.decide((made(keys),)) == Refused(Reason.NO_KEYS)
     synthetic.configure(keys=keys, clock=lambda: NOW)
-    verdict, _, _ = admit((made(keys),), entrance, _config.active())
-    assert verdict is not None
-    assert verdict.marker == synthetic.Marker("rush-hour", "load")
+    decision = entrance.decide((made(keys),))
+    assert not isinstance(decision, Refused)
+    assert decision.verdict.marker == synthetic.Marker("rush-hour", "load")
 
 
 @pytest.mark.parametrize("options", [{"on_unverified": "ignore"}, {"on_missing": "strip"}, {"on_unverified": True}])
@@ -298,27 +299,27 @@ def test_stripping_without_keys_is_an_error_at_start_up(keys: dict[str, Any]) ->
 def test_an_entrance_that_was_built_before_the_configuration_is_checked_with_it(
     keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_config, "in_force", None)
-    monkeypatch.setattr(_config, "is_declared", False)
+    monkeypatch.setattr(in_force, "config", None)
+    monkeypatch.setattr(in_force, "is_declared", False)
     entrance = Entrance(on_unverified="strip")
     with pytest.raises(ConfigurationError, match="needs keys"):
         synthetic.configure()
     synthetic.configure(keys=keys, clock=lambda: NOW)
-    verdict, _, _ = admit((made(keys),), entrance, _config.active())
-    assert verdict is not None
-    assert verdict.marker is not None
+    decision = entrance.decide((made(keys),))
+    assert not isinstance(decision, Refused)
+    assert decision.verdict.marker is not None
 
 
 def test_an_entrance_that_strips_and_loses_its_keys_refuses_tokens(service: dict[str, Any]) -> None:
     entrance = Entrance(on_unverified="strip")
     synthetic.configure()
-    assert admit((made(service),), entrance, _config.active())[:2] == (None, Reason.NO_KEYS)
+    assert entrance.decide((made(service),)) == Refused(Reason.NO_KEYS)
 
 
 def test_what_is_stripped_is_only_what_does_not_name_us(service: dict[str, Any]) -> None:
     def handed_on(*headers: str) -> object:
-        verdict, reason, forward = admit(headers, Entrance(on_unverified="strip"), _config.active())
-        return list(forward or ()) if verdict is not None else reason and reason.value
+        decision = Entrance(on_unverified="strip").decide(headers)
+        return decision.reason.value if isinstance(decision, Refused) else list(decision.onward or ())
 
     token = mint(service, claims={"iat": NOW, "exp": NOW + 600})
     head, payload, _ = token.split(".")
@@ -414,9 +415,7 @@ def test_every_refusal_is_on_the_ledger_with_its_marker_where_it_is_known(keys: 
 def test_refusals_are_logged_once_a_second_with_the_number_held_back_and_never_the_token(
     service: dict[str, Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from synthetic import _admission, _throttled
-
-    monkeypatch.setattr(_admission, "_refusals", _throttled.ThrottledLog())
+    monkeypatch.setattr("synthetic._admission.decision._refusals", ThrottledLog())
     forged = made(shared_key())
     began = time.monotonic()
     sent = 0
@@ -438,9 +437,12 @@ def test_refusals_are_logged_once_a_second_with_the_number_held_back_and_never_t
 
 def test_a_configuration_shows_no_token_in_what_it_hands_on(service: dict[str, Any]) -> None:
     token = mint(service, claims={"iat": NOW, "exp": NOW + 600})
-    verdict, _, _ = admit((entry(token),), Entrance(), _config.active())
-    assert token not in repr(verdict)
-    assert json.dumps(service["keys"][0]["k"]) not in repr(_config.active())
+    for headers in ([entry(token)], ["a=1", entry(token)]):
+        decision = Entrance().decide(headers)
+        assert not isinstance(decision, Refused)
+        assert token not in repr(decision)
+    assert decision.onward is not None
+    assert json.dumps(service["keys"][0]["k"]) not in repr(in_force.active())
 
 
 NOTHING_INSTRUMENTED = """

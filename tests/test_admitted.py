@@ -13,8 +13,9 @@ from opentelemetry import baggage, context
 
 import synthetic
 from synthetic import ledger
-from synthetic._arrival import arrive
-from synthetic._verdict import REAL, VERDICT
+from synthetic._admission.messages import verdict_on_values
+from synthetic._model.verdict import REAL
+from synthetic._work.state import VERDICT
 from synthetic.errors import SyntheticTrafficError
 from tests.support.keys import entry, mint, shared_key
 from tests.support.markers import DAY, REFUSED, expired
@@ -162,4 +163,4 @@ def test_a_stale_marker_of_opentelemetry_is_not_that_of_the_message(keys: Keys) 
 
 def test_the_verdict_of_a_message_is_the_one_for_all_work_with_its_token(keys: Keys) -> None:
     headers = [entry(mint(keys))]
-    assert arrive(headers) is arrive(headers)
+    assert verdict_on_values(headers) is verdict_on_values(headers)

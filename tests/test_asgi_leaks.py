@@ -19,7 +19,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, StreamingResponse
 
 import synthetic
-from synthetic._verdict import REAL, current_verdict
+from synthetic._model.verdict import REAL
+from synthetic._work.state import current_verdict
 from synthetic.asgi import SyntheticTrafficMiddleware
 from tests.support.keys import shared_key
 from tests.support.markers import baggage, expired, forged, marked

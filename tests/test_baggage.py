@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from synthetic import _baggage
-from synthetic._baggage import NOTHING, entry_of, find, forward, merge
+from synthetic._wire import baggage
+from synthetic._wire.baggage import NOTHING, entry_of, find, forward, merge
 from tests.support.fuzz import FOREIGN
 
 try:
@@ -134,7 +134,11 @@ def test_no_text_at_all_makes_it_fail_or_warn(header: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert find((header,), KEY).odd == ()
-        assert merge(header, KEY, "synthetic-traffic=new") is not None
+        assert merged(header, "synthetic-traffic=new") is not None
+
+
+def merged(header: str, entry: str | None) -> str | None:
+    return merge(header, find((header,), KEY), entry)
 
 
 def test_an_entry_is_the_key_and_the_token() -> None:
@@ -178,14 +182,14 @@ def test_our_entry_gets_a_header_of_its_own_where_the_first_has_no_room(room: in
     ],
 )
 def test_merging_replaces_what_was_ours_and_keeps_the_rest(header: str, with_ours: str, without: str | None) -> None:
-    assert merge(header, KEY, OURS) == with_ours
-    assert merge(header, KEY, None) == without
-    assert merge(with_ours, KEY, OURS) == with_ours
+    assert merged(header, OURS) == with_ours
+    assert merged(header, None) == without
+    assert merged(with_ours, OURS) == with_ours
 
 
 def test_merging_leaves_nothing_of_ours_that_appears_only_once_another_is_gone() -> None:
     header = "synthetic-traffic=x\xff,synthetic-traffic\xe2\x80\x83=1,y=2"
-    assert merge(header, KEY, None) == "y=2"
+    assert merged(header, None) == "y=2"
 
 
 # The work grows with the length and no faster: counted in characters handed to functions, as time would tell badly.
@@ -259,7 +263,7 @@ def test_no_pattern_can_look_at_the_same_stretch_twice() -> None:
 
     So two attempts never share what they repeat over, and the steps of the whole search are bounded by the length.
     """
-    patterns = [value for value in vars(_baggage).values() if isinstance(value, re.Pattern)]
+    patterns = [value for value in vars(baggage).values() if isinstance(value, re.Pattern)]
     repeats = [repeat for pattern in patterns for repeat in _open_repeats(_parser.parse(pattern.pattern))]
     assert len(repeats) == 2
     for before, excluded in repeats:

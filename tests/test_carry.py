@@ -20,7 +20,7 @@ from opentelemetry import baggage, context
 
 import synthetic
 from synthetic import Marker, UnverifiedMarker, carry, current, is_synthetic, real, simulated
-from synthetic._verdict import VERDICT, current_verdict
+from synthetic._work.state import VERDICT, current_verdict
 from tests.support.clients import brought_by_opentelemetry
 from tests.support.keys import mint, shared_key
 

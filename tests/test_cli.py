@@ -19,8 +19,9 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 import synthetic
-from synthetic._admission import Entrance, admit
-from synthetic._config import active
+from synthetic._admission.decision import Refused
+from synthetic._admission.entrance import Entrance
+from synthetic._model.reason import Reason
 from synthetic.asgi import SyntheticTrafficMiddleware
 from tests.support.keys import entry, mint, shared_key
 from tests.support.servers import uvicorn_server
@@ -217,8 +218,8 @@ def test_where_mint_fails_curl_sends_what_every_service_refuses(
     done = run("mint", *arguments)
     assert (done.returncode, done.stdout.count("\n")) == (2, 1)
     synthetic.configure(keys=keys, on_unverified=on_unverified)
-    verdict, reason, _ = admit([done.stdout.strip().removeprefix("baggage: ")], Entrance(), active())
-    assert (verdict, reason) == (None, "unknown-key")
+    decision = Entrance().decide([done.stdout.strip().removeprefix("baggage: ")])
+    assert decision == Refused(Reason.UNKNOWN_KEY)
 
 
 def test_a_policy_of_the_services_does_not_keep_mint_from_working(shared: str) -> None:

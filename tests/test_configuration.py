@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import pytest
 
 import synthetic
-from synthetic._config import Configuration, active
+from synthetic._config.configuration import Configuration
+from synthetic._config.in_force import active
 from synthetic.errors import ConfigurationError
 from synthetic.wsgi import SyntheticTrafficMiddleware
 from tests.support.keys import shared_key

@@ -11,7 +11,7 @@ import pytest
 
 import synthetic
 from synthetic import EffectRefused, guard, simulated
-from synthetic._config import active
+from synthetic._config.in_force import active
 from synthetic.errors import ConfigurationError
 from synthetic.ledger import recorded
 from tests.support.servers import wait_until

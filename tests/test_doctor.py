@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from synthetic._coverage import BY_HAND, COVERED
-from synthetic._instrument import GROUP
+from synthetic._cli.doctor import examine
+from synthetic._instrument.coverage import BY_HAND, COVERED
+from synthetic._instrument.instrument import GROUP
 
 COMMAND = Path(sys.executable).parent / "synthetic-traffic"
 PROJECT = Path(__file__).parents[1]
@@ -118,6 +119,14 @@ def test_a_halt_of_everything_is_worth_a_note(variables: dict[str, str]) -> None
 
 def test_every_host_taking_part_is_worth_a_note(variables: dict[str, str]) -> None:
     assert findings(**variables, SYNTHETIC_INTERNAL_HOSTS="*")["internal_hosts"]["level"] == "note"
+
+
+def test_where_nothing_of_opentelemetry_is_instrumented_its_propagators_are_no_finding(
+    keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OTEL_PROPAGATORS", raising=False)
+    monkeypatch.setattr("synthetic._cli.doctor._distributions", lambda: iter(()))
+    assert "propagators" not in {finding.subject for finding in examine(keys=json.dumps(keys))}
 
 
 def test_the_opt_out_of_our_instrumentor_is_told(variables: dict[str, str]) -> None:

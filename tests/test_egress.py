@@ -12,8 +12,10 @@ import pytest
 from opentelemetry import baggage, context, propagate
 
 import synthetic
-from synthetic import _egress, ledger
-from synthetic._egress import Departure, in_context
+from synthetic import ledger
+from synthetic._egress import departure as egress
+from synthetic._egress.departure import Departure
+from synthetic._wire import baggage as baggage_header
 from synthetic.errors import ConfigurationError, ExternalCallRefused
 from tests.support.keys import eddsa_pair, entry, mint, shared_key
 
@@ -21,12 +23,21 @@ INSIDE, OUTSIDE = "payments", "api.example.com"
 
 
 def depart(host: str, header: str | None) -> Departure:
-    return _egress.depart(f"http://rider@{host}:8080/path", header)
+    return egress.depart(f"http://rider@{host}:8080/path", header)
 
 
 def on_its_way(departure: Departure) -> Any:
     """The context that an integration makes the call in."""
-    return nullcontext() if departure.otel is None else in_context(departure.otel)
+    return nullcontext() if departure.otel is None else attached(departure.otel)
+
+
+@contextmanager
+def attached(otel: context.Context) -> Iterator[None]:
+    token = context.attach(otel)
+    try:
+        yield
+    finally:
+        context.detach(token)
 
 
 @pytest.fixture(autouse=True)
@@ -160,9 +171,9 @@ def test_the_decision_follows_the_configuration_at_the_moment_of_the_call(keys: 
 def test_a_call_to_a_broker_lets_its_host_pass_and_no_other() -> None:
     broker = "sqs.example.com"
     with ledger.recorded() as outcomes, synthetic.simulated(run="rush-hour"):
-        at_broker = _egress.at_broker(broker)
-        assert at_broker is not None
-        with in_context(at_broker):
+        beside_message = egress.beside_message(broker)
+        assert beside_message is not None
+        with attached(beside_message):
             assert depart(broker, "a=1") == Departure("a=1")
             assert depart(INSIDE, None).header == synthetic.headers()["baggage"]
             for other in (OUTSIDE, f"eu.{broker}", "example.com", ""):
@@ -175,9 +186,9 @@ def test_a_call_to_a_broker_lets_its_host_pass_and_no_other() -> None:
 
 
 def test_a_call_of_real_work_to_a_broker_is_like_any_other() -> None:
-    assert _egress.at_broker("sqs.example.com") is None
-    with synthetic.simulated(run="rush-hour"), synthetic.real():
-        assert _egress.at_broker("sqs.example.com") is None
+    assert egress.beside_message("sqs.example.com") is None
+    with synthetic.real():
+        assert egress.beside_message("sqs.example.com") is None
 
 
 def test_each_external_call_of_simulated_work_is_on_the_ledger_and_no_other(keys: dict[str, Any]) -> None:
@@ -190,3 +201,21 @@ def test_each_external_call_of_simulated_work_is_on_the_ledger_and_no_other(keys
     assert [(o.effect, o.action, o.marker, o.target, o.service) for o in outcomes] == [
         ("external-call", "allow", marker, OUTSIDE, "rides")
     ]
+
+
+@pytest.mark.parametrize("work", ["simulated", "real", "nothing decided"])
+@pytest.mark.parametrize("leaves", ["as a call", "as a message"])
+def test_a_header_is_parsed_once_on_the_way_out(work: str, leaves: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[object] = []
+
+    def find(headers: Any, key: str) -> Any:
+        parsed.append(headers)
+        return baggage_header.find(headers, key)
+
+    monkeypatch.setattr(egress, "find", find)
+    scope = {"simulated": synthetic.simulated(run="rush-hour"), "real": synthetic.real()}.get(work, nullcontext())
+    with scope:
+        departure = depart(INSIDE, "a=1") if leaves == "as a call" else egress.dispatch("a=1")
+        mine = synthetic.headers().get("baggage")
+    assert departure.header == (f"{mine},a=1" if mine else "a=1")
+    assert parsed == ([] if (work, leaves) == ("nothing decided", "as a message") else [("a=1",)])

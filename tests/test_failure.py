@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import synthetic
-from synthetic._failure import go_on_after
-from synthetic._reason import Reason
-from synthetic._throttled import ThrottledLog
+from synthetic._egress.failure import go_on_after
+from synthetic._model.reason import Reason
+from synthetic._model.throttled import ThrottledLog
 from synthetic.errors import ExternalCallRefused, SyntheticTrafficError, UnverifiedMarker
 from tests.support.clients import brought_by_opentelemetry
 from tests.support.keys import mint, shared_key
@@ -20,7 +20,7 @@ from tests.support.keys import mint, shared_key
 @pytest.fixture(autouse=True)
 def configured(keys: dict[str, Any], configuration: None, monkeypatch: pytest.MonkeyPatch) -> None:
     synthetic.configure(keys=keys)
-    monkeypatch.setattr("synthetic._failure._failures", ThrottledLog())
+    monkeypatch.setattr("synthetic._egress.failure._failures", ThrottledLog())
 
 
 SAID = "moved"

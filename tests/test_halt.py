@@ -85,7 +85,7 @@ def test_a_halt_file_that_is_not_understood_halts_everything_and_is_logged(
 def test_a_halt_file_that_changes_to_what_is_not_understood_halts_everything_until_it_is_mended(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
-    monkeypatch.setattr("synthetic._watch._LOOK_AGAIN", 0.02)
+    monkeypatch.setattr("synthetic._config.watched._LOOK_AGAIN", 0.02)
     file = Path("halted")
     file.write_bytes(b"other\n")
     config = configure(halt_file=file)

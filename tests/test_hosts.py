@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import synthetic
-from synthetic._hosts import HostRule
+from synthetic._config.hosts import HostRule
 from synthetic.errors import ConfigurationError
 
 DEFAULT = HostRule()
@@ -151,7 +151,7 @@ def test_a_numeric_spelling_of_an_address_is_an_error_as_an_entry(entry: str) ->
 
 
 def test_hosts_come_from_the_environment_separated_by_commas_or_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
-    from synthetic._config import active
+    from synthetic._config.in_force import active
 
     monkeypatch.setenv("SYNTHETIC_INTERNAL_HOSTS", "payments, .corp.example 10.0.0.0/8")
     synthetic.configure()

@@ -13,7 +13,7 @@ import requests
 import synthetic
 import synthetic_requests
 from synthetic import simulated
-from synthetic._instrument import GROUP, PRODUCTS
+from synthetic._instrument.instrument import GROUP, PRODUCTS
 from synthetic.errors import ConfigurationError
 from tests.support.clients import run_script
 
@@ -117,13 +117,13 @@ def restored(keys: dict[str, Any]) -> Iterator[None]:
     synthetic.configure(keys=keys)
     assert not carries()
     yield
-    synthetic_requests.uninstrument()
+    synthetic_requests.integration.uninstrument()
     synthetic.uninstrument()
     requests.Session.get_adapter = ORIGINAL  # type: ignore[method-assign]
 
 
 def uninstrumented() -> None:
-    synthetic_requests.uninstrument()
+    synthetic_requests.integration.uninstrument()
 
 
 def adapter_restored() -> None:
@@ -153,7 +153,7 @@ def test_what_somebody_else_took_off_is_put_on_again_by_the_next_instrument(
 
 @pytest.mark.usefixtures("restored")
 def test_what_the_integration_itself_put_on_is_taken_off_by_name() -> None:
-    synthetic_requests.instrument()
+    synthetic_requests.integration.instrument()
     assert carries()
     assert synthetic.uninstrument("requests") == ()
     assert not carries()
@@ -166,7 +166,7 @@ def test_instrumenting_often_and_by_both_ways_wraps_once() -> None:
     wrapped = requests.Session.get_adapter
     synthetic.instrument()
     synthetic.uninstrument(*(names_of_integrations() - {"requests"}))
-    synthetic_requests.instrument()
+    synthetic_requests.integration.instrument()
     synthetic.instrument("requests")
     assert requests.Session.get_adapter is wrapped
     synthetic.uninstrument("requests")

@@ -17,10 +17,12 @@ from typing import Any
 import pytest
 
 import synthetic
-from synthetic import _config
-from synthetic._admission import Entrance, admit
-from synthetic._keys import load_keys, parse_keys
-from synthetic._reason import Reason
+from synthetic._admission.decision import Refused
+from synthetic._admission.entrance import Entrance
+from synthetic._config.in_force import active
+from synthetic._config.key_source import load_keys
+from synthetic._model.reason import Reason
+from synthetic._wire.keys import parse_keys
 from synthetic.errors import ConfigurationError
 from tests.support.keys import eddsa_pair, encoded, entry, mint, shared_key
 
@@ -193,13 +195,13 @@ def test_no_error_of_a_key_file_holds_a_secret(tmp_path: Path, content: bytes) -
 def test_no_repr_holds_a_secret_or_a_token() -> None:
     jwks = {"keys": [OCT]}
     synthetic.configure(keys=jwks)
-    config = _config.active()
+    config = active()
     token = mint(jwks)
-    verdict, _, _ = admit([entry(token)], Entrance(), config)
+    decision = Entrance().decide([entry(token)])
     generation = config.keys.current()
     assert generation is not None
     with synthetic.simulated(run="r") as marker:
-        shown = repr([config, config.keys, generation, *generation.by_id.values(), generation.signer, verdict, marker])
+        shown = repr([config, config.keys, generation, *generation.by_id.values(), generation.signer, decision, marker])
     for secret in (*_SECRETS, repr(SECRET), token, token.split(".")[2]):
         assert secret not in shown
 
@@ -218,15 +220,15 @@ def _eventually(holds: Callable[[], bool]) -> bool:
 
 
 def _outcome(token: str) -> object:
-    verdict, reason, _ = admit([entry(token)], Entrance(), _config.active())
-    return "simulated" if verdict is not None and verdict.marker else reason
+    decision = Entrance().decide([entry(token)])
+    return decision.reason if isinstance(decision, Refused) else decision.verdict.marker and "simulated"
 
 
 def test_a_key_file_is_followed_as_it_changes_breaks_and_heals(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rotation as documented: the new key before the last everywhere, then moved last, then the old one removed."""
-    monkeypatch.setattr("synthetic._watch._LOOK_AGAIN", 0.05)
+    monkeypatch.setattr("synthetic._config.watched._LOOK_AGAIN", 0.05)
     old, new = shared_key("old"), shared_key("new")
     path = tmp_path / "keys.json"
     path.write_text(json.dumps(old))
@@ -261,7 +263,7 @@ def test_a_key_file_is_followed_as_it_changes_breaks_and_heals(
 
 
 def _signer() -> str | None:
-    generation = _config.active().keys.current()
+    generation = active().keys.current()
     return generation.signer.key_id if generation and generation.signer else None
 
 
@@ -274,7 +276,7 @@ def test_a_key_file_is_looked_at_at_most_once_a_second(tmp_path: Path, monkeypat
     monkeypatch.setattr(os, "stat", lambda name, **rest: looks.append(name) or stat(name, **rest))
     began = time.monotonic()
     while time.monotonic() < began + 1.2:
-        _config.active().keys.current()
+        active().keys.current()
     assert 1 <= sum(str(look) == str(path) for look in looks) <= 1 + (time.monotonic() - began)
 
 

@@ -13,8 +13,9 @@ from opentelemetry import context
 
 import synthetic
 from synthetic import admitted, current, real, simulated
-from synthetic._arrival import arrive, under
-from synthetic._verdict import REAL, VERDICT, Simulated, current_verdict
+from synthetic._admission.messages import under, verdict_on_values
+from synthetic._model.verdict import REAL, Simulated
+from synthetic._work.state import VERDICT, current_verdict
 from tests.support.keys import entry, mint
 
 Keys = dict[str, Any]
@@ -179,7 +180,7 @@ def test_a_generator_that_a_message_left_suspended_does_not_touch_a_later_messag
     keys: Keys, first: str | None, inner: Any, later: str | None
 ) -> None:
     def message(run: str | None) -> Any:
-        return arrive([] if run is None else [entry(mint(keys, claims={"run": run}))])
+        return verdict_on_values([] if run is None else [entry(mint(keys, claims={"run": run}))])
 
     def leaving_it_suspended() -> Iterator[None]:
         generator = block(inner())

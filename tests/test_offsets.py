@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from synthetic._log_broker import Handling, Incoming
-from synthetic._offsets import NOWHERE, Offsets
-from synthetic._verdict import REAL
+from synthetic._admission.log_brokers import Handling, Incoming
+from synthetic._admission.offsets import NOWHERE, Offsets
+from synthetic._model.verdict import REAL
 
 PLACE = ("orders", 0)
 

@@ -100,7 +100,7 @@ def test_it_is_undone_as_a_whole() -> None:
     script = """
 import requests
 from opentelemetry import propagate
-from synthetic._instrumentor import SyntheticTrafficInstrumentor
+from synthetic._instrument.otel import SyntheticTrafficInstrumentor
 before = propagate.get_global_textmap(), requests.Session.get_adapter
 SyntheticTrafficInstrumentor().instrument()
 assert propagate.get_global_textmap() is not before[0] and requests.Session.get_adapter is not before[1]

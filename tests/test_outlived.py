@@ -15,9 +15,10 @@ import pytest
 
 import synthetic
 from synthetic import Marker, allows, carry, guard, is_synthetic, ledger, real, simulated
-from synthetic._outlived import OUTLIVED
-from synthetic._policy import Action
-from synthetic._verdict import Simulated, current_verdict
+from synthetic._model.action import Action
+from synthetic._model.verdict import Simulated
+from synthetic._work.outlived import OUTLIVED
+from synthetic._work.state import current_verdict
 from synthetic.asgi import SyntheticTrafficMiddleware as ASGI
 from synthetic.wsgi import SyntheticTrafficMiddleware as WSGI
 from tests.support.keys import entry, mint
@@ -77,7 +78,7 @@ def test_a_guard_that_is_reached_after_the_work_has_ended_is_reported_and_still_
 
 
 def test_a_question_and_a_call_are_reported_too(run: str) -> None:
-    from synthetic._egress import depart, dispatch
+    from synthetic._egress.departure import depart, dispatch
 
     with simulated(run=run):
         later = Later()

@@ -15,7 +15,8 @@ from uuid import uuid4
 import pytest
 import wrapt
 
-from synthetic._patch import LatePatches, Patch, Patches
+from synthetic._instrument.imports import LatePatches
+from synthetic._instrument.patches import Patch, Patches
 
 
 class Base:

@@ -116,8 +116,8 @@ def test_a_carrier_that_fails_is_logged_and_its_work_counts_as_unverified(caplog
 def test_a_wrong_configuration_reaches_no_instrumentation(
     keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("synthetic._config.in_force", None)
-    monkeypatch.setattr("synthetic._config._arguments", {})
+    monkeypatch.setattr("synthetic._config.in_force.config", None)
+    monkeypatch.setattr("synthetic._config.in_force._arguments", {})
     monkeypatch.setenv("SYNTHETIC_LIFETIME", "long")
     present = PROPAGATOR.extract({"baggage": entry(mint(keys))})
     assert "SYNTHETIC_LIFETIME" in caplog.text

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import synthetic
+from synthetic._config.settings import SETTINGS
 
 NAMES = [
     "EffectRefused",
@@ -36,6 +37,7 @@ PUBLIC = [
     "synthetic",
     "synthetic.asgi",
     "synthetic.errors",
+    "synthetic.integration",
     "synthetic.ledger",
     "synthetic.telemetry",
     "synthetic.wsgi",
@@ -89,10 +91,12 @@ def test_each_public_method_is_explained() -> None:
     assert [path for path, member in members() if not inspect.getdoc(member)] == []
 
 
-def test_each_setting_is_explained_in_configure() -> None:
-    documentation = inspect.getdoc(synthetic.configure) or ""
-    parameters = inspect.signature(synthetic.configure).parameters
-    assert [name for name in parameters if f"\n    {name}: " not in documentation] == []
+def test_each_setting_is_an_argument_and_is_explained() -> None:
+    assert [name for name, setting in SETTINGS.items() if not setting.help] == []
+    for replace in (synthetic.configure, synthetic.configured):
+        (arguments,) = inspect.signature(replace).parameters.values()
+        assert (arguments.kind, arguments.annotation) == (inspect.Parameter.VAR_KEYWORD, "Unpack[Settings]")
+        assert "settings" in (inspect.getdoc(replace) or "")
 
 
 def test_the_errors_are_one_tree_that_its_module_draws() -> None:

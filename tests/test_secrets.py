@@ -23,11 +23,11 @@ from starlette.routing import Route
 import synthetic
 import synthetic.errors
 from synthetic import ledger, telemetry
-from synthetic._baggage import find
-from synthetic._config import active
-from synthetic._egress import depart
-from synthetic._settings import Raw
-from synthetic._verdict import current_verdict
+from synthetic._config.in_force import active
+from synthetic._config.readers import Raw
+from synthetic._egress.departure import depart
+from synthetic._wire.baggage import find
+from synthetic._work.state import current_verdict
 from synthetic.asgi import SyntheticTrafficMiddleware
 from tests.support.keys import entry, mint, shared_key
 from tests.support.servers import uvicorn_server
@@ -144,7 +144,7 @@ def test_what_holds_a_token_or_a_key_inside_does_not_show_it(keys: dict[str, Any
         token = synthetic.headers()["baggage"].partition("=")[2]
         verdict = current_verdict()
         shown = repr([verdict, verdict._signed, depart("http://payments/", None), find((entry(token),), KEY)])
-    shown += repr(Raw(keys, "the argument keys=", Path())) + repr(active().keys.current())
+    shown += repr(Raw("keys", keys, "the argument keys=", Path())) + repr(active().keys.current())
     assert "rush-hour" in shown
     assert token not in shown
     assert keys["keys"][0]["k"] not in shown

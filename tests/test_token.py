@@ -11,20 +11,12 @@ from typing import Any
 import jwt
 import pytest
 
-from synthetic._keys import Keys, parse_keys
-from synthetic._marker import Marker
-from synthetic._reason import Reason
-from synthetic._token import (
-    ENTRY_LIMIT,
-    FORGED,
-    VERIFIED,
-    Claims,
-    Memory,
-    authenticate,
-    names_us,
-    sign,
-    unverified_parts,
-)
+from synthetic._model.marker import Marker
+from synthetic._model.reason import Reason
+from synthetic._wire.claims import Claims
+from synthetic._wire.keys import FORGED, VERIFIED, Keys, parse_keys
+from synthetic._wire.memory import Memory
+from synthetic._wire.token import ENTRY_LIMIT, names_us, sign, unverified_parts, verify
 from tests.support.keys import eddsa_pair, encoded, mint, shared_key
 
 NOW = 1_800_000_000
@@ -42,7 +34,7 @@ def _signed(keys: Keys, marker: Marker = MARKER, now: float = NOW, lifetime: flo
 
 @pytest.mark.parametrize("marker", [MARKER, Marker("r"), Marker("x" * 64, "test", actor="a")])
 def test_what_is_signed_is_authentic_and_says_the_same(keys: dict[str, Any], marker: Marker) -> None:
-    claims = authenticate(_keys(keys), _signed(_keys(keys), marker))
+    claims = verify(_keys(keys), _signed(_keys(keys), marker))
     assert isinstance(claims, Claims)
     assert claims.marker == marker
     assert (claims.issuer, claims.environment) == ("synthetic-traffic", "staging")
@@ -53,9 +45,9 @@ def test_the_public_half_verifies_what_the_private_half_signed() -> None:
     pytest.importorskip("cryptography", reason="EdDSA needs the extra eddsa")
     private, public = eddsa_pair()
     token = _signed(_keys(private))
-    assert isinstance(authenticate(_keys(public), token), Claims)
-    assert isinstance(authenticate(_keys(private), token), Claims)
-    assert authenticate(_keys(eddsa_pair()[1]), token) is Reason.BAD_SIGNATURE
+    assert isinstance(verify(_keys(public), token), Claims)
+    assert isinstance(verify(_keys(private), token), Claims)
+    assert verify(_keys(eddsa_pair()[1]), token) is Reason.BAD_SIGNATURE
 
 
 def test_any_jwt_library_reads_our_token(keys: dict[str, Any]) -> None:
@@ -79,7 +71,7 @@ def test_any_jwt_library_reads_our_token(keys: dict[str, Any]) -> None:
 
 def test_times_are_whole_seconds_and_the_fraction_never_lengthens_a_life(keys: dict[str, Any]) -> None:
     token, expires_at = sign(_keys(keys), MARKER, issuer="i", environment="e", now=NOW + 0.9, lifetime=10.9)
-    claims = authenticate(_keys(keys), token)
+    claims = verify(_keys(keys), token)
     assert isinstance(claims, Claims)
     assert (claims.issued_at, claims.expires_at, expires_at) == (NOW, NOW + 10, NOW + 10)
 
@@ -115,13 +107,13 @@ def test_the_clock_decides_each_time_with_thirty_seconds_of_leeway(
     generation = _keys(keys)
     token = _signed(generation)
     for _ in range(2):
-        claims = authenticate(generation, token)
+        claims = verify(generation, token)
         assert isinstance(claims, Claims)
         assert claims.refusal("synthetic-traffic", "staging", now, retention) is expected
 
 
 def test_issuer_and_environment_are_compared_exactly(keys: dict[str, Any]) -> None:
-    claims = authenticate(_keys(keys), _signed(_keys(keys)))
+    claims = verify(_keys(keys), _signed(_keys(keys)))
     assert isinstance(claims, Claims)
     assert claims.refusal("Synthetic-traffic", "staging", NOW) is Reason.WRONG_ISSUER
     assert claims.refusal("synthetic-traffic", "staging ", NOW) is Reason.WRONG_ENVIRONMENT
@@ -134,15 +126,15 @@ def test_a_changed_byte_anywhere_is_never_authentic(keys: dict[str, Any]) -> Non
         for byte in ("A", "_", ".", "=", "\xe9"):
             changed = token[:position] + byte + token[position + 1 :]
             if changed != token:
-                assert isinstance(authenticate(generation, changed), Reason)
-    assert isinstance(authenticate(generation, token), Claims)
+                assert isinstance(verify(generation, changed), Reason)
+    assert isinstance(verify(generation, token), Claims)
 
 
 def test_every_cut_of_a_token_is_refused(keys: dict[str, Any]) -> None:
     generation = _keys(keys)
     token = mint(keys)
-    assert all(isinstance(authenticate(generation, token[:end]), Reason) for end in range(len(token)))
-    assert all(isinstance(authenticate(generation, token[start:]), Reason) for start in range(1, len(token)))
+    assert all(isinstance(verify(generation, token[:end]), Reason) for end in range(len(token)))
+    assert all(isinstance(verify(generation, token[start:]), Reason) for start in range(1, len(token)))
 
 
 def test_no_spelling_of_a_signature_but_the_canonical_one_is_good(keys: dict[str, Any]) -> None:
@@ -152,9 +144,9 @@ def test_no_spelling_of_a_signature_but_the_canonical_one_is_good(keys: dict[str
     last = alphabet.index(token[-1])
     assert last % 4 == 0
     for unused_bits in (1, 2, 3):
-        assert authenticate(generation, token[:-1] + alphabet[last + unused_bits]) is Reason.MALFORMED
-    assert authenticate(generation, token + "=") is Reason.MALFORMED
-    assert authenticate(generation, token + "\n") is Reason.MALFORMED
+        assert verify(generation, token[:-1] + alphabet[last + unused_bits]) is Reason.MALFORMED
+    assert verify(generation, token + "=") is Reason.MALFORMED
+    assert verify(generation, token + "\n") is Reason.MALFORMED
 
 
 @pytest.mark.parametrize(
@@ -163,7 +155,7 @@ def test_no_spelling_of_a_signature_but_the_canonical_one_is_good(keys: dict[str
 def test_a_header_that_asks_for_more_is_the_wrong_type(keys: dict[str, Any], header: dict[str, Any]) -> None:
     _, payload, signature = mint(keys).split(".")
     head = {"alg": "HS256", "typ": "synthetic+jwt", "kid": "test", **header}
-    assert authenticate(_keys(keys), f"{encoded(json.dumps(head).encode())}.{payload}.{signature}") is Reason.WRONG_TYPE
+    assert verify(_keys(keys), f"{encoded(json.dumps(head).encode())}.{payload}.{signature}") is Reason.WRONG_TYPE
 
 
 def test_nothing_in_a_token_raises(keys: dict[str, Any]) -> None:
@@ -180,7 +172,7 @@ def test_nothing_in_a_token_raises(keys: dict[str, Any]) -> None:
     for head in texts:
         for payload in ("{}", *texts[:3]):
             token = ".".join(encoded(part.encode("latin-1")) for part in (head, payload, "x" * 32))
-            assert isinstance(authenticate(generation, token), Reason)
+            assert isinstance(verify(generation, token), Reason)
             assert names_us(token, "synthetic-traffic") is False
 
 
@@ -202,9 +194,9 @@ def test_a_deep_stack_and_a_deep_header_together_raise_nothing(keys: dict[str, A
     def descend(left: int) -> None:
         if left:
             return descend(left - 1)
-        seen.update(authenticate(generation, token) for token in tokens)
+        seen.update(verify(generation, token) for token in tokens)
 
-    authenticate(generation, tokens[0])
+    verify(generation, tokens[0])
     thread = threading.Thread(target=descend, args=(depth,))
     thread.start()
     thread.join()
@@ -215,11 +207,11 @@ def test_a_deep_stack_and_a_deep_header_together_raise_nothing(keys: dict[str, A
 def test_a_flood_of_forgeries_evicts_no_good_token(keys: dict[str, Any]) -> None:
     generation = _keys(keys)
     good = mint(keys)
-    assert isinstance(authenticate(generation, good), Claims)
+    assert isinstance(verify(generation, good), Claims)
     head, payload, _ = good.split(".")
     for number in range(FORGED * 3):
         forged = f"{head}.{payload}.{encoded(number.to_bytes(32, 'big'))}"
-        assert authenticate(generation, forged) is Reason.BAD_SIGNATURE
+        assert verify(generation, forged) is Reason.BAD_SIGNATURE
     assert len(generation.forged) == FORGED
     assert list(generation.verified._items) == [good]
 
@@ -227,7 +219,7 @@ def test_a_flood_of_forgeries_evicts_no_good_token(keys: dict[str, Any]) -> None
 def test_what_is_remembered_of_a_forgery_is_not_the_forgery(keys: dict[str, Any]) -> None:
     generation = _keys(keys)
     head, payload, _ = mint(keys).split(".")
-    authenticate(generation, f"{head}.{payload}.{encoded(b'x' * 32)}")
+    verify(generation, f"{head}.{payload}.{encoded(b'x' * 32)}")
     (remembered,) = generation.forged._items
     assert len(remembered) == 16
 
@@ -237,16 +229,16 @@ def test_what_is_remembered_of_a_forgery_is_not_the_forgery(keys: dict[str, Any]
 )
 def test_nothing_but_a_bad_signature_is_remembered_as_refused(keys: dict[str, Any], bad: dict[str, Any]) -> None:
     generation = _keys(keys)
-    assert isinstance(authenticate(generation, mint(keys, **bad)), Reason)
+    assert isinstance(verify(generation, mint(keys, **bad)), Reason)
     assert len(generation.forged) == len(generation.verified) == 0
 
 
 def test_what_one_generation_of_keys_remembers_the_next_does_not_inherit(keys: dict[str, Any]) -> None:
     token = mint(keys)
-    assert isinstance(authenticate(_keys(keys), token), Claims)
-    assert authenticate(_keys(shared_key("new")), token) is Reason.UNKNOWN_KEY
-    assert authenticate(_keys(shared_key("test")), token) is Reason.BAD_SIGNATURE
-    assert isinstance(authenticate(_keys(keys), token), Claims)
+    assert isinstance(verify(_keys(keys), token), Claims)
+    assert verify(_keys(shared_key("new")), token) is Reason.UNKNOWN_KEY
+    assert verify(_keys(shared_key("test")), token) is Reason.BAD_SIGNATURE
+    assert isinstance(verify(_keys(keys), token), Claims)
 
 
 def test_a_generation_remembers_a_bounded_number_of_good_tokens(keys: dict[str, Any]) -> None:

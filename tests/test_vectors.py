@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import synthetic
-from synthetic import _config
-from synthetic._admission import Entrance, admit
-from synthetic._reason import Reason
+from synthetic._admission.decision import Refused
+from synthetic._admission.entrance import Entrance
+from synthetic._model.reason import Reason
 from tests.support.make_vectors import PATH, document
 
 pytest.importorskip("cryptography", reason="the vectors hold an EdDSA key, which needs the extra eddsa")
@@ -36,20 +36,15 @@ def _settings(case: dict[str, Any]) -> dict[str, Any]:
 def test_every_vector_holds(case: dict[str, Any]) -> None:
     with synthetic.configured(**_settings(case)):
         for _ in range(2):  # the second time from what was remembered
-            verdict, reason, forward = admit(case["headers"], Entrance(), _config.active())
-            marker = None if verdict is None else verdict.marker
-            assert _kind(verdict, reason) == case["verdict"]
-            assert (reason.value if reason else None) == case["reason"]
-            assert (_facts(marker) if marker else None) == case["marker"]
-            handed_on = case["headers"] if forward is None and verdict is not None else forward
-            assert (None if handed_on is None else list(handed_on)) == case["forward"]
-
-
-def _kind(verdict: Any, reason: Reason | None) -> str:
-    if verdict is None:
-        assert reason is not None
-        return "later" if reason.is_later else "refused"
-    return "real" if verdict.marker is None else "simulated"
+            decision = Entrance().decide(case["headers"])
+            if isinstance(decision, Refused):
+                assert case["verdict"] == ("later" if decision.reason.is_later else "refused")
+                assert (case["reason"], case["marker"], case["forward"]) == (decision.reason.value, None, None)
+                continue
+            marker = decision.verdict.marker
+            assert case["verdict"] == ("real" if marker is None else "simulated")
+            assert (case["reason"], case["marker"]) == (None, _facts(marker) if marker else None)
+            assert list(case["headers"] if decision.onward is None else decision.onward) == case["forward"]
 
 
 def _facts(marker: synthetic.Marker) -> dict[str, str | None]:

@@ -1,8 +1,9 @@
-"""The marker in messages that are sent and received with aio-pika.
+"""Carries the marker in messages that you send and receive with aio-pika.
 
-``instrument()`` (or ``synthetic.instrument("aio-pika")``) covers what is published, callbacks of ``Queue.consume``, and
-the body of every ``async with message.process():``. ``admitting`` covers a callback without it, and ``message`` a
-message that is acknowledged by hand.
+``synthetic.instrument("aio-pika")`` adds the marker to every message that is published. It runs each callback of
+``Queue.consume``, and the body of each ``async with message.process():``, under the verdict on its message. Consumers
+that are registered earlier are not covered. Without it, wrap a callback in ``admitting``. Handle a message that you
+acknowledge by hand in an ``async with message(...)`` block.
 """
 
 from __future__ import annotations
@@ -12,13 +13,12 @@ from aio_pika.message import ProcessContext
 from aio_pika.queue import Queue, QueueIterator
 from aio_pika.robust_queue import RobustQueueIterator
 
-from synthetic._instrument import Integration
-from synthetic._patch import Patch, Patches
-from synthetic_aio_pika._consume import admitting, consuming, handing_out
-from synthetic_aio_pika._process import beginning, ending, message
-from synthetic_aio_pika._publish import publishing
+from synthetic.integration import Integration, Patch, Patches
+from synthetic_aio_pika._explicit import admitting, message
+from synthetic_aio_pika._in import beginning, consuming, ending, handing_out
+from synthetic_aio_pika._out import publishing
 
-__all__ = ["admitting", "instrument", "integration", "message", "uninstrument"]
+__all__ = ["admitting", "integration", "message"]
 
 integration: Integration = Patches(
     Patch(aiormq.Channel, "basic_publish", publishing),
@@ -29,16 +29,3 @@ integration: Integration = Patches(
     Patch(ProcessContext, "__aexit__", ending),
 )
 """The entry point ``aio-pika``."""
-
-
-def instrument() -> None:
-    """Carry the marker in every message published, and handle every message consumed under its own verdict.
-
-    Done once, however often it is called. Consumers that were there before are not covered.
-    """
-    integration.instrument()
-
-
-def uninstrument() -> None:
-    """Undo ``instrument``. Below a wrapper that another library has put on since, ours stays and does nothing."""
-    integration.uninstrument()

@@ -1,7 +1,8 @@
-"""The marker in arq jobs: beside their arguments in Redis, and in force while a worker runs them.
+"""Carries the marker in arq jobs: Redis stores it beside their arguments, and it is in force while a worker runs them.
 
-``instrument()`` (or ``synthetic.instrument("arq")``), in what enqueues jobs and in what runs them, covers every pool
-and worker; ``create_pool`` and ``SyntheticWorker`` make ones that need no patches.
+``synthetic.instrument("arq")`` covers every pool and worker, before or after you make them. Call it in the processes
+that enqueue jobs and in the workers that run them; for the ``arq`` command, call it in the module of its worker
+settings. Without it, make pools with ``create_pool`` and workers with ``SyntheticWorker``.
 """
 
 from __future__ import annotations
@@ -10,13 +11,12 @@ import arq.connections
 import arq.jobs
 import arq.worker
 
-from synthetic._instrument import Integration
-from synthetic._patch import Patch, Patches
+from synthetic.integration import Integration, Patch, Patches
 from synthetic_arq._explicit import SyntheticArqRedis, SyntheticWorker, create_pool
-from synthetic_arq._reading import reading, receiving, writing
-from synthetic_arq._running import running, starting
+from synthetic_arq._in import reading, receiving, running, starting
+from synthetic_arq._out import writing
 
-__all__ = ["SyntheticArqRedis", "SyntheticWorker", "create_pool", "instrument", "integration", "uninstrument"]
+__all__ = ["SyntheticArqRedis", "SyntheticWorker", "create_pool", "integration"]
 
 integration: Integration = Patches(
     Patch(arq.connections, "serialize_job", writing),
@@ -27,16 +27,3 @@ integration: Integration = Patches(
     Patch(arq.worker.Worker, "main", starting),
 )
 """The entry point ``arq``."""
-
-
-def instrument() -> None:
-    """Carry the marker through every job that is enqueued or run here. Done once, however often it is called.
-
-    Before or after pools and workers are made; for the ``arq`` command, in the module of its worker settings.
-    """
-    integration.instrument()
-
-
-def uninstrument() -> None:
-    """Undo ``instrument``. Below a wrapper that another library has put on since, ours stays and does nothing."""
-    integration.uninstrument()

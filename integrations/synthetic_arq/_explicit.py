@@ -1,4 +1,4 @@
-"""The way without patches: a pool that enqueues, and a worker that runs."""
+"""Pools and workers without patches."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any
 import arq.connections
 import arq.worker
 
-from synthetic._egress import dispatch
-from synthetic._patch import always_on
-from synthetic_arq._running import admitting, running, starting
-from synthetic_arq._wire import Dump, Load, departing, taking
+from synthetic.integration import always_on, dispatch
+from synthetic_arq._headers import Dump, Load, taking
+from synthetic_arq._in import admitting, running, starting
+from synthetic_arq._out import departing
 
 __all__ = ["SyntheticArqRedis", "SyntheticWorker", "create_pool"]
 
 
 class SyntheticArqRedis(arq.connections.ArqRedis):
-    """A pool whose jobs carry the marker; ``create_pool`` makes one."""
+    """A pool whose jobs carry the marker. ``create_pool`` makes one."""
 
     _dump: Dump | None
     _load: Load | None
 
     @classmethod
     def over(cls, pool: arq.connections.ArqRedis) -> SyntheticArqRedis:
-        """Return one that uses the connections and the settings of another pool."""
+        """Return a pool that uses the connections and the settings of another pool."""
         connections: Any = pool.connection_pool
         return cls(
             connections,
@@ -34,13 +34,13 @@ class SyntheticArqRedis(arq.connections.ArqRedis):
         )
 
     async def enqueue_job(self, function: str, *args: Any, **kwargs: Any) -> Any:
-        """Enqueue a job, with the marker if the work at hand is simulated. Raises UnverifiedMarker."""
-        dispatch(None)  # arq makes any error while serializing one of its own
+        """Enqueue a job, with the marker if the present work is simulated. Raises UnverifiedMarker."""
+        dispatch(None)  # arq replaces any error of the serializer by its own
         return await super().enqueue_job(function, *args, **kwargs)
 
     @property
     def job_serializer(self) -> Dump | None:
-        """The serializer for a job of the work at hand."""
+        """The serializer for a job of the present work."""
         return departing(self._dump)
 
     @job_serializer.setter
@@ -49,7 +49,7 @@ class SyntheticArqRedis(arq.connections.ArqRedis):
 
     @property
     def job_deserializer(self) -> Load | None:
-        """The deserializer for jobs, without what is ours."""
+        """The deserializer for jobs, which takes the marker out."""
         return taking(self._load)
 
     @job_deserializer.setter
@@ -58,7 +58,7 @@ class SyntheticArqRedis(arq.connections.ArqRedis):
 
 
 async def create_pool(*args: Any, **kwargs: Any) -> SyntheticArqRedis:
-    """Return a pool whose jobs carry the marker; the arguments are those of ``arq.create_pool``."""
+    """Return a pool whose jobs carry the marker. It takes the arguments of ``arq.create_pool``."""
     pool = await arq.connections.create_pool(*args, **kwargs)
     ours = SyntheticArqRedis.over(pool)
     ours.auto_close_connection_pool, pool.auto_close_connection_pool = pool.auto_close_connection_pool, False
@@ -66,7 +66,7 @@ async def create_pool(*args: Any, **kwargs: Any) -> SyntheticArqRedis:
 
 
 class SyntheticWorker(arq.worker.Worker):
-    """A worker that runs each job under the verdict on it. What a job enqueues with ``ctx["redis"]`` carries it on."""
+    """A worker that runs each job under its verdict. What a job enqueues with ``ctx["redis"]`` carries its marker."""
 
     _load: Load | None
 
@@ -82,7 +82,7 @@ class SyntheticWorker(arq.worker.Worker):
         self._load = load
 
     async def main(self) -> None:
-        """Run until told to stop, with nothing decided but in jobs."""
+        """Run until told to stop, with no verdict outside of jobs."""
         pool: Any = self._pool
         if pool is None:
             self._pool = await create_pool(

@@ -1,6 +1,7 @@
-"""What becomes of a job that is refused: a failure, for whoever waits for its result, and nothing of it is called.
+"""Finishes a refused job as failed, and leaves one in its queue that may be admitted later.
 
-Neither are hooks: they would be called as part of work of which nobody knows what it is.
+A caller that waits for the result gets MessageRefused. No hook is called, because it would belong to work that is known
+neither as real nor as simulated.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ __all__ = ["LATER_AFTER", "NotAdmitted", "refuse"]
 _log = logging.getLogger("arq.worker")
 
 LATER_AFTER = 5.0
-"""Seconds until a job that can't be taken now is looked at again."""
+"""Seconds after which a worker looks again at a job that may be admitted later."""
 
 
 class NotAdmitted(BaseException):
-    """Leaves the reading of a job, where arq makes any ``Exception`` one about deserializing."""
+    """Ends the reading of a refused job. arq would replace an ``Exception`` by its own error about deserializing."""
 
     def __init__(self, error: MessageRefused, data: dict[str, Any]) -> None:
         super().__init__()
@@ -33,7 +34,7 @@ class NotAdmitted(BaseException):
 
 
 async def refuse(worker: Any, job_id: str, score: int, not_admitted: NotAdmitted) -> None:
-    """Finish a job as failed or, where it may be admitted later, leave it in its queue."""
+    """Finish a refused job as failed, or leave it in its queue if it may be admitted later."""
     error, data = not_admitted.error, not_admitted.data
     if error.is_later:
         _log.info("%s:%s can't be taken now, will be run later: %s", job_id, data["f"], error.reason)
@@ -44,7 +45,7 @@ async def refuse(worker: Any, job_id: str, score: int, not_admitted: NotAdmitted
 
 
 async def _come_again(worker: Any, job_id: str, score: int) -> None:
-    """As arq does for a job that raised ``Retry``; but this try does not count."""
+    """Do as arq does for a job that raises ``Retry``, but don't count this attempt."""
     worker.jobs_retried += 1
     await worker.pool.decr(retry_key_prefix + job_id)
     later = round(LATER_AFTER * 1000) + timestamp_ms() - score

@@ -1,13 +1,13 @@
-"""The answers to HTTP events: what was not admitted, and what no cache may keep. Each gateway wants its own form."""
+"""The answers to HTTP events: refusals, and responses that no cache may keep. Each gateway has its own form."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from synthetic._http import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem
-from synthetic_aws_shared._delivered import mapping
-from synthetic_awslambda._events import Event, is_head
+from synthetic.integration import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem
+from synthetic_aws_shared._headers import mapping
+from synthetic_awslambda._headers import Event, is_head
 
 __all__ = ["answer", "uncached"]
 
@@ -22,13 +22,13 @@ def answer(problem: Problem, event: Event) -> Response:
         "isBase64Encoded": False,
     }
     if _is_alb(event):
-        response["statusDescription"] = f"{problem.status} {problem.title}"  # to an API Gateway it is malformed
+        response["statusDescription"] = f"{problem.status} {problem.title}"  # API Gateway rejects it
     headers = {name: value for name, value in problem.headers if name != "content-length"}
     return {**response, **_headers(headers, event)}
 
 
 def uncached(response: Any, event: Event) -> Any:
-    """Return a simulated response so that no shared cache keeps it; its body is not touched."""
+    """Return a simulated response with headers so that no shared cache keeps it; its body stays as it is."""
     given = _complete(response, event)
     complete = mapping(given)
     if "statusCode" not in complete:
@@ -43,9 +43,9 @@ def uncached(response: Any, event: Event) -> Any:
 
 
 def _complete(response: Any, event: Event) -> Any:
-    """What the gateway would make of a response without a status: there is nowhere else to put a header.
+    """Return a response without a status as the gateway would complete it: otherwise it has no place for a header.
 
-    Only version 2.0 does so (API Gateway and function URLs): 200, and the value as JSON.
+    Only version 2.0 completes one (API Gateway and function URLs): with 200, and the value as JSON.
     """
     is_inferred = event.get("version") == "2.0" and "http" in mapping(event.get("requestContext"))
     if not is_inferred or "statusCode" in mapping(response):
@@ -53,7 +53,7 @@ def _complete(response: Any, event: Event) -> Any:
     try:
         body = response if isinstance(response, str) else json.dumps(response)
     except (TypeError, ValueError):
-        return response  # nor will it leave the function
+        return response  # Lambda will not be able to return it either
     return {
         "statusCode": 200,
         "headers": {"content-type": "application/json"},

@@ -1,4 +1,4 @@
-"""Batches: each record has its own verdict, and what fails is told to the queue, record by record."""
+"""Batches: each record has its own verdict, and the queue learns which records failed."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Any
 
-from synthetic._arrival import Admitted, arrive, under
-from synthetic._verdict import Real, Received
 from synthetic.errors import MessageRefused
-from synthetic_aws_shared._delivered import mapping
-from synthetic_awslambda._events import Event, baggage_of, records_of
+from synthetic.integration import AdmittedMessage, Real, Received, under, verdict_on_values
+from synthetic_aws_shared._headers import mapping
+from synthetic_awslambda._headers import Event, baggage_of, records_of
 
 __all__ = ["BatchResponse", "admitted", "by_verdict", "each_record", "merged"]
 
@@ -21,23 +20,23 @@ _log = logging.getLogger("synthetic")
 BatchResponse = dict[str, list[dict[str, str]]]
 
 
-def admitted(record: Any) -> Admitted:
+def admitted(record: Any) -> AdmittedMessage:
     """Admit one record of SQS, SNS, Kafka or RabbitMQ, or one event of EventBridge, for the length of a ``with`` block.
 
-    The block gives its marker, or None for real work. Raises ``synthetic.MessageRefused`` for what must not be handled.
+    The block gives its marker, or None for real work. Raises ``synthetic.MessageRefused`` if it must not be handled.
     """
-    return Admitted(arrive(baggage_of(record)))
+    return AdmittedMessage(verdict_on_values(baggage_of(record)))
 
 
 def each_record(handle: Callable[[Any], Any]) -> Callable[[Any, Any], BatchResponse]:
-    """Make a Lambda handler of a function of one record, which runs under the record's own verdict.
+    """Turn a function of one record into a Lambda handler. It runs under the record's own verdict.
 
-    For SQS it returns the partial batch response: a record that is refused, or whose handling raises, is among the
-    ``batchItemFailures``; the queue delivers it again and, by its redrive policy, moves it to the dead-letter queue.
-    The event source mapping needs ``ReportBatchItemFailures``; without it Lambda takes all of the batch for done,
-    unless every record failed: then the last error is raised. After a failure in a FIFO queue the rest of its message
-    group is left for the next delivery. For records of any other source, which know no partial response, the first
-    error is raised. TypeError for events without records.
+    For SQS the handler returns the partial batch response: a record that is refused, or whose handling raises, is among
+    the ``batchItemFailures``; the queue delivers it again and, by its redrive policy, moves it to the dead-letter
+    queue. The event source mapping needs ``ReportBatchItemFailures``; without it, Lambda takes the whole batch for
+    done. If every record failed, the last error is raised. After a failure in a FIFO queue, the rest of its message
+    group is left for the next delivery. Other sources have no partial response: the first error is raised. TypeError
+    for events without records.
     """
 
     @functools.wraps(handle)
@@ -65,11 +64,11 @@ def each_record(handle: Callable[[Any], Any]) -> Callable[[Any, Any], BatchRespo
 
 def _failure(handle: Callable[[Any], Any], record: Event) -> Exception | None:
     try:
-        under(arrive(baggage_of(record)), handle, record)
+        under(verdict_on_values(baggage_of(record)), handle, record)
     except Exception as error:
         if "messageId" not in record:
             raise
-        if not isinstance(error, MessageRefused):  # that is on record already
+        if not isinstance(error, MessageRefused):  # the refusal is logged already
             _log.exception("the record %s was not handled; it will be delivered again", record["messageId"])
         return error
     return None
@@ -81,19 +80,19 @@ def by_verdict(event: Any) -> Iterator[tuple[Real | Received, Any]]:
     All records are admitted before the first is handled. Raises MessageRefused.
     """
     verdicts: list[tuple[Real | Received, Event]] = [
-        (arrive(baggage_of(record)), record) for record in records_of(event)
+        (verdict_on_values(baggage_of(record)), record) for record in records_of(event)
     ]
     alike = groupby(verdicts, lambda pair: pair[0])
     parts = [(verdict, [record for _, record in part]) for verdict, part in alike]
     if len(parts) < 2:
-        yield parts[0][0] if parts else arrive(()), event
+        yield parts[0][0] if parts else verdict_on_values(()), event
         return
     for verdict, records in parts:
         yield verdict, records if isinstance(event, list) else {**event, "Records": records}
 
 
 def merged(results: list[Any]) -> Any:
-    """Return one result of those of the parts of a batch: the failures of all of them, else that of the last."""
+    """Return one result for the parts of a batch: the failures of all parts, else the result of the last."""
     failures = [result["batchItemFailures"] for result in results if _is_partial(result)]
     if len(results) > 1 and failures:
         return {"batchItemFailures": [failure for some in failures for failure in some or ()]}

@@ -1,7 +1,9 @@
-"""The marker in Celery tasks: in the headers of their messages, and in force while a worker runs them.
+"""Carries the marker in Celery tasks: it travels in the headers of their messages, and is in force while a task runs.
 
-``instrument()`` (or ``synthetic.instrument("celery")``), in what sends tasks and in what runs them, covers every
-application; ``SyntheticAMQP`` and ``SyntheticTask`` cover the one that is made with them.
+``synthetic.instrument("celery")`` covers every application, before or after applications and tasks are made. Call it in
+the processes that send tasks and in the workers that run them; in a worker, call it before the worker starts, in the
+module of its application. Without it, make an application with ``SyntheticAMQP`` and ``SyntheticTask``, which cover
+that application only.
 """
 
 from __future__ import annotations
@@ -13,30 +15,21 @@ from celery.app.amqp import AMQP  # type: ignore[import-untyped]
 from celery.app.task import Task  # type: ignore[import-untyped]
 from celery.worker.request import Request  # type: ignore[import-untyped]
 
-from synthetic._instrument import Integration
-from synthetic._patch import Patch, Patches
+from synthetic.integration import Integration, Patch, Patches
 from synthetic_celery import _explicit
-from synthetic_celery._eager import applying
-from synthetic_celery._execution import Tracer, starting_unset
-from synthetic_celery._failure import TaskRefused
-from synthetic_celery._publish import Sender
-from synthetic_celery._reception import of_its_task, receiving
+from synthetic_celery._in import Tracer, of_its_task, receiving, starting_unset
+from synthetic_celery._in_eager import applying
+from synthetic_celery._out import Sender
+from synthetic_celery._refusal import TaskRefused
 
-__all__ = [
-    "SyntheticAMQP",
-    "SyntheticTask",
-    "TaskRefused",
-    "instrument",
-    "integration",
-    "uninstrument",
-]
+__all__ = ["SyntheticAMQP", "SyntheticTask", "TaskRefused", "integration"]
 
-# Subclasses of what has no types.
+# Their base classes have no types.
 SyntheticAMQP: Any = _explicit.SyntheticAMQP
 SyntheticTask: Any = _explicit.SyntheticTask
 
 _CALLBACKS = ("on_failure", "on_timeout", "_announce_cancelled", "_announce_revoked")
-"""What a worker's main process says of a task, and whom it tells, once the pool can't."""
+"""What a worker's main process calls for a task that the pool cannot report on any more."""
 
 integration: Integration = Patches(
     Patch(AMQP, "send_task_message", Sender),
@@ -47,16 +40,3 @@ integration: Integration = Patches(
     Patch(celery.concurrency.prefork, "process_initializer", starting_unset),
 )
 """The entry point ``celery``."""
-
-
-def instrument() -> None:
-    """Carry the marker through every task that is sent or run from here. Done once, however often it is called.
-
-    Before or after applications and tasks are made; in a worker, before it starts: in the module of its application.
-    """
-    integration.instrument()
-
-
-def uninstrument() -> None:
-    """Undo ``instrument``. Below a wrapper that another library has put on since, ours stays and does nothing."""
-    integration.uninstrument()

@@ -1,4 +1,4 @@
-"""The way without patches: an application that is made with these classes."""
+"""Applications without patches: these classes cover the application that is made with them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from celery.app.amqp import AMQP  # type: ignore[import-untyped]
 from celery.app.task import Task  # type: ignore[import-untyped]
 from celery.worker.request import Request  # type: ignore[import-untyped]
 
-from synthetic._patch import always_on
-from synthetic_celery._eager import applying
-from synthetic_celery._execution import Tracer
-from synthetic_celery._publish import Sender
-from synthetic_celery._reception import of_its_task, receiving
+from synthetic.integration import always_on
+from synthetic_celery._in import Tracer, of_its_task, receiving
+from synthetic_celery._in_eager import applying
+from synthetic_celery._out import Sender
 
 __all__ = ["SyntheticAMQP", "SyntheticRequest", "SyntheticTask"]
 
@@ -23,13 +22,13 @@ _task: Any = Task
 
 
 class SyntheticAMQP(AMQP):  # type: ignore[misc]
-    """Sends the marker along with every task of ``Celery(amqp=SyntheticAMQP)``."""
+    """Adds the marker to every task that is sent from ``Celery(amqp=SyntheticAMQP)``."""
 
     send_task_message: Any = Sender(vars(_amqp)["send_task_message"], always_on)
 
 
 class SyntheticRequest(Request):  # type: ignore[misc]
-    """What a worker's main process knows of a ``SyntheticTask`` that runs."""
+    """What a worker's main process keeps of a ``SyntheticTask`` that runs."""
 
     on_failure: Any = of_its_task(_request.on_failure, always_on)
     on_timeout: Any = of_its_task(_request.on_timeout, always_on)
@@ -40,7 +39,7 @@ class SyntheticRequest(Request):  # type: ignore[misc]
 class SyntheticTask(Task):  # type: ignore[misc]
     """Runs every task of ``Celery(task_cls=SyntheticTask)`` under the verdict on its message.
 
-    A base class of your own has to be a subclass of it.
+    If you have a base class of your own, derive it from this class.
     """
 
     Request = "synthetic_celery._explicit:SyntheticRequest"

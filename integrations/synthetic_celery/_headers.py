@@ -1,7 +1,8 @@
-"""Where a task has its headers: at the top of its message, and once more in what Celery calls its ``headers``.
+"""Reads and writes the headers of a task.
 
-Celery puts what it knows of a task and the caller's own headers side by side. In a message of protocol 1, in a task
-that is called eagerly, and where another library works around Celery issue 4875, the caller's are one level below.
+Celery puts its own headers and the caller's headers side by side, at the top of the message. One level below, in
+``headers``, are the caller's: in a message of protocol 1, in a task that is called eagerly, and in a message from a
+library that works around Celery issue 4875.
 """
 
 from __future__ import annotations
@@ -11,32 +12,30 @@ from typing import Any, Final
 
 from opentelemetry.context import Context
 
-from synthetic._baggage import find
-from synthetic._carrier import NAME, SPELLINGS, baggage_in, outgoing
-from synthetic._config import active
+from synthetic.integration import BAGGAGE, SPELLINGS, baggage_in, has_marker, outgoing
 
 __all__ = ["departing", "markers_in", "markers_of", "markers_received"]
 
 _BELOW: Final = "headers"
 
 _OURS: Final = SPELLINGS | {_BELOW}
-"""The names under which a marker may stand."""
+"""The names under which a marker may be found."""
 
 
 def markers_received(message: Any) -> Sequence[str]:
-    """Return the values of the ``baggage`` headers of a message, and see that the task finds them by that name."""
+    """Return the values of the ``baggage`` headers of a message, and store them where the task looks for them."""
     headers: dict[str, Any] = message.headers
     if not headers or headers.keys().isdisjoint(_OURS):
         return ()
     values = markers_in(headers)
-    if values and NAME not in headers and not headers.get(_BELOW):
-        headers[NAME] = ",".join(values)
+    if values and BAGGAGE not in headers and not headers.get(_BELOW):
+        headers[BAGGAGE] = ",".join(values)
     return values
 
 
 def markers_of(request: Any) -> Sequence[str]:
-    """Return the values of the ``baggage`` headers of a task that was received and is to run."""
-    if not request or (request.get(NAME) is None and not request.get(_BELOW)):
+    """Return the values of the ``baggage`` headers of a task that was received and is about to run."""
+    if not request or (request.get(BAGGAGE) is None and not request.get(_BELOW)):
         return ()
     return markers_in(request)
 
@@ -44,7 +43,7 @@ def markers_of(request: Any) -> Sequence[str]:
 def markers_in(headers: Mapping[str, Any] | None) -> list[str]:
     """Return the values of the ``baggage`` headers of a task, of its message or of its request.
 
-    What stands at the top counts. A copy below may be older: nobody but us keeps it up to date.
+    The header at the top counts. A copy below may be older, because only this integration updates it.
     """
     if not headers:
         return []
@@ -52,7 +51,7 @@ def markers_in(headers: Mapping[str, Any] | None) -> list[str]:
     below = headers.get(_BELOW)
     if not below or not isinstance(below, Mapping):
         return values
-    if values and not find(values, active().key).is_empty:
+    if has_marker(values):
         return values
     return [*values, *baggage_in(below)]  # pyright: ignore[reportUnknownArgumentType]
 

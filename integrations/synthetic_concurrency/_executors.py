@@ -6,10 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import wraps
 from typing import Any
 
-from synthetic._job import Job, job_of
-from synthetic._patch import IsOn, LatePatches, Patch
-from synthetic._verdict import REAL, VERDICT, current_verdict
-from synthetic._workers import is_undecided, started_unset
+from synthetic.integration import REAL, VERDICT, IsOn, Job, LatePatches, Patch, current_verdict, job_of, started_unset
 
 __all__ = ["EXECUTORS"]
 
@@ -19,13 +16,13 @@ _get_verdict = VERDICT.get
 def _submitting_to_thread(original: Any, is_on: IsOn) -> Any:
     """Wrap ``ThreadPoolExecutor.submit``, which ``map`` and ``run_in_executor`` call, too.
 
-    The worker that it may start is one of those that ``_threads`` starts without a verdict.
+    It may start a worker: ``_threads`` starts it without a verdict.
     """
 
     @wraps(original)
     def submit(*args: Any, **kwargs: Any) -> Any:
         if _get_verdict() is REAL or not is_on() or len(args) < 2:
-            # Nearly every job. To pass on what came, and no keywords where none came, takes a third of the time.
+            # Nearly every job. Passing the arguments on unchanged, without empty keywords, takes a third of the time.
             return original(*args, **kwargs) if kwargs else original(*args)
         pool, fn, *others = args
         return original(pool, job_of(fn), *others, **kwargs)
@@ -38,7 +35,7 @@ def _submitting_to_process(original: Any, is_on: IsOn) -> Any:
 
     @wraps(original)
     def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
-        if is_undecided() or not is_on():
+        if not is_on():
             return original(self, fn, *args, **kwargs)
         return started_unset(original, self, job_of(fn), *args, **kwargs)
 
@@ -46,7 +43,7 @@ def _submitting_to_process(original: Any, is_on: IsOn) -> Any:
 
 
 def _calling_back(original: Any, is_on: IsOn) -> Any:
-    """Wrap ``Future.add_done_callback``: whoever completes the future is not who waits for it."""
+    """Wrap ``Future.add_done_callback``: the work that completes a future need not be the work that waits for it."""
 
     @wraps(original)
     def add_done_callback(self: Any, fn: Any) -> Any:

@@ -7,10 +7,20 @@ from collections.abc import Iterable, Iterator
 from functools import wraps
 from typing import Any
 
-from synthetic._job import Job, marked_verdict
-from synthetic._patch import IsOn, LatePatches, Patch
-from synthetic._verdict import REAL, VERDICT, Simulated, Unverified, enter, leave
-from synthetic._workers import started_unset
+from synthetic.integration import (
+    REAL,
+    VERDICT,
+    IsOn,
+    Job,
+    LatePatches,
+    Patch,
+    Simulated,
+    Unverified,
+    enter,
+    leave,
+    marked_verdict,
+    started_unset,
+)
 
 __all__ = ["POOLS"]
 
@@ -20,7 +30,7 @@ _END = object()
 
 
 def _building(original: Any, is_on: IsOn) -> Any:
-    """Wrap ``Pool.__init__``, which starts the workers, and the threads that replace workers, feed and collect."""
+    """Wrap ``Pool.__init__``, which starts the workers and the helper threads."""
 
     @wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -33,7 +43,7 @@ def _building(original: Any, is_on: IsOn) -> Any:
 
 
 def _submitting(original: Any, is_on: IsOn) -> Any:
-    """Wrap what takes a job and, where it returns before that is done, callbacks."""
+    """Wrap a method that takes a job, and callbacks if it does not wait for the job."""
     signature = inspect.signature(original)
     is_lazy = original.__name__ in _LAZY
 
@@ -56,7 +66,7 @@ def _submitting(original: Any, is_on: IsOn) -> Any:
 
 
 class _Steps(Iterable[Any]):
-    """An iterable that a thread of the pool goes through: each step runs under the verdict of whoever submitted it."""
+    """An iterable that a thread of the pool goes through: each step runs under the submitter's verdict."""
 
     def __init__(self, verdict: Simulated | Unverified, iterable: Iterable[Any]) -> None:
         self._verdict = verdict

@@ -1,4 +1,4 @@
-"""``multiprocessing.Process``: ``run`` under the verdict of whoever calls ``start``, whatever the start method."""
+"""``multiprocessing.Process``: ``run`` has the verdict of the work that calls ``start``, for every start method."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ from functools import wraps
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from synthetic._carry import Carried
-from synthetic._job import marked_verdict
-from synthetic._patch import IsOn, LatePatches, Patch
-from synthetic._verdict import Simulated, Unverified
-from synthetic._workers import is_undecided, is_worker, started_unset
+from synthetic.integration import (
+    Carried,
+    IsOn,
+    LatePatches,
+    Patch,
+    Simulated,
+    Unverified,
+    is_worker,
+    marked_verdict,
+    started_unset,
+)
 
 __all__ = ["PROCESSES", "Running"]
 
 
 class Running:
-    """``Process.run`` under a verdict, in the child. It travels in the process object, as it is or pickled."""
+    """``Process.run`` under a verdict, in the child. It travels in the process object, forked or pickled."""
 
     __slots__ = ("_present", "_process", "_verdict")
 
@@ -31,7 +37,7 @@ class Running:
         Carried(self._verdict, self._process.run)()
 
     def take_off(self) -> None:
-        """Leave the process object as it was before."""
+        """Restore the process object."""
         if self._present is None:
             vars(self._process).pop("run", None)
         else:
@@ -44,7 +50,7 @@ class Running:
 def _starting(original: Any, is_on: IsOn) -> Any:
     @wraps(original)
     def start(self: BaseProcess) -> Any:
-        if is_undecided() or not is_on():
+        if not is_on():
             return original(self)
         verdict = marked_verdict()
         if verdict is None or is_worker(self):

@@ -1,4 +1,4 @@
-"""Subprocesses: whoever creates one hands its marker on in the environment."""
+"""Subprocesses: the work that creates one passes its marker on in the environment."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import subprocess
 from functools import wraps
 from typing import Any
 
-from synthetic._egress import in_context
-from synthetic._patch import IsOn, LatePatches, Patch
-from synthetic_concurrency._environment import outgoing
+from synthetic.integration import IsOn, LatePatches, Patch, call_in
+from synthetic_concurrency._headers import outgoing
 
 __all__ = ["SUBPROCESSES"]
 
 _POSITION = 10
-"""Where ``Popen`` takes ``env``, if that is not given by name."""
+"""The position of ``env`` among the arguments of ``Popen``."""
 
 
 def _creating(original: Any, is_on: IsOn) -> Any:
-    """Wrap ``Popen.__init__``, which everything in ``subprocess`` comes down to, and asyncio's own event loop."""
+    """Wrap ``Popen.__init__``, which all of ``subprocess`` and asyncio's own event loop call."""
 
     @wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -31,16 +30,13 @@ def _creating(original: Any, is_on: IsOn) -> Any:
                 args = (*args[:_POSITION], departing, *args[_POSITION + 1 :])
             else:
                 kwargs["env"] = departing
-        if otel is None:
-            return original(self, *args, **kwargs)
-        with in_context(otel):
-            return original(self, *args, **kwargs)
+        return call_in(otel, original, self, *args, **kwargs)
 
     return __init__
 
 
 def _creating_with_uvloop(original: Any, is_on: IsOn) -> Any:
-    """Wrap ``subprocess_exec`` and ``subprocess_shell`` of an event loop that has its own way."""
+    """Wrap ``subprocess_exec`` and ``subprocess_shell`` of an event loop that does not use ``subprocess``."""
 
     @wraps(original)
     async def create(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -58,10 +54,10 @@ _covered: set[type] = set()
 
 
 def _patches_on(module: Any) -> list[Patch]:
-    """The patches on every class that a function of ``subprocess`` makes, or of a module in the place of that.
+    """The patches on every class that the functions of ``subprocess``, or of a module in its place, make.
 
-    Eventlet has three: its Popen is a subclass of a copy, and the ``run`` that its ``check_output`` calls makes those
-    of another copy.
+    Eventlet has three: its Popen is a subclass of a copy, and the ``run`` that its ``check_output`` calls makes
+    instances of another copy.
     """
     run = module.check_output.__globals__["run"]
     kinds = dict.fromkeys((*module.Popen.__mro__, *run.__globals__["Popen"].__mro__))
@@ -76,7 +72,7 @@ def _patches_on_uvloop(uvloop: Any) -> list[Patch]:
 
 SUBPROCESSES: tuple[Patch | LatePatches, ...] = (
     *_patches_on(subprocess),
-    # What monkey patching puts in its place, be that later.
+    # The modules that monkey patching puts in its place, now or later.
     LatePatches("gevent.subprocess", _patches_on),
     LatePatches("eventlet.green.subprocess", _patches_on),
     LatePatches("uvloop", _patches_on_uvloop),

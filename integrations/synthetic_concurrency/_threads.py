@@ -1,4 +1,4 @@
-"""Threads and timers: ``run`` under the verdict of whoever calls ``start``."""
+"""Threads and timers: ``run`` has the verdict of the work that calls ``start``."""
 
 from __future__ import annotations
 
@@ -10,15 +10,25 @@ from functools import wraps
 from types import MethodType
 from typing import Any, Final
 
-from synthetic._job import Job, marked_verdict
-from synthetic._patch import IsOn, Patch
-from synthetic._verdict import REAL, VERDICT, Simulated, Unverified, enter, leave
-from synthetic._workers import is_worker, started_unset
+from synthetic.integration import (
+    REAL,
+    VERDICT,
+    IsOn,
+    Job,
+    Patch,
+    Simulated,
+    Unverified,
+    enter,
+    is_worker,
+    leave,
+    marked_verdict,
+    started_unset,
+)
 
 __all__ = ["INHERITS", "THREADS"]
 
 INHERITS = bool(getattr(sys.flags, "thread_inherit_context", False))
-"""Whether a thread starts with a copy of its starter's context (Python 3.14, where it is free-threaded or told to)."""
+"""Whether a thread starts with a copy of its starter's context (Python 3.14, free-threaded or with the flag)."""
 
 _TAKES_CONTEXT: Final = sys.version_info >= (3, 14)
 
@@ -26,9 +36,9 @@ _get_verdict = VERDICT.get
 
 
 class _Running:
-    """``Thread.run`` under a verdict, for one call; ``present`` is another's wrapper on the same thread.
+    """``Thread.run`` under a verdict, for one call; ``present`` is another library's wrapper on the same thread.
 
-    What it enters does not count as a piece of work, so that a thread which goes on after its request is reported.
+    The verdict is entered without counting as a piece of work, so that a thread that outlives its request is reported.
     """
 
     __slots__ = ("_present", "_verdict")
@@ -46,7 +56,7 @@ class _Running:
             leave(entered)
 
     def put_on(self, thread: threading.Thread) -> None:
-        # A method and not a function: Sentry's wrapper, which also stands on the thread, calls what it finds as one.
+        # A method and not a function: Sentry's wrapper, which is set on the thread too, calls the present one as a method.
         vars(thread)["run"] = MethodType(self, thread)
 
     def take_off(self, thread: threading.Thread) -> None:
@@ -77,7 +87,7 @@ def _starting(original: Any, is_on: IsOn) -> Any:
 def _start_worker(original: Callable[..., None], thread: threading.Thread) -> None:
     target = vars(thread).get("_target")
     if target is not None:
-        # Not around run, which OpenTelemetry's instrumentation wraps: the context that it noted is within that.
+        # Not around run: OpenTelemetry's instrumentation wraps it, and attaches the context of the starter inside.
         vars(thread)["_target"] = Job(None, target)
     Context().run(original, thread)
 
@@ -85,7 +95,7 @@ def _start_worker(original: Callable[..., None], thread: threading.Thread) -> No
 def _start_marked(original: Callable[..., None], thread: threading.Thread, verdict: Simulated | Unverified) -> None:
     present = vars(thread).get("run")
     if isinstance(getattr(present, "__func__", None), _Running):
-        return original(thread)  # started a second time, which is an error; or patched twice
+        return original(thread)  # started a second time, which is an error, or patched twice
     running = _Running(verdict, present)
     running.put_on(thread)
     try:
@@ -95,5 +105,5 @@ def _start_marked(original: Callable[..., None], thread: threading.Thread, verdi
         raise
 
 
-# The timer first: OpenTelemetry's instrumentation gives it a ``start`` of its own, which would go past that of threads.
+# The timer first: OpenTelemetry's instrumentation gives it its own ``start``, which would bypass the one of threads.
 THREADS = (Patch(threading.Timer, "start", _starting), Patch(threading.Thread, "start", _starting))

@@ -1,23 +1,30 @@
-"""What Django does for a request when every middleware is done: send a streamed body, and close the response."""
+"""What Django does for a request after every middleware has returned: send a streamed body, close the response."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any
 
-from synthetic._carry import Carried
-from synthetic._http import CACHE_HEADERS, SIMULATED_CACHE_CONTROL
-from synthetic._verdict import REAL, Real, Received, enter, leave
+from synthetic.integration import (
+    CACHE_HEADERS,
+    REAL,
+    SIMULATED_CACHE_CONTROL,
+    Carried,
+    Real,
+    Received,
+    enter,
+    leave,
+)
 
 __all__ = ["cover"]
 
 
 def cover(response: Any, verdict: Real | Received) -> Any:
-    """Return ``response``, whose streamed body and end have the verdict of its request, and nothing else has."""
+    """Return ``response``; its streamed body and its end run under the verdict of its request."""
     steps: _AsyncSteps | None = None
     if verdict is not REAL:
         for name in CACHE_HEADERS:
-            del response[name]  # where it is there
+            del response[name]  # no error if it is not there
         response["Cache-Control"] = SIMULATED_CACHE_CONTROL
     if response.streaming:
         if getattr(response, "is_async", False):
@@ -33,7 +40,7 @@ _NEVER = object()
 
 
 class _AsyncSteps:
-    """An async iterator whose every step has the verdict, and so has the end of one that is given up half-way."""
+    """An async iterator. Each step runs under the verdict, and so does the end of one that is given up half-way."""
 
     __slots__ = ("_steps", "_verdict")
 
@@ -54,12 +61,12 @@ class _AsyncSteps:
             leave(entered)
 
     def drop(self) -> None:
-        """Let go of the iterator: what closes a generator that nobody has any more runs in the context of this."""
+        """Let go of the iterator: an abandoned generator is closed in the context of this call."""
         self._steps = None
 
 
 class _Close:
-    """``close`` of a response, with what the application does then, and the signal ``request_finished``."""
+    """``close`` of a response, which runs the application's own closers and the signal ``request_finished``."""
 
     __slots__ = ("_close", "_response", "_steps", "_verdict")
 
@@ -73,11 +80,11 @@ class _Close:
         Carried(self._verdict, self._closed)()
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Where a response goes into a cache, nothing of ours goes with it.
+        # A response is pickled into a cache without this object.
         return getattr, (self._response, "close")
 
     def _closed(self) -> None:
-        # Back as it was, and no part of a cycle any more.
+        # Restored as it was, and out of the reference cycle.
         response, self._response = self._response, None
         close, self._close = self._close, None
         steps, self._steps = self._steps, None

@@ -1,7 +1,8 @@
-"""The marker in dramatiq messages: among their options, and in force while a worker processes them.
+"""Carries the marker in dramatiq messages: it is one of their options, and is in force while a worker processes them.
 
-``instrument()`` (or ``synthetic.instrument("dramatiq")``), in what sends messages and in what processes them, covers
-every broker; ``SyntheticTrafficMiddleware`` covers the one that it is added to.
+``synthetic.instrument("dramatiq")`` covers every broker, before or after you make brokers and actors. Call it in the
+processes that send messages and in the workers that process them; in a worker, call it in the module that the worker is
+started with. Without it, add ``SyntheticTrafficMiddleware`` to a broker, which covers that broker only.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from dramatiq.worker import (
     _WorkerThread,  # pyright: ignore[reportPrivateUsage]
 )
 
-from synthetic._instrument import Integration
-from synthetic._patch import Patch, Patches
-from synthetic_dramatiq._middleware import SyntheticTrafficMiddleware
+from synthetic.integration import Integration, Patch, Patches
+from synthetic_dramatiq._explicit import SyntheticTrafficMiddleware
+from synthetic_dramatiq._in import processing, running
+from synthetic_dramatiq._out import ending, starting
 from synthetic_dramatiq._refusal import MessageSkipped
-from synthetic_dramatiq._working import ending, processing, running, starting
 
-__all__ = ["MessageSkipped", "SyntheticTrafficMiddleware", "instrument", "integration", "uninstrument"]
+__all__ = ["MessageSkipped", "SyntheticTrafficMiddleware", "integration"]
 
 integration: Integration = Patches(
     Patch(Broker, "emit_before", starting),
@@ -28,16 +29,3 @@ integration: Integration = Patches(
     Patch(_ConsumerThread, "run", running),
 )
 """The entry point ``dramatiq``."""
-
-
-def instrument() -> None:
-    """Carry the marker through every message of every broker. Done once, however often it is called.
-
-    Before or after brokers and actors are made; in a worker, in the module that it is started with.
-    """
-    integration.instrument()
-
-
-def uninstrument() -> None:
-    """Undo ``instrument``. Below a wrapper that another library has put on since, ours stays and does nothing."""
-    integration.uninstrument()

@@ -1,4 +1,4 @@
-"""Green threads run under the verdict of whoever spawns them."""
+"""Green threads run under the verdict of the work that spawns them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ from typing import Any, Final
 
 import eventlet.greenthread  # type: ignore[import-untyped]
 
-from synthetic._greenlets import carry_into, is_pool_thread
-from synthetic._job import marked_verdict
-from synthetic._patch import IsOn, Patch
+from synthetic.integration import IsOn, Patch, carry_into, is_pool_thread, marked_verdict
 
 __all__ = ["GREENLETS"]
 
 _HAS_JOINABLE_THREADS: Final = sys.version_info >= (3, 13)
-"""Whether a thread of a monkey-patched program is a ``GreenThread``; before, it is what ``spawn_n`` makes."""
+"""Whether a thread of a monkey-patched program is a ``GreenThread``; before 3.13 ``spawn_n`` makes it."""
 
 
 def _making(original: Any, is_on: IsOn) -> Any:
-    """Wrap ``GreenThread.__init__``: whatever makes one has it started right after, or in a while."""
+    """Wrap ``GreenThread.__init__``: each one is started by the work that makes it, at once or later."""
 
     @wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -33,7 +31,7 @@ def _making(original: Any, is_on: IsOn) -> Any:
 
 
 def _spawning(original: Any, is_on: IsOn) -> Any:
-    """Wrap ``_spawn_n``, which makes the greenlets of ``spawn_n``: plain ones."""
+    """Wrap ``_spawn_n``, which makes plain greenlets for ``spawn_n``."""
 
     @wraps(original)
     def _spawn_n(seconds: Any, func: Any, args: Any, kwargs: Any) -> Any:
@@ -47,7 +45,7 @@ def _spawning(original: Any, is_on: IsOn) -> Any:
 
 
 def _running(original: Any, is_on: IsOn) -> Any:
-    """Wrap ``GreenThread.main``: only here is it known what one runs."""
+    """Wrap ``GreenThread.main``, the first place that knows the function of a green thread."""
 
     @wraps(original)
     def main(self: Any, function: Any, args: Any, kwargs: Any) -> Any:

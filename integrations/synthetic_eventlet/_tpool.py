@@ -1,4 +1,4 @@
-"""``eventlet.tpool``: each call runs under the verdict of whoever makes it, its threads and its greenlet have none."""
+"""``eventlet.tpool``: each call runs under its caller's verdict; the threads and the greenlet of the pool have none."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from contextvars import Context
 from functools import wraps
 from typing import Any
 
-from synthetic._job import job_of
-from synthetic._patch import IsOn, LatePatches, Patch
+from synthetic.integration import IsOn, LatePatches, Patch, job_of
 
 __all__ = ["TPOOL"]
 
@@ -21,7 +20,7 @@ def _executing(original: Any, is_on: IsOn) -> Any:
 
 
 def _setting_up(original: Any, is_on: IsOn) -> Any:
-    """Wrap ``setup``: the first call starts what serves all the others."""
+    """Wrap ``setup``: the first call starts the threads and the greenlet that serve all calls."""
 
     @wraps(original)
     def setup() -> Any:
@@ -34,4 +33,4 @@ TPOOL = LatePatches(
     "eventlet.tpool",
     lambda tpool: [Patch(tpool, "execute", _executing), Patch(tpool, "setup", _setting_up)],
 )
-"""Not before it is imported, for that makes copies of modules."""
+"""Applied once it is imported, because the import makes copies of modules."""

@@ -1,4 +1,4 @@
-"""Greenlets start under the verdict of whoever starts them."""
+"""Greenlets run under the verdict of the work that starts them."""
 
 from __future__ import annotations
 
@@ -6,25 +6,37 @@ from functools import wraps
 from typing import Any
 
 import gevent.hub  # type: ignore[import-untyped]
+from gevent import Greenlet
 
-from synthetic._greenlets import carry_into, is_pool_thread
-from synthetic._job import marked_verdict
-from synthetic._patch import IsOn, Patch
+from synthetic.integration import IsOn, Patch, carry_into, is_pool_thread, marked_verdict
 
-__all__ = ["RAW", "starting"]
+__all__ = ["RAW", "SPAWNED"]
 
 
-def starting(greenlet: Any) -> None:
-    """Carry the verdict into a ``Greenlet`` that is being started, now or later. A worker of a pool has none."""
+def _starting(greenlet: Any) -> None:
+    """Carry the verdict into a ``Greenlet`` that is started, now or later. The worker of a pool gets none."""
     verdict = marked_verdict()
     if verdict is not None and not is_pool_thread(greenlet._run):
         carry_into(greenlet, verdict)
 
 
-def _making(original: Any, is_on: IsOn) -> Any:
-    """Wrap the class of what ``spawn_raw`` spawns, which tells nobody that it starts.
+class _Spawned:
+    """A callback that gevent calls for each ``Greenlet``: the class is compiled, and cannot be patched."""
 
-    Not ``spawn_raw`` itself, which is imported by name, by gevent's own modules, too.
+    def put_on(self) -> None:
+        Greenlet.add_spawn_callback(_starting)  # a set holds the callbacks
+
+    def take_off(self) -> None:
+        Greenlet.remove_spawn_callback(_starting)
+
+
+SPAWNED = _Spawned()
+
+
+def _making(original: Any, is_on: IsOn) -> Any:
+    """Wrap the class of the greenlets of ``spawn_raw``, for which gevent calls no spawn callback.
+
+    Not ``spawn_raw`` itself, because gevent's own modules, too, import it by name.
     """
 
     @wraps(original, updated=())
@@ -39,4 +51,4 @@ def _making(original: Any, is_on: IsOn) -> Any:
 
 
 RAW = (Patch(gevent.hub, "TrackedRawGreenlet", _making), Patch(gevent.hub, "RawGreenlet", _making))
-"""One or the other, by gevent's setting ``track_greenlet_tree``."""
+"""gevent uses one or the other, depending on its setting ``track_greenlet_tree``."""

@@ -1,4 +1,4 @@
-"""Jobs of native threads run under the verdict of whoever submits them; callbacks under that of whoever gives them."""
+"""Jobs of native threads and their callbacks run under the verdict of the work that submits them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 import gevent.pool  # type: ignore[import-untyped]
 import gevent.threadpool  # type: ignore[import-untyped]
 
-from synthetic._job import job_of
-from synthetic._patch import IsOn, Patch
+from synthetic.integration import IsOn, Patch, job_of
 
 __all__ = ["POOLS"]
 
@@ -17,7 +16,7 @@ _threadpool: Any = gevent.threadpool
 
 
 def _submitting(original: Any, is_on: IsOn) -> Any:
-    """Wrap ``ThreadPool.spawn``, which all its other ways to give it a job call."""
+    """Wrap ``ThreadPool.spawn``, which all other methods that take a job call."""
 
     @wraps(original)
     def spawn(self: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
@@ -27,7 +26,7 @@ def _submitting(original: Any, is_on: IsOn) -> Any:
 
 
 def _applying(original: Any, is_on: IsOn) -> Any:
-    """Wrap ``apply_async`` of pools, groups and thread pools: its callback is a link, but where a pool is full."""
+    """Wrap ``apply_async`` of pools, groups and thread pools: its callback is a link, unless the pool is full."""
 
     @wraps(original)
     def apply_async(self: Any, func: Any, args: Any = None, kwds: Any = None, callback: Any = None) -> Any:
@@ -39,7 +38,7 @@ def _applying(original: Any, is_on: IsOn) -> Any:
 
 
 def _calling_back(original: Any, is_on: IsOn) -> Any:
-    """Wrap what gevent's own ``ThreadPoolExecutor`` hands out as a future."""
+    """Wrap the futures of gevent's own ``ThreadPoolExecutor``."""
 
     @wraps(original)
     def add_done_callback(self: Any, fn: Any) -> Any:

@@ -1,7 +1,8 @@
-"""The marker in gRPC calls: in the ``baggage`` metadata of a request, at the client and at the server, sync and aio.
+"""The marker in gRPC calls: in the ``baggage`` metadata of each call, at the client and at the server, sync and aio.
 
-``instrument()`` (or ``synthetic.instrument("grpc")``) covers the channels and servers that are created after it. The
-interceptors cover what they are given to.
+``synthetic.instrument("grpc")`` covers the channels and servers that are created after it. After
+``synthetic.uninstrument("grpc")`` they go on without the marker. The interceptors cover the channel or server that they
+are given to.
 """
 
 from __future__ import annotations
@@ -9,14 +10,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from synthetic._instrument import Integration
-from synthetic._patch import Patch, Patches
-from synthetic_grpc import _aio_client, _client, _install
-from synthetic_grpc._aio_client import aio_client_interceptors
-from synthetic_grpc._aio_server import AioServerInterceptor
-from synthetic_grpc._client import ClientInterceptor
-from synthetic_grpc._errors import AioExternalRpcRefused, ExternalRpcRefused
-from synthetic_grpc._server import ServerInterceptor
+from synthetic.integration import Integration, Patch, Patches
+from synthetic_grpc import _in, _out, _out_aio
+from synthetic_grpc._explicit import ClientInterceptor, aio_client_interceptors
+from synthetic_grpc._in import ServerInterceptor
+from synthetic_grpc._in_aio import AioServerInterceptor
+from synthetic_grpc._refusal import AioExternalRpcRefused, ExternalRpcRefused
 
 __all__ = [
     "AioExternalRpcRefused",
@@ -25,33 +24,21 @@ __all__ = [
     "ExternalRpcRefused",
     "ServerInterceptor",
     "aio_client_interceptors",
-    "instrument",
     "integration",
-    "uninstrument",
 ]
 
-# The classes behind grpc.insecure_channel, grpc.server and their like, not those functions: others replace the
-# functions, and put back what they found. On a channel, ours is below the interceptors of all others.
+# The classes behind grpc.insecure_channel, grpc.server and so on, and not those functions: other libraries replace the
+# functions, and put back what they found. On a channel, our patch is below the interceptors of all other libraries.
 _channel: Any = import_module("grpc._channel").Channel
 _server: Any = import_module("grpc._server")._Server
 _aio_channel: Any = import_module("grpc.aio._channel").Channel
 _aio_server: Any = import_module("grpc.aio._server").Server
 
 integration: Integration = Patches(
-    *(Patch(_channel, name, _client.marking(kind)) for name, kind in _client.KINDS.items()),
-    Patch(_aio_channel, "__init__", _aio_client.remembering),
-    *(Patch(_aio_channel, name, _aio_client.marking(*kind)) for name, kind in _aio_client.KINDS.items()),
-    Patch(_server, "__init__", _install.admitting(ServerInterceptor)),
-    Patch(_aio_server, "__init__", _install.admitting(AioServerInterceptor)),
+    *(Patch(_channel, name, _out.marking(kind)) for name, kind in _out.KINDS.items()),
+    Patch(_aio_channel, "__init__", _out_aio.remembering),
+    *(Patch(_aio_channel, name, _out_aio.marking(*kind)) for name, kind in _out_aio.KINDS.items()),
+    Patch(_server, "__init__", _in.admitting(ServerInterceptor)),
+    Patch(_aio_server, "__init__", _in.admitting(AioServerInterceptor)),
 )
 """The entry point ``grpc``."""
-
-
-def instrument() -> None:
-    """Cover every channel and server that is created from now on. Done once, however often it is called."""
-    integration.instrument()
-
-
-def uninstrument() -> None:
-    """Undo ``instrument``. Channels and servers that exist go on without the marker."""
-    integration.uninstrument()

@@ -9,18 +9,18 @@ from typing import Any
 
 import grpc
 
-from synthetic._arrival import under
-from synthetic._verdict import REAL, Real, Received, enter, leave
-from synthetic_grpc._door import Answer, answer_to, context_of
+from synthetic.integration import REAL, Real, Received, enter, leave, under
+from synthetic_grpc._headers import context_of
+from synthetic_grpc._refusal import aborted, answer_to, ended
 
-__all__ = ["aborted", "admitted_handler", "as_real", "sync_real", "with_behavior"]
+__all__ = ["admitted_handler", "as_real", "sync_real", "with_behavior"]
 
 _EXPERIMENTAL = ("experimental_non_blocking", "experimental_thread_pool")
-"""What grpc reads off the function that is the handler."""
+"""Attributes that grpc reads from the handler's function."""
 
 
 def admitted_handler(handler: Any, verdict: Real | Received, onward: Any) -> Any:
-    """Return ``handler`` under ``verdict``, with ``onward`` as its ``baggage`` unless that is None."""
+    """Return ``handler`` under ``verdict``, with ``onward`` as its ``baggage``; None leaves that as it is."""
     return with_behavior(handler, sync_stream if handler.response_streaming else sync_unary, verdict, onward)
 
 
@@ -30,7 +30,7 @@ def sync_real(handler: Any) -> Any:
 
 
 def with_behavior(handler: Any, wrap: Callable[..., Any], verdict: Real | Received, onward: Any) -> Any:
-    """Return ``handler`` with what ``wrap`` makes of its function."""
+    """Return ``handler`` with its function wrapped by ``wrap``."""
     name = _NAMES[bool(handler.request_streaming), bool(handler.response_streaming)]
     behavior = getattr(handler, name)
     wrapped = wrap(behavior, verdict, onward)
@@ -55,7 +55,7 @@ _FACTORIES: dict[str, Callable[..., Any]] = {
 
 
 def as_real(handler: Any, wrapped: Callable[[Any], Any]) -> Any:
-    """Return what ``wrapped`` makes of ``handler`` for real calls: once, and kept on the handler for all later ones."""
+    """Return ``wrapped(handler)``, the handler for real calls. It is made once, and kept on ``handler``."""
     try:
         return handler._synthetic_real
     except AttributeError:
@@ -63,7 +63,7 @@ def as_real(handler: Any, wrapped: Callable[[Any], Any]) -> Any:
     try:
         handler._synthetic_real = made
     except AttributeError:
-        pass  # a handler of somebody's own, which takes no attributes
+        pass  # a handler class of the application, which takes no attributes
     return made
 
 
@@ -95,7 +95,7 @@ def _real_unary(behavior: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def sync_stream(behavior: Callable[..., Any], verdict: Real | Received, onward: Any) -> Callable[..., Any]:
-    """Return a handler that gives a stream of responses. Each step runs in one context of this call's own."""
+    """Return a handler that gives a stream of responses. All steps run in one context, which belongs to this call."""
 
     def handle(request: Any, context: Any, *sending: Any) -> Any:
         own = copy_context()
@@ -106,7 +106,7 @@ def sync_stream(behavior: Callable[..., Any], verdict: Real | Received, onward: 
             answer = answer_to(error, verdict)
             if answer is None:
                 raise
-            _ended(context, answer)
+            ended(context, answer)
             return iter(())
         return responses if sending else _steps(own, responses, verdict, context)
 
@@ -127,31 +127,10 @@ def _steps(own: Context, responses: Iterator[Any], verdict: Real | Received, con
         answer = answer_to(error, verdict)
         if answer is None:
             raise
-        _ended(context, answer)
+        ended(context, answer)
     finally:
-        # A client that has gone: what the handler does about that is this call's work, too.
+        # When the client has gone, the handler's clean-up is still work of this call.
         if isinstance(responses, GeneratorType):
             own.run(responses.close)
         if isinstance(verdict, Received):
             verdict.end()
-
-
-def aborted(context: Any, answer: Answer) -> None:
-    """End the call: raises what grpc has for that."""
-    _told(context, answer)
-    context.abort(answer.code, answer.details)
-
-
-def _ended(context: Any, answer: Answer) -> None:
-    """End a call with a stream of responses, after the last of them.
-
-    An aio server may be sending one of a synchronous handler still, and an abort would come in between.
-    """
-    _told(context, answer)
-    context.set_code(answer.code)
-    context.set_details(answer.details)
-
-
-def _told(context: Any, answer: Answer) -> None:
-    others = getattr(context, "trailing_metadata", None)
-    context.set_trailing_metadata(answer.trailing_after(others() if others is not None else ()))

@@ -1,11 +1,11 @@
-"""What is said of the work at hand in a log record. Nothing here raises, and nothing here logs for ever."""
+"""What a log record says of the current work. Nothing here raises, and nothing here logs in an endless loop."""
 
 from __future__ import annotations
 
 from contextvars import ContextVar
 from typing import Final
 
-from synthetic._verdict import REAL, VERDICT, Unverified, Verdict, current_verdict
+from synthetic.integration import REAL, VERDICT, Unverified, Verdict, current_verdict
 
 __all__ = ["fields", "names"]
 
@@ -16,15 +16,15 @@ _UNVERIFIED: Final = "unverified"
 
 _get_verdict = VERDICT.get
 _is_asking: ContextVar[bool] = ContextVar("synthetic-logging", default=False)
-"""Whether the verdict is being looked for: what is logged on the way is said to be real, and asks nothing."""
+"""Whether the verdict is being looked up. A record that is logged meanwhile gets no fields, and looks nothing up."""
 
 
 def fields() -> dict[str, str | bool]:
-    """Return the fields for the work at hand: ``{}`` for real work. Never raises.
+    """Return the fields for the current work: ``{}`` for real work. Never raises.
 
-    For simulated work ``synthetic`` is True, and ``synthetic_run``, ``synthetic_kind``, ``synthetic_actor`` and
-    ``synthetic_scenario`` are what the marker says, ``""`` where it does not. For work whose marker does not verify
-    ``synthetic`` is ``"unverified"``, and there is nothing else.
+    For simulated work ``synthetic`` is True; ``synthetic_run``, ``synthetic_kind``, ``synthetic_actor`` and
+    ``synthetic_scenario`` come from the marker, ``""`` for one that it does not have. For work whose marker does not
+    verify, the only field is ``synthetic``, which is ``"unverified"``.
     """
     if _get_verdict() is REAL or _is_asking.get():
         return {}

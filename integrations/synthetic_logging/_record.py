@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 from opentelemetry.context import get_current
 
-from synthetic._verdict import REAL, VERDICT
+from synthetic.integration import REAL, VERDICT, IsOn
 from synthetic_logging._fields import fields, names
 
 __all__ = ["SyntheticFilter", "marking"]
@@ -20,9 +19,9 @@ _get_verdict = VERDICT.get
 class SyntheticFilter(logging.Filter):
     """A filter that lets every record pass, and gives it the fields that it does not have yet.
 
-    For one logger or handler, where ``instrument()`` is too much. The handler must be one that the logging thread
-    itself calls: with a ``QueueHandler`` it belongs there, and not on the handlers of its listener. With a ``name``,
-    only records of that logger and those below it pass, as with any filter.
+    Use it to cover one logger or handler, without patches. The logging thread itself must call the handler: add the
+    filter to a ``QueueHandler``, and not to the handlers of its listener. With a ``name``, only records of that logger
+    and those below it pass, as with any filter.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -31,10 +30,10 @@ class SyntheticFilter(logging.Filter):
         return bool(super().filter(record))
 
 
-def marking(original: Any, is_on: Callable[[], bool]) -> Any:
-    """Wrap ``Logger.makeRecord``, which puts a caller's ``extra`` on the record: that has the say."""
+def marking(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``Logger.makeRecord``, which puts a caller's ``extra`` on the record: ``extra`` takes precedence."""
 
-    # With all parameters by name, for every line that is logged comes through here: packing them takes as long again.
+    # Every line that is logged comes through here. All parameters have names: packing them would double the time.
     @wraps(original)
     def makeRecord(
         logger: Any,
@@ -71,4 +70,4 @@ def _mark(record: logging.LogRecord) -> None:
 
 
 _ABSENT: dict[str, str | bool] = dict.fromkeys(names, "") | {"synthetic": False}
-"""What records of real work have, so that a format that names the fields works for them, too."""
+"""The fields of real work: a format that names them works for its records, too."""

@@ -1,20 +1,23 @@
-"""Headers as they came: of several with one name the client keeps the last, and the marker may stand in another."""
+"""Keeps every ``baggage`` header of a message. The client keeps only the last of several, which may lose the marker."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, Final
 
-from synthetic._carrier import NAME
+from synthetic.integration import BAGGAGE, IsOn
 
-__all__ = ["joining"]
+__all__ = ["RESERVED", "joining"]
 
-_NAME = NAME.encode()
+RESERVED: Final = "$"
+"""How the server's own subjects begin: acknowledgements, the API of JetStream, key-value stores."""
+
+_NAME: Final = BAGGAGE.encode()
 
 
-def joining(original: Any, is_on: Callable[[], bool]) -> Any:
-    """Wrap ``Client._parse_header_lines``, which makes a dictionary of what came over the wire."""
+def joining(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``Client._parse_header_lines``, which makes a dictionary of the bytes that it received."""
     parse: Callable[[bytes], dict[str, str]] = original.__func__
 
     @wraps(parse)
@@ -31,6 +34,6 @@ def _join(headers: dict[str, str], raw: bytes) -> None:
     pairs = (line.partition(b":") for line in raw.split(b"\r\n"))
     values = [value.strip().decode("utf-8", "replace") for name, _, value in pairs if name.strip().lower() == _NAME]
     if len(values) > 1:
-        for name in [name for name in headers if name.lower() == NAME]:
+        for name in [name for name in headers if name.lower() == BAGGAGE]:
             del headers[name]
-        headers[NAME] = ",".join(values)
+        headers[BAGGAGE] = ",".join(values)

@@ -1,8 +1,9 @@
-"""The marker in messages that are sent and received with pika, over any of its connections.
+"""Carries the marker in messages that you send and receive with pika, over any of its connections.
 
-``instrument()`` (or ``synthetic.instrument("pika")``) covers what is published, and the callbacks of ``basic_consume``;
-call it before channels are opened. ``admitting`` covers a callback without it, and ``message`` what
-``BlockingChannel.consume`` and ``basic_get`` return, which has no callback to cover.
+``synthetic.instrument("pika")`` adds the marker to every message that is published, and runs each callback of
+``basic_consume`` under the verdict on its message. Call it before you open channels; consumers that are registered
+earlier are not covered. Without it, wrap a callback in ``admitting``. ``BlockingChannel.consume`` and ``basic_get``
+return messages instead of calling a callback: handle each of those in a ``with message(...)`` block.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from __future__ import annotations
 from pika.adapters.blocking_connection import BlockingChannel  # type: ignore[import-untyped]
 from pika.channel import Channel  # type: ignore[import-untyped]
 
-from synthetic._instrument import Integration
-from synthetic._patch import Patch, Patches
-from synthetic_pika._consume import admitting, consuming, getting, message
-from synthetic_pika._publish import publishing
+from synthetic.integration import Integration, Patch, Patches
+from synthetic_pika._explicit import admitting, message
+from synthetic_pika._in import consuming, getting
+from synthetic_pika._out import publishing
 
-__all__ = ["admitting", "instrument", "integration", "message", "uninstrument"]
+__all__ = ["admitting", "integration", "message"]
 
 integration: Integration = Patches(
     Patch(Channel, "basic_publish", publishing),
@@ -24,16 +25,3 @@ integration: Integration = Patches(
     Patch(BlockingChannel, "basic_consume", consuming),
 )
 """The entry point ``pika``."""
-
-
-def instrument() -> None:
-    """Carry the marker in every message published, and handle every message consumed under its own verdict.
-
-    Done once, however often it is called. Consumers that were there before are not covered.
-    """
-    integration.instrument()
-
-
-def uninstrument() -> None:
-    """Undo ``instrument``. Below a wrapper that another library has put on since, ours stays and does nothing."""
-    integration.uninstrument()

@@ -1,4 +1,4 @@
-"""The way without patches: queues and workers that are made with this class of jobs."""
+"""Jobs without patches: queues and workers that are made with this class of jobs are covered."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 from rq.job import Job
 
-from synthetic._patch import always_on
-from synthetic_rq._performing import calling_back, calling_out, performing
-from synthetic_rq._saving import creating, restoring, saving
+from synthetic.integration import always_on
+from synthetic_rq._in import calling_back, calling_out, performing, restoring
+from synthetic_rq._out import creating, saving
 
 __all__ = ["SyntheticJob"]
 
@@ -17,9 +17,9 @@ _job: Any = Job
 
 
 class SyntheticJob(Job):
-    """A job that carries the marker: ``job_class=SyntheticJob`` for queues and for workers.
+    """A job that carries the marker: pass ``job_class=SyntheticJob`` to queues and to workers.
 
-    A worker's exception handlers are called outside of the job's work: only ``instrument()`` covers those.
+    A worker calls its exception handlers outside of the job's work. Only ``synthetic.instrument("rq")`` covers those.
     """
 
     create: Any = creating(vars(Job)["create"], always_on)

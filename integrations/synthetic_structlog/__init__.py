@@ -1,24 +1,5 @@
-"""The marker in structlog's events: a processor, which says something only of simulated work."""
+"""The marker in structlog's events: a processor, which adds fields to events of simulated work only."""
 
-from __future__ import annotations
-
-from collections.abc import MutableMapping
-from typing import Any
-
-from synthetic_logging import fields
+from synthetic_structlog._explicit import add_synthetic
 
 __all__ = ["add_synthetic"]
-
-
-def add_synthetic(logger: Any, method_name: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Add the fields of simulated work to an event that does not have them. Never raises.
-
-    ``synthetic`` is True, with ``synthetic_run``, ``synthetic_kind`` and, where the marker has them,
-    ``synthetic_actor`` and ``synthetic_scenario``; for work whose marker does not verify ``synthetic`` is
-    ``"unverified"``. Events of real work stay as they are. Put it before the renderer, and before whatever hands events
-    to another thread.
-    """
-    for name, value in fields().items():
-        if value:
-            event_dict.setdefault(name, value)
-    return event_dict

@@ -31,7 +31,7 @@ from tests.support.servers import uvicorn_server
 
 
 class ClientContract(HostRules):
-    """The rules of PROTOCOL, "Egress", for one client library."""
+    """The rules of docs/protocol.md, "Inside and onward", for one client library."""
 
     library_error: type[Exception]
     """The base of the library's own errors."""

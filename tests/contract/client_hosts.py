@@ -13,7 +13,8 @@ from opentelemetry import baggage, context
 
 import synthetic
 from synthetic import ledger
-from synthetic._verdict import REAL, VERDICT
+from synthetic._model.verdict import REAL
+from synthetic._work.state import VERDICT
 from synthetic.errors import ExternalCallRefused
 from tests.support.clients import OURS, THEIRS, Connect, brought_by_opentelemetry, claims_of, has_no_marker, token_of
 from tests.support.keys import mint

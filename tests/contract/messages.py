@@ -13,7 +13,8 @@ from uuid import uuid4
 import pytest
 
 import synthetic
-from synthetic._verdict import REAL, VERDICT
+from synthetic._model.verdict import REAL
+from synthetic._work.state import VERDICT
 from tests.support.clients import break_part, brought_by_opentelemetry, claims_of
 from tests.support.keys import entry, mint, shared_key
 from tests.support.markers import DAY, REFUSED, expired

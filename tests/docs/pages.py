@@ -12,7 +12,7 @@ PROJECT = Path(__file__).parents[2]
 
 _FENCE = re.compile(r"(?P<indent> *)(?P<fence>`{3,}|~{3,})(?P<language>[^\s`]*)(?P<rest>[^`]*)")
 _COMMENT = re.compile(r"(?:^|\s+)# .*")
-_FILE = re.compile(r"#\s*(?P<name>[\w-]+\.(?:py|toml|txt))\s*")
+_FILE = re.compile(r"#\s*(?P<name>(?:[\w-]+/)*[\w-]+\.(?:py|toml|txt))\s*")
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,14 @@ class Block:
 
     @property
     def file(self) -> str | None:
-        """The name of the file that the block is, if its first line is a comment with one."""
+        """The path of the file that the block is, if its first line is a comment with one."""
         named = _FILE.fullmatch(self.text.partition("\n")[0])
         return named["name"] if named else None
+
+    @property
+    def body(self) -> str:
+        """The text without the comment that names the file."""
+        return self.text.partition("\n")[2] if self.file else self.text
 
     @property
     def commands(self) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ A process of its own for each page, so that it starts as a reader's would: nothi
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -24,7 +25,9 @@ def main(file: str) -> None:
 
 
 def _write(step: dict[str, Any], _module: types.ModuleType) -> None:
-    Path(step["name"]).write_text(step["text"], encoding="utf-8")
+    file = Path(step["name"])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(step["text"], encoding="utf-8")
 
 
 def _execute(step: dict[str, Any], module: types.ModuleType) -> None:
@@ -40,6 +43,7 @@ def _command(step: dict[str, Any], _module: types.ModuleType) -> None:
     where = f"{step['place']}: $ {step['command']}\n{done.stdout}"
     assert done.returncode == 0, f"{where}exit code {done.returncode}"
     assert fits(step["shown"], done.stdout), f"{where}--- but the page shows:\n{step['shown']}"
+    importlib.invalidate_caches()  # it may have been an installation
 
 
 def _export(step: dict[str, Any], _module: types.ModuleType) -> None:

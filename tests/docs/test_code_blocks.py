@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 
 from tests.docs.pages import PROJECT, Block, blocks_in, blocks_of, pages
 from tests.docs.run_page import fits
+from tests.support.installed import finding, installing
 from tests.support.versions import is_before
 
 SHELLS = ("console", "sh", "shell")
@@ -22,6 +24,11 @@ ILLUSTRATIONS = {"text", "http"}
 """What goes over the wire, and drawings: nothing in them could be executed."""
 
 RUN = re.compile(r"(?:[A-Z_]+=\S* )*(?:synthetic-traffic|opentelemetry-instrument|pytest|python) .*", re.DOTALL)
+
+INSTALL = re.compile(r"pip install(?: \./[\w-]+)+")
+"""Distributions whose files stand on the page. They go into a folder of their own, not among those of the tests."""
+
+SITE = "site"
 
 NOT_RUN = {
     r'pip install "\.\[eddsa\]"( \w+)*': "would change the environment of the tests",
@@ -55,7 +62,8 @@ def test_the_code_blocks_of_the_page_run_from_top_to_bottom_and_show_what_happen
     folder = tmp_path / "folder"
     folder.mkdir()
     command = [sys.executable, *_warnings(request.config), str(Path(__file__).with_name("run_page.py")), str(steps)]
-    done = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True, timeout=300)
+    environment = finding(folder / SITE, _environment())
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     if lacking := {lack for block in blocks_of(page) if (lack := _lacking(block))}:
         pytest.skip(f"all blocks ran but those that need {', '.join(sorted(lacking))}")
@@ -75,7 +83,10 @@ def _steps(block: Block) -> Iterator[dict[str, Any]]:
             if command.startswith("export "):
                 yield {"do": "export", "command": command}
             elif not any(re.fullmatch(pattern, command) for pattern in NOT_RUN):
-                assert RUN.fullmatch(command), f"{block.place}: neither run nor listed in NOT_RUN: {command}"
+                if INSTALL.fullmatch(command):
+                    command = shlex.join(installing(SITE, *command.split()[2:]))
+                else:
+                    assert RUN.fullmatch(command), f"{block.place}: neither run nor listed in NOT_RUN: {command}"
                 yield {"do": "command", "command": command, "shown": shown, "place": block.place}
     elif block.file is not None:
         yield {"do": "write", "name": block.file, "text": block.text}
@@ -110,7 +121,7 @@ def test_every_file_that_a_page_shows_is_used_on_that_page() -> None:
 
 
 def _is_used(file: str, later: str) -> bool:
-    name = Path(file).stem
+    name = Path(file).parent.name if Path(file).name == "__init__.py" else Path(file).stem
     return "$ pytest" in later if name == "conftest" else re.search(rf"\b{name}\b", later) is not None
 
 

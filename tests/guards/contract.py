@@ -20,7 +20,7 @@ from synthetic.ledger import recorded
 
 VALUE = "the value"
 
-# The policy says, the guard has, what happens. PROTOCOL, "Policy and guards".
+# The policy says, the guard has, what happens. docs/guards.md, "What a guard does".
 TABLE = [
     (None, "instead", "fake"),
     (None, "returns", "value"),

@@ -21,8 +21,7 @@ from synthetic_http_client import (
     SyntheticHTTPConnection,
     SyntheticHTTPHandler,
     SyntheticHTTPSHandler,
-    instrument,
-    uninstrument,
+    integration,
 )
 from tests.contract.client import ClientContract
 from tests.integrations.tunnels import certificate, tls_server
@@ -78,7 +77,7 @@ class ConnectionClient:
 
 
 class StandardLibraryContract(ClientContract):
-    our_part = "synthetic_http_client._departing.depart"
+    our_part = "synthetic_http_client._out.depart"
 
     library_error = http.client.HTTPException
 
@@ -158,11 +157,11 @@ def takes_part(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
 def test_after_uninstrument_nothing_is_sent_and_the_method_is_the_original(server: RecordingServer) -> None:
     for _ in range(2):
         synthetic.instrument("http-client")
-        instrument()
+        integration.instrument()
         with synthetic.simulated(run="rush-hour"):
             OpenerClient().get(server.url())
-        uninstrument()
-        uninstrument()
+        integration.uninstrument()
+        integration.uninstrument()
         synthetic.uninstrument("http-client")
         assert http.client.HTTPConnection.endheaders is ORIGINAL
     with synthetic.simulated(run="rush-hour"):
@@ -178,10 +177,10 @@ def test_switched_on_and_off_in_either_order_with_opentelemetry_nothing_is_left(
 ) -> None:
     opened = urllib.request.OpenerDirector.open
     with by_opentelemetry() if order == "theirs ours" else nullcontext():
-        instrument()
+        synthetic.instrument("http-client")
         with by_opentelemetry() if order == "ours theirs" else nullcontext(), synthetic.simulated(run="rush-hour"):
             OpenerClient().get(server.url())
-            uninstrument()
+            synthetic.uninstrument("http-client")
     assert token_of(server.only)
     assert http.client.HTTPConnection.endheaders is ORIGINAL
     assert urllib.request.OpenerDirector.open is opened

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import synthetic
-from synthetic_http_client import ExternalRequestRefused, instrument, uninstrument
+from synthetic_http_client import ExternalRequestRefused
 from tests.support.clients import OURS, THEIRS, brought_by_opentelemetry, has_no_marker, token_of
 from tests.support.keys import mint, shared_key
 from tests.support.recording_server import Answer, Recorded, RecordingServer
@@ -27,9 +27,9 @@ from tests.support.recording_server import Answer, Recorded, RecordingServer
 def takes_part(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("NO_PROXY", "*")
     synthetic.configure(keys=keys, internal_hosts=[OURS])
-    instrument()
+    synthetic.instrument("http-client")
     yield
-    uninstrument()
+    synthetic.uninstrument("http-client")
 
 
 @pytest.fixture(params=["real", "simulated"])

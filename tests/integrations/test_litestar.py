@@ -16,8 +16,8 @@ from litestar.response import Stream
 from litestar.testing import TestClient
 
 import synthetic
-from synthetic._http import problem_of
 from synthetic.asgi import SyntheticTrafficMiddleware
+from synthetic.integration import problem_of
 from tests.contract.lifetime import PersistentContract
 from tests.support.entrances import asgi_entrances, entrances
 from tests.support.handles import Server

@@ -330,7 +330,7 @@ def test_what_is_logged_while_the_marker_is_looked_into_asks_nothing(
     logger: logging.Logger, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A key file that changed for the worse is such a moment."""
-    monkeypatch.setattr("synthetic._watch._LOOK_AGAIN", 0)
+    monkeypatch.setattr("synthetic._config.watched._LOOK_AGAIN", 0)
     ours = logging.getLogger("synthetic")
     monkeypatch.setattr(ours, "propagate", False)
     file = tmp_path / "keys.jwks"
@@ -351,10 +351,10 @@ def test_what_is_logged_while_the_marker_is_looked_into_asks_nothing(
 
 HALF_CONFIGURED = """
 import logging
-import synthetic, synthetic_logging
+import synthetic
 from opentelemetry import baggage, context
 
-synthetic_logging.instrument()
+synthetic.instrument("logging")
 logging.basicConfig(format="%(synthetic)s [%(synthetic_run)s] %(message)s")
 logging.warning("real")
 context.attach(baggage.set_baggage("synthetic-traffic", "a.b.c"))

@@ -17,8 +17,8 @@ from hypercorn.config import Config
 from quart import Quart, Response, request, stream_with_context, websocket
 
 import synthetic
-from synthetic._http import problem_of
 from synthetic.asgi import SyntheticTrafficMiddleware
+from synthetic.integration import problem_of
 from tests.contract.lifetime import LifetimeContract, PersistentContract
 from tests.support.entrances import asgi_entrances
 from tests.support.handles import Server

@@ -14,7 +14,7 @@ from urllib3.connectionpool import HTTPConnectionPool
 
 import synthetic
 from synthetic import ledger
-from synthetic_urllib3 import ExternalRequestRefused, cover, instrument, uninstrument
+from synthetic_urllib3 import ExternalRequestRefused, cover, integration
 from tests.contract.client import ClientContract
 from tests.integrations.tunnels import certificate, tls_server, tunnels_to
 from tests.support.clients import OURS, THEIRS, brought_by_opentelemetry, has_no_marker, run_script, token_of
@@ -38,7 +38,7 @@ class ManagerClient:
 
 
 class Urllib3Contract(ClientContract):
-    our_part = "synthetic_urllib3.depart"
+    our_part = "synthetic_urllib3._out.depart"
 
     library_error = urllib3.exceptions.HTTPError
 
@@ -105,9 +105,9 @@ def takes_part(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def on() -> Iterator[None]:
-    instrument()
+    synthetic.instrument("urllib3")
     yield
-    uninstrument()
+    synthetic.uninstrument("urllib3")
 
 
 @pytest.fixture(params=["real", "simulated"])
@@ -119,10 +119,10 @@ def either_work(request: pytest.FixtureRequest, on: None) -> Iterator[str]:
 def test_after_uninstrument_nothing_is_sent_and_the_way_out_is_the_original(server: RecordingServer) -> None:
     for _ in range(2):
         synthetic.instrument("urllib3")
-        instrument()
+        integration.instrument()
         with synthetic.simulated(run="rush-hour"):
             ManagerClient().get(server.url())
-        uninstrument()
+        integration.uninstrument()
         synthetic.uninstrument("urllib3")
         assert HTTPConnectionPool._make_request is ORIGINAL
     with synthetic.simulated(run="rush-hour"):

@@ -10,8 +10,7 @@ from typing import Any
 from opentelemetry import baggage, context
 
 import synthetic
-from synthetic._admission import Entrance, admit
-from synthetic._config import active
+from synthetic.integration import Entrance, Refused
 from tests.support.keys import entry, mint, shared_key
 
 RUN = "matrix"
@@ -63,8 +62,8 @@ class Case:
 
 def judged(headers: Sequence[str]) -> str:
     """What a service at the other end makes of the ``baggage`` headers that arrived."""
-    verdict, _, _ = admit(headers, Entrance(edge=True, on_unverified="refuse", on_missing="real"), active())
-    return "refused" if verdict is None else in_force(verdict.marker)
+    decision = Entrance(edge=True, on_unverified="refuse", on_missing="real").decide(headers)
+    return "refused" if isinstance(decision, Refused) else in_force(decision.verdict.marker)
 
 
 def seen() -> str:

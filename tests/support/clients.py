@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import pytest
 from opentelemetry import baggage, context
 
-from synthetic._throttled import ThrottledLog
+from synthetic._model.throttled import ThrottledLog
 from tests.support.recording_server import Recorded
 from tests.support.servers import environment
 
@@ -67,7 +67,7 @@ def break_part(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         raise RuntimeError("broken")
 
     monkeypatch.setattr(name, broken)
-    monkeypatch.setattr("synthetic._failure._failures", ThrottledLog())
+    monkeypatch.setattr("synthetic._egress.failure._failures", ThrottledLog())
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from opentelemetry.trace import NoOpTracer
 from yarl import URL
 
 import synthetic
-from synthetic_aio_pika import admitting, instrument, uninstrument
+from synthetic_aio_pika import admitting
 from tests.benchmarks.measure import Case, Effort, interleaved
 from tests.benchmarks.table import Row, at_most_one_in
 from tests.support.keys import entry, mint, shared_key
@@ -84,11 +84,11 @@ def _sending_nothing() -> Iterator[None]:
 
 @contextmanager
 def _on() -> Iterator[None]:
-    instrument()
+    synthetic.instrument("aio-pika")
     try:
         yield
     finally:
-        uninstrument()
+        synthetic.uninstrument("aio-pika")
 
 
 class _Channel(SimpleNamespace):

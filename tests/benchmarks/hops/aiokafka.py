@@ -13,7 +13,7 @@ from opentelemetry.instrumentation.aiokafka import AIOKafkaInstrumentor
 from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
-from synthetic_aiokafka import SyntheticConsumer, instrument, uninstrument
+from synthetic_aiokafka import SyntheticConsumer
 from tests.benchmarks.measure import Case, Effort, interleaved, statement
 from tests.benchmarks.table import Row, at_most_one_in
 from tests.support.keys import entry, mint, shared_key
@@ -101,11 +101,11 @@ def _sent(kind: str, work: Callable[[], Any], effort: Effort) -> Row:
 
 @contextmanager
 def _on() -> Iterator[None]:
-    instrument()
+    synthetic.instrument("aiokafka")
     try:
         yield
     finally:
-        uninstrument()
+        synthetic.uninstrument("aiokafka")
 
 
 @contextmanager

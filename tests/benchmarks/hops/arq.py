@@ -16,7 +16,6 @@ import arq.connections
 from arq.worker import Worker, func
 
 import synthetic
-from synthetic_arq import instrument, uninstrument
 from tests.benchmarks.measure import Case, Effort, interleaved, statement
 from tests.benchmarks.table import Row
 from tests.support.keys import entry, mint, shared_key
@@ -43,11 +42,11 @@ def _row(what: str, kind: str, cases: dict[str, Case], effort: Effort) -> Row:
 
 @contextmanager
 def _on() -> Iterator[None]:
-    instrument()
+    synthetic.instrument("arq")
     try:
         yield
     finally:
-        uninstrument()
+        synthetic.uninstrument("arq")
 
 
 def _written(work: Callable[[], Any]) -> dict[str, Case]:

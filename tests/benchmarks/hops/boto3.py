@@ -16,7 +16,7 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
-from synthetic_boto3 import admitted, instrument, uninstrument
+from synthetic_boto3 import admitted
 from tests.benchmarks.measure import Case, Effort, interleaved, statement
 from tests.benchmarks.table import Row, at_most_one_in
 from tests.support.keys import entry, mint, shared_key
@@ -105,11 +105,11 @@ _ANSWERS: dict[str, Callable[[str | None], Any]] = {
 
 @contextmanager
 def _on() -> Iterator[None]:
-    instrument()
+    synthetic.instrument("boto3")
     try:
         yield
     finally:
-        uninstrument()
+        synthetic.uninstrument("boto3")
 
 
 def _traced(instrumentor: Callable[[], Any]) -> Callable[[], Any]:

@@ -16,7 +16,6 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
-from synthetic_celery import instrument, uninstrument
 from tests.benchmarks.measure import Case, Effort, interleaved, statement
 from tests.benchmarks.table import Row, at_most_one_in
 from tests.support.keys import entry, mint, shared_key
@@ -81,9 +80,9 @@ def _run(kind: str, headers: dict[str, str], effort: Effort) -> Row:
     identity = uuid4().hex
     message = Message(headers={**app.amqp.as_task_v2(identity, "ride").headers, **headers})
     request = {**message.headers, "properties": {}, "delivery_info": {}, "hostname": "bench", "is_eager": False}
-    instrument()  # the handler is made once, when a worker starts
+    synthetic.instrument("celery")  # the handler is made once, when a worker starts
     receive = task.start_strategy(app, None)
-    uninstrument()
+    synthetic.uninstrument("celery")
     names = {"receive": receive, "task": task, "message": message, "request": request, "identity": identity}
     both = "receive(message, None, None, None, None); task.__trace__(identity, (), {}, request)"
     return _row("receive and run", kind, _cases(statement(both, **names), nullcontext), effort)
@@ -105,11 +104,11 @@ def _cases(code: Callable[[int], float], work: Callable[[], Any]) -> dict[str, C
 
 @contextmanager
 def _ours() -> Iterator[None]:
-    instrument()
+    synthetic.instrument("celery")
     try:
         yield
     finally:
-        uninstrument()
+        synthetic.uninstrument("celery")
 
 
 @contextmanager

@@ -16,7 +16,6 @@ from dramatiq.broker import MessageProxy
 from dramatiq.worker import _WorkerThread
 
 import synthetic
-from synthetic_dramatiq import instrument, uninstrument
 from tests.benchmarks.measure import Case, Effort, interleaved, statement
 from tests.benchmarks.table import Row
 from tests.support.keys import entry, mint, shared_key
@@ -54,11 +53,11 @@ class _Nowhere(dramatiq.Broker):
 
 @contextmanager
 def _on() -> Iterator[None]:
-    instrument()
+    synthetic.instrument("dramatiq")
     try:
         yield
     finally:
-        uninstrument()
+        synthetic.uninstrument("dramatiq")
 
 
 def _actor() -> Any:

@@ -21,10 +21,9 @@ from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
 from synthetic_grpc import AioServerInterceptor, ServerInterceptor
-from synthetic_grpc._aio_client import KINDS as AIO_KINDS
-from synthetic_grpc._client import KINDS
-from synthetic_grpc._errors import AioExternalRpcRefused, ExternalRpcRefused
-from synthetic_grpc._way import Way
+from synthetic_grpc._out import KINDS, Way
+from synthetic_grpc._out_aio import KINDS as AIO_KINDS
+from synthetic_grpc._refusal import AioExternalRpcRefused, ExternalRpcRefused
 from tests.benchmarks.measure import Case, Effort, interleaved, statement
 from tests.benchmarks.table import Row, at_most_one_in
 from tests.support.keys import shared_key

@@ -16,7 +16,7 @@ from opentelemetry import context, propagate
 from opentelemetry.trace import NoOpTracer, SpanKind
 
 import synthetic
-from synthetic_nats import admitting, instrument, uninstrument
+from synthetic_nats import admitting
 from tests.benchmarks.measure import Case, Effort, interleaved
 from tests.benchmarks.table import Row, at_most_one_in
 from tests.support.keys import entry, mint, shared_key
@@ -70,11 +70,11 @@ def _case(
 
 @contextmanager
 def _on() -> Iterator[None]:
-    instrument()
+    synthetic.instrument("nats")
     try:
         yield
     finally:
-        uninstrument()
+        synthetic.uninstrument("nats")
 
 
 class _Nowhere(Client):

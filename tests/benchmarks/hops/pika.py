@@ -13,7 +13,7 @@ from pika.channel import Channel
 from pika.spec import Basic, BasicProperties
 
 import synthetic
-from synthetic_pika import admitting, instrument, uninstrument
+from synthetic_pika import admitting
 from tests.benchmarks.measure import Case, Effort, interleaved, statement
 from tests.benchmarks.table import Row, at_most_one_in
 from tests.support.keys import entry, mint, shared_key
@@ -72,11 +72,11 @@ def _published(kind: str, work: Callable[[], Any], effort: Effort) -> Row:
 
 @contextmanager
 def _on() -> Iterator[None]:
-    instrument()
+    synthetic.instrument("pika")
     try:
         yield
     finally:
-        uninstrument()
+        synthetic.uninstrument("pika")
 
 
 def _consumed(kind: str, properties: BasicProperties, effort: Effort) -> Row:

@@ -13,7 +13,6 @@ import redis
 from rq.job import Job
 
 import synthetic
-from synthetic_rq import instrument, uninstrument
 from tests.benchmarks.measure import Case, Effort, interleaved, statement
 from tests.benchmarks.table import Row
 from tests.support.keys import entry, mint, shared_key
@@ -42,11 +41,11 @@ def nothing() -> None:
 
 @contextmanager
 def _on() -> Iterator[None]:
-    instrument()
+    synthetic.instrument("rq")
     try:
         yield
     finally:
-        uninstrument()
+        synthetic.uninstrument("rq")
 
 
 def _made(connection: Any, work: Callable[[], Any]) -> dict[str, Case]:

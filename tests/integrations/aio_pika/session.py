@@ -11,9 +11,8 @@ import aio_pika
 import pytest
 
 import synthetic
-import synthetic_aio_pika._refused
-from synthetic._verdict import VERDICT, current_verdict
-from synthetic_aio_pika import instrument, uninstrument
+import synthetic_aio_pika._refusal
+from synthetic._work.state import VERDICT, current_verdict
 from tests.integrations.rabbitmq import Queue, channel_to
 from tests.support.keys import entry, mint, shared_key
 
@@ -25,10 +24,10 @@ FORGED = entry(mint(shared_key("test")))
 @pytest.fixture(autouse=True)
 def on(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     synthetic.configure(keys=keys)
-    monkeypatch.setattr(synthetic_aio_pika._refused, "PAUSE", 0.05)
-    instrument()
+    monkeypatch.setattr(synthetic_aio_pika._refusal, "PAUSE", 0.05)
+    synthetic.instrument("aio-pika")
     yield
-    uninstrument()
+    synthetic.uninstrument("aio-pika")
 
 
 @pytest.fixture

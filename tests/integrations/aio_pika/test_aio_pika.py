@@ -9,7 +9,7 @@ from typing import Any
 import aio_pika
 import pytest
 
-from synthetic_aio_pika import instrument, uninstrument
+import synthetic
 from tests.contract.messages import Broker, MessageContract, Seen, eventually
 from tests.integrations.asyncio_thread import Loop
 from tests.integrations.rabbitmq import Queue, Refusals, channel_to
@@ -17,9 +17,9 @@ from tests.integrations.rabbitmq import Queue, Refusals, channel_to
 
 @pytest.fixture(autouse=True)
 def on() -> Iterator[None]:
-    instrument()
+    synthetic.instrument("aio-pika")
     yield
-    uninstrument()
+    synthetic.uninstrument("aio-pika")
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ class AioPika:
 
 
 class TestCallback(MessageContract):
-    our_part = "synthetic_aio_pika._publish.outgoing"
+    our_part = "synthetic_aio_pika._out.outgoing"
 
     way = "callback"
     connect: Any = staticmethod(aio_pika.connect_robust)

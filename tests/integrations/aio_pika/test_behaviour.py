@@ -13,7 +13,6 @@ from aio_pika.exceptions import PublishError
 from aio_pika.patterns import RPC, Master, RejectMessage
 
 import synthetic
-from synthetic_aio_pika import instrument, uninstrument
 from tests.integrations.aio_pika.session import FORGED, PEAK, REAL, Run, at_hand, until
 from tests.integrations.aio_pika.session import good as good
 from tests.integrations.aio_pika.session import on as on
@@ -129,22 +128,22 @@ def test_tasks_of_a_master_run_under_their_verdict(run: Run, queue: Queue) -> No
 
 
 def test_it_is_put_on_once_and_taken_off_again() -> None:
-    uninstrument()
+    synthetic.uninstrument("aio-pika")
     from aio_pika.message import ProcessContext
     from aio_pika.queue import QueueIterator
 
     targets: list[tuple[Any, str]] = [(aiormq.Channel, "basic_publish"), (aio_pika.Queue, "consume")]
     targets += [(QueueIterator, "__anext__"), (ProcessContext, "__aenter__"), (ProcessContext, "__aexit__")]
     originals = [vars(owner)[name] for owner, name in targets]
-    instrument()
+    synthetic.instrument("aio-pika")
     wrapped = [vars(owner)[name] for owner, name in targets]
-    instrument()
+    synthetic.instrument("aio-pika")
     assert [vars(owner)[name] for owner, name in targets] == wrapped
     for ours, original in zip(wrapped, originals, strict=True):
         assert ours is not original
         assert inspect.iscoroutinefunction(ours)
         assert inspect.signature(ours) == inspect.signature(original)
-    uninstrument()
+    synthetic.uninstrument("aio-pika")
     assert [vars(owner)[name] for owner, name in targets] == originals
 
 
@@ -156,7 +155,7 @@ def test_the_examples_of_the_page_do_what_it_says(run: Run, capsys: pytest.Captu
     page = names_of_page("aio_pika.md")  # switches it off at its end
     book = page["book"] if way != "work_explicitly" else page["book_explicitly"]
     if way != "work_explicitly":
-        instrument()
+        synthetic.instrument("aio-pika")
 
     async def scenario(channel: Any) -> None:
         await page["declare"](channel)

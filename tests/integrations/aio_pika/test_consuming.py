@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import synthetic
-from synthetic_aio_pika import admitting, message, uninstrument
+from synthetic_aio_pika import admitting, message
 from tests.integrations.aio_pika.session import FORGED, PEAK, REAL, Run, at_hand, until
 from tests.integrations.aio_pika.session import good as good
 from tests.integrations.aio_pika.session import on as on
@@ -165,7 +165,7 @@ def test_a_message_that_is_acknowledged_by_hand_has_a_scope(run: Run, queue: Que
 
 
 def test_a_callback_is_covered_without_instrument(run: Run, queue: Queue, good: str) -> None:
-    uninstrument()
+    synthetic.uninstrument("aio-pika")
 
     async def scenario(channel: Any) -> None:
         seen: list[Any] = []

@@ -22,9 +22,8 @@ from tests.support.servers import environment
 CONSUMER = """
 import asyncio, sys
 import aio_pika, synthetic
-from synthetic_aio_pika import instrument
 
-instrument()
+synthetic.instrument("aio-pika")
 
 async def main():
     connection = await aio_pika.connect_robust(f"amqp://guest:guest@127.0.0.1:{sys.argv[1]}/")

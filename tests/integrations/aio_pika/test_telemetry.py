@@ -14,8 +14,7 @@ from opentelemetry.instrumentation.utils import unwrap
 from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
-from synthetic._verdict import VERDICT, current_verdict
-from synthetic_aio_pika import instrument, uninstrument
+from synthetic._work.state import VERDICT, current_verdict
 from tests.contract.messages import Broker
 from tests.integrations.aio_pika.test_aio_pika import TestCallback as Contract
 from tests.integrations.aio_pika.test_aio_pika import loop as loop
@@ -30,10 +29,10 @@ contrib = pytest.importorskip("opentelemetry.instrumentation.aio_pika")
 def theirs() -> Iterator[Any]:
     instrumentor = contrib.AioPikaInstrumentor()
     yield instrumentor
-    uninstrument()
+    synthetic.uninstrument("aio-pika")
     if instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.uninstrument()
-    uninstrument()
+    synthetic.uninstrument("aio-pika")
     unwrap(aio_pika.Queue, "consume")  # below ours, it could not take its own off
 
 
@@ -46,7 +45,8 @@ class TestAfterOurs(Contract):
 
     @pytest.fixture(autouse=True)
     def on(self, theirs: Any) -> None:
-        for step in (instrument, lambda: on(theirs)) if self.ours_first else (lambda: on(theirs), instrument):
+        steps = [lambda: synthetic.instrument("aio-pika"), lambda: on(theirs)]
+        for step in steps if self.ours_first else reversed(steps):
             step()
 
     def test_the_callers_own_baggage_is_kept_behind_the_marker(self, broker: Broker) -> None:
@@ -82,7 +82,8 @@ def test_a_remote_call_that_is_refused_fails_at_the_caller(
     rabbitmq_port: int, keys: dict[str, Any], theirs: Any, ours_first: bool
 ) -> None:
     synthetic.configure(keys=keys)
-    for step in (instrument, lambda: on(theirs)) if ours_first else (lambda: on(theirs), instrument):
+    steps = [lambda: synthetic.instrument("aio-pika"), lambda: on(theirs)]
+    for step in steps if ours_first else reversed(steps):
         step()
 
     async def never() -> None:
@@ -114,7 +115,8 @@ def test_whatever_opentelemetry_does_in_between_ours_is_on_when_it_was_switched_
     rabbitmq_port: int, keys: dict[str, Any], theirs: Any, steps: tuple[str, ...]
 ) -> None:
     synthetic.configure(keys=keys)
-    does = {"ours on": instrument, "ours off": uninstrument, "theirs off": theirs.uninstrument}
+    does = {"ours on": lambda: synthetic.instrument("aio-pika"), "theirs off": theirs.uninstrument}
+    does["ours off"] = lambda: synthetic.uninstrument("aio-pika")
     does["theirs on"] = lambda: on(theirs)
     is_on = False
     for step in steps:

@@ -13,7 +13,7 @@ import pytest
 from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
-from synthetic_aiohttp import client_middleware, instrument, uninstrument
+from synthetic_aiohttp import client_middleware
 from tests.contract.client import ClientContract
 from tests.integrations.aiohttp.sessions import has_middlewares, in_session, read
 from tests.support.clients import (
@@ -84,7 +84,7 @@ def as_text(headers: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 class AiohttpContract(ClientContract):
-    our_part = "synthetic_aiohttp.client.depart"
+    our_part = "synthetic_aiohttp._out.depart"
 
     library_error = aiohttp.ClientError
     options: Mapping[str, Any] = {}
@@ -168,9 +168,9 @@ def takes_part(keys: dict[str, Any]) -> None:
 def test_a_session_from_before_is_covered_from_then_on_and_after_no_more(server: RecordingServer) -> None:
     async def work(session: aiohttp.ClientSession) -> None:
         await read(session, server.url("/off"))
-        instrument()
+        synthetic.instrument("aiohttp")
         await read(session, server.url("/on"))
-        uninstrument()
+        synthetic.uninstrument("aiohttp")
         await read(session, server.url("/off"))
 
     with synthetic.simulated(run="rush-hour"):

@@ -14,7 +14,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 import synthetic
-from synthetic_aiohttp import ExternalRequestRefused, install, instrument, uninstrument
+from synthetic_aiohttp import ExternalRequestRefused, install
 from tests.integrations.aiohttp.sessions import has_middlewares, in_session, read
 from tests.integrations.tunnels import certificate, tls_server, tunnels_to
 from tests.support.clients import (
@@ -35,9 +35,9 @@ def takes_part(keys: dict[str, Any]) -> None:
 
 @pytest.fixture
 def on() -> Iterator[None]:
-    instrument()
+    synthetic.instrument("aiohttp")
     yield
-    uninstrument()
+    synthetic.uninstrument("aiohttp")
 
 
 @pytest.fixture(params=["real", "simulated"])

@@ -14,8 +14,8 @@ import pytest
 from aiohttp import web
 
 import synthetic
-from synthetic._reason import Reason
 from synthetic.errors import ConfigurationError
+from synthetic.integration import Reason
 from synthetic_aiohttp import install, marker, middleware
 from tests.integrations.aiohttp.reporting import (
     aiohttp_server,
@@ -385,7 +385,7 @@ def test_a_wrong_setting_is_an_error_where_the_application_is_built() -> None:
 
 
 def test_only_an_aiohttp_application_can_be_protected() -> None:
-    with pytest.raises(TypeError, match=r"no aiohttp\.web\.Application"):
+    with pytest.raises(TypeError, match=r"is not an aiohttp\.web\.Application"):
         install(object())  # type: ignore[arg-type]
 
 

@@ -25,7 +25,7 @@ def instrumented() -> Iterator[None]:
 class ArqContract(MessageContract):
     """A job has no headers that a caller could fill or copy. It can be read, and enqueued again as it was."""
 
-    our_part = "synthetic_arq._wire.dispatch"
+    our_part = "synthetic_arq._out.dispatch"
 
     def _read_and_enqueued_again(self, broker: ThreadedRides) -> str:
         first, second = self.name(), self.name()

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+import synthetic
 from synthetic import ledger
 from synthetic_awslambda import each_record
-from synthetic_boto3 import instrument, uninstrument
 from tests.contract.messages import Seen
 from tests.integrations.awslambda.events import EventSource
 from tests.integrations.boto3.test_boto3 import Contract, Sns, Sqs, body_of
@@ -18,9 +18,9 @@ from tests.integrations.boto3.test_boto3 import Contract, Sns, Sqs, body_of
 
 @pytest.fixture(autouse=True)
 def on() -> Iterator[None]:
-    instrument()
+    synthetic.instrument("boto3")
     yield
-    uninstrument()
+    synthetic.uninstrument("boto3")
 
 
 def _name_of(record: Any) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 import synthetic
-from synthetic._verdict import REAL, VERDICT
+from synthetic._model.verdict import REAL
+from synthetic._work.state import VERDICT
 from synthetic.errors import ConfigurationError
 from synthetic_awslambda import admit, admitted, each_record
 from tests.integrations.awslambda import events as events

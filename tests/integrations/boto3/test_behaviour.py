@@ -23,14 +23,7 @@ from botocore.tokens import DeferredRefreshableToken
 
 import synthetic
 from synthetic import ledger
-from synthetic_boto3 import (
-    ExternalRequestRefused,
-    NoRoomForMarker,
-    admitted,
-    cover,
-    instrument,
-    uninstrument,
-)
+from synthetic_boto3 import ExternalRequestRefused, NoRoomForMarker, admitted, cover
 from tests.integrations.boto3.queues import (
     Queue,
     attribute,
@@ -50,9 +43,9 @@ FULL = {f"fact{number}": {"DataType": "Number", "StringValue": "7"} for number i
 def on(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("NO_PROXY", "*")
     synthetic.configure(keys=keys, internal_hosts=[OURS])
-    instrument()
+    synthetic.instrument("boto3")
     yield
-    uninstrument()
+    synthetic.uninstrument("boto3")
 
 
 @pytest.fixture
@@ -246,7 +239,7 @@ def test_an_event_that_is_no_object_is_refused_where_it_is_simulated_only(
     details: tuple[Any, list[str]], detail: str
 ) -> None:
     events, left = details
-    with synthetic.simulated(run="rush-hour"), pytest.raises(NoRoomForMarker, match="no JSON object"):
+    with synthetic.simulated(run="rush-hour"), pytest.raises(NoRoomForMarker, match="not a JSON object"):
         _put(events, detail)
     assert not left
     with synthetic.real():
@@ -419,19 +412,19 @@ PATCHED = [
 
 
 def test_off_again_nothing_is_left() -> None:
-    uninstrument()
+    synthetic.uninstrument("boto3")
     before = [vars(owner)[name] for owner, name in PATCHED]
-    instrument()
-    instrument()
+    synthetic.instrument("boto3")
+    synthetic.instrument("boto3")
     assert all(vars(owner)[name].__wrapped__ is one for (owner, name), one in zip(PATCHED, before, strict=True))
-    uninstrument()
+    synthetic.uninstrument("boto3")
     assert [vars(owner)[name] for owner, name in PATCHED] == before
 
 
 @pytest.mark.parametrize("everywhere", [False, True])
 def test_one_client_can_be_covered_alone(queue: Queue, aws_url: str, everywhere: bool) -> None:
     if not everywhere:
-        uninstrument()
+        synthetic.uninstrument("boto3")
     sqs = client_of("sqs", aws_url)
     assert cover(cover(sqs)) is sqs
     with synthetic.simulated(run="rush-hour"):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import synthetic
-from synthetic_boto3 import admitted, instrument, uninstrument
+from synthetic_boto3 import admitted
 from tests.contract.messages import Broker, MessageContract, Seen, eventually, in_a_bare_thread
 from tests.integrations.boto3.queues import (
     Queue,
@@ -26,9 +26,9 @@ from tests.support.keys import entry, mint, shared_key
 
 @pytest.fixture(autouse=True)
 def on() -> Iterator[None]:
-    instrument()
+    synthetic.instrument("boto3")
     yield
-    uninstrument()
+    synthetic.uninstrument("boto3")
 
 
 class Sqs:
@@ -135,7 +135,7 @@ class EventBridge(Sqs):
 class Contract(MessageContract):
     """The contract, and that what is to come later does."""
 
-    our_part = "synthetic_boto3._messages.dispatch"
+    our_part = "synthetic_boto3._headers.dispatch"
 
     way: Callable[[str], Any]
 

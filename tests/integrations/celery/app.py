@@ -11,7 +11,8 @@ from celery import Celery, Task, signals
 from kombu import Exchange, Queue
 
 import synthetic
-from synthetic._verdict import REAL, VERDICT
+from synthetic._model.verdict import REAL
+from synthetic._work.state import VERDICT
 from tests.contract.messages import Seen
 
 DEAD = "dead"

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import pytest
 from celery import Celery
 
-from synthetic._config import active
+from synthetic._config.in_force import active
 from synthetic_celery import TaskRefused
 from tests.contract.messages import Broker, MessageContract, Seen, eventually, in_a_bare_thread
 from tests.integrations.celery.app import Notes
@@ -46,7 +46,7 @@ class CeleryBroker:
 
 
 class CeleryContract(MessageContract):
-    our_part = "synthetic_celery._publish.departing"
+    our_part = "synthetic_celery._out.departing"
 
     pool: ClassVar[str]
 

@@ -16,7 +16,7 @@ from celery.worker.request import Request
 from kombu import Queue
 
 import synthetic
-from synthetic_celery import SyntheticAMQP, SyntheticTask, TaskRefused, instrument, uninstrument
+from synthetic_celery import SyntheticAMQP, SyntheticTask, TaskRefused
 from tests.integrations.celery.app import seen
 from tests.support.clients import brought_by_opentelemetry, claims_of
 from tests.support.keys import entry, mint, shared_key
@@ -52,9 +52,9 @@ def app(request: pytest.FixtureRequest) -> Iterator[Celery]:
         yield app
     else:
         app = made()
-        instrument()
+        synthetic.instrument("celery")
         yield app
-        uninstrument()
+        synthetic.uninstrument("celery")
     app.close()
 
 
@@ -214,13 +214,13 @@ PATCHED = [
 
 def test_on_twice_is_on_once_and_off_leaves_nothing_behind() -> None:
     before = [vars(owner)[name] for owner, name in PATCHED]
-    instrument()
+    synthetic.instrument("celery")
     on = [vars(owner)[name] for owner, name in PATCHED]
-    instrument()
+    synthetic.instrument("celery")
     assert [vars(owner)[name] for owner, name in PATCHED] == on
     assert all(ours is not theirs for ours, theirs in zip(on, before, strict=True))
-    uninstrument()
-    uninstrument()
+    synthetic.uninstrument("celery")
+    synthetic.uninstrument("celery")
     assert [vars(owner)[name] for owner, name in PATCHED] == before
 
 
@@ -231,10 +231,10 @@ def test_an_application_that_has_sent_something_already_is_covered_and_no_longer
         queue.declare()
         app.tasks["what"].delay()
         assert "baggage" not in sent(app)
-        instrument()
+        synthetic.instrument("celery")
         app.tasks["what"].delay()
         assert "baggage" in sent(app)
-        uninstrument()
+        synthetic.uninstrument("celery")
         app.tasks["what"].delay()
         assert "baggage" not in sent(app)
     app.close()
@@ -243,7 +243,7 @@ def test_an_application_that_has_sent_something_already_is_covered_and_no_longer
 def test_a_sender_of_the_users_own_is_called_with_the_marker() -> None:
     app = made()
     calls: list[Any] = []
-    instrument()
+    synthetic.instrument("celery")
     try:
         app.amqp.send_task_message = lambda *args, headers=None, **options: calls.append(headers)
         with synthetic.simulated(run="peak"):
@@ -251,5 +251,5 @@ def test_a_sender_of_the_users_own_is_called_with_the_marker() -> None:
             assert calls == [synthetic.headers()]
         del app.amqp.send_task_message
     finally:
-        uninstrument()
+        synthetic.uninstrument("celery")
         app.close()

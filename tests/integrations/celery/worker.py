@@ -11,7 +11,7 @@ from celery import signals
 from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
-from synthetic_celery import _failure
+from synthetic_celery import _refusal
 from tests.integrations.celery.app import Notes, make_app, note_signals, seen
 
 NOTES = Notes(f"{os.environ['STORE']}/2")
@@ -42,7 +42,7 @@ def stuck() -> None:
 
 def often() -> None:
     """Ask for a readiness that the test decides on; and soon again."""
-    _failure.LATER_AFTER = 0.1
+    _refusal.LATER_AFTER = 0.1
     synthetic.configure(ready=lambda: NOTES.take(f"readiness {QUEUE}") in (None, "ready"))
 
 

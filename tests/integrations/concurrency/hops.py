@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import synthetic
-from synthetic._verdict import VERDICT
+from synthetic._work.state import VERDICT
 
 ARRANGEMENTS = ("ours", "ours, then OpenTelemetry", "OpenTelemetry, then ours")
 

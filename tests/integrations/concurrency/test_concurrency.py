@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from opentelemetry import context
 
-import synthetic_concurrency
+import synthetic
 from synthetic import real, simulated
-from synthetic._verdict import VERDICT
+from synthetic._work.state import VERDICT
 from tests.integrations.concurrency.hops import (
     MAKERS,
     RUN,
@@ -195,10 +195,10 @@ def test_names_signatures_and_documentation_are_those_of_the_standard_library() 
 
 def test_off_again_nothing_is_carried_and_nothing_is_left_behind() -> None:
     timers_own = vars(threading.Timer).get("start")  # OpenTelemetry leaves one behind
-    synthetic_concurrency.instrument()
-    synthetic_concurrency.instrument()
+    synthetic.instrument("concurrency")
+    synthetic.instrument("concurrency")
     assert threading.Thread.start is not START
-    synthetic_concurrency.uninstrument()
+    synthetic.uninstrument("concurrency")
     assert threading.Thread.start is START
     assert vars(threading.Timer).get("start") is timers_own
     with simulated(run=RUN):

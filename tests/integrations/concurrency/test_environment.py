@@ -15,7 +15,6 @@ import pytest
 from opentelemetry import baggage
 
 import synthetic
-import synthetic_concurrency
 from synthetic import Marker, UnverifiedMarker, current, is_synthetic, ledger, real, simulated
 from synthetic_concurrency import admit_environment
 from synthetic_concurrency import environment as handed_on
@@ -38,6 +37,10 @@ def configured(keys: dict[str, Any], configuration: None, monkeypatch: pytest.Mo
     synthetic.configure(keys=keys)
 
 
+def instrument() -> None:
+    synthetic.instrument("concurrency")
+
+
 @pytest.fixture
 def started_with(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Have this process be one that was started with ``BAGGAGE``, by ``instrument`` or by hand."""
@@ -49,11 +52,11 @@ def started_with(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None
     try:
         yield start
     finally:
-        synthetic_concurrency.uninstrument()
+        synthetic.uninstrument("concurrency")
         assert seen() == "unset"
 
 
-@pytest.mark.parametrize("admit", [admit_environment, synthetic_concurrency.instrument])
+@pytest.mark.parametrize("admit", [admit_environment, instrument])
 def test_a_process_started_with_a_good_marker_is_simulated(
     started_with: Any, keys: dict[str, Any], admit: Callable[[], Any]
 ) -> None:
@@ -63,14 +66,14 @@ def test_a_process_started_with_a_good_marker_is_simulated(
     assert synthetic.headers() == {"baggage": entry(token)}
     assert baggage.get_baggage("synthetic-traffic") == token
     admit()
-    synthetic_concurrency.uninstrument()
+    synthetic.uninstrument("concurrency")
     assert seen() == "unset"
 
 
 def test_what_it_starts_is_simulated_too_and_what_is_real_in_it_is_real(
     started_with: Any, keys: dict[str, Any]
 ) -> None:
-    started_with(entry(mint(keys, claims={"run": RUN})), admit=synthetic_concurrency.instrument)
+    started_with(entry(mint(keys, claims={"run": RUN})), admit=instrument)
     assert in_a_thread() == RUN
     assert "synthetic-traffic=" in handed_on()["BAGGAGE"]
     with real():

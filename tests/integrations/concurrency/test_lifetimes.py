@@ -20,7 +20,9 @@ from opentelemetry import context
 
 import synthetic
 from synthetic import carry, guard, ledger, real, simulated
-from synthetic._verdict import MIRROR, VERDICT, Simulated, current_verdict
+from synthetic._model.verdict import Simulated
+from synthetic._work.mirror import MIRROR
+from synthetic._work.state import VERDICT, current_verdict
 from tests.integrations.concurrency.hops import FORKS, RUN, carried, in_a_thread, seen
 from tests.support.servers import wait_until
 

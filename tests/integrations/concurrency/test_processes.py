@@ -18,10 +18,11 @@ import pytest
 
 import synthetic
 from synthetic import real, simulated
-from synthetic._carry import Carried
-from synthetic._reason import Reason
-from synthetic._scope import Issued
-from synthetic._verdict import REAL, Received, Unverified, current_verdict
+from synthetic._model.reason import Reason
+from synthetic._model.verdict import REAL, Received, Unverified
+from synthetic._work.carry import Carried
+from synthetic._work.issued import Issued
+from synthetic._work.state import current_verdict
 from tests.integrations.concurrency.hops import FORKS, RUN, carried, in_a_thread, seen
 from tests.support.clients import brought_by_opentelemetry
 from tests.support.keys import entry, mint, shared_key

@@ -23,7 +23,7 @@ from opentelemetry import baggage as otel_baggage
 from opentelemetry import context
 
 import synthetic
-from synthetic._verdict import VERDICT, current_verdict
+from synthetic.integration import VERDICT, current_verdict
 from tests.support.reporting_django import OURS
 
 charged: list[str] = []

@@ -11,7 +11,7 @@ from dramatiq.brokers.stub import StubBroker
 from dramatiq.middleware import AsyncIO
 
 import synthetic
-from synthetic._arrival import arrive_with
+from synthetic._admission.messages import verdict_on
 from synthetic_dramatiq import MessageSkipped, SyntheticTrafficMiddleware
 from tests.integrations.dramatiq.workers import RedisRides, a_name, once_each, runs, working
 from tests.support.keys import entry, mint, shared_key
@@ -45,10 +45,10 @@ def test_a_message_whose_admission_fails_is_not_handled_and_comes_again(
         if not failures:
             failures.append("once")
             raise RuntimeError("broken")
-        return arrive_with(values)
+        return verdict_on(values)
 
-    for module in ("_working", "_middleware"):
-        monkeypatch.setattr(f"synthetic_dramatiq.{module}.arrive_with", failing_once)
+    for module in ("_in", "_explicit"):
+        monkeypatch.setattr(f"synthetic_dramatiq.{module}.verdict_on", failing_once)
     monkeypatch.setattr("synthetic_dramatiq._refusal.LATER_AFTER", 0.02)
     called: list[str] = []
     on_failure = ways.actor(lambda message, exception: called.append(exception["type"]), "on_failure")

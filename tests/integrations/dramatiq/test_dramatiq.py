@@ -20,7 +20,7 @@ def instrumented() -> Iterator[None]:
 
 
 class TestRedis(MessageContract):
-    our_part = "synthetic_dramatiq._options.dispatch"
+    our_part = "synthetic_dramatiq._headers.dispatch"
 
     @pytest.fixture
     def broker(self, valkey_port: int, configuration: None, instrumented: None) -> Iterator[Broker]:
@@ -30,7 +30,7 @@ class TestRedis(MessageContract):
 
 
 class TestRabbitmq(MessageContract):
-    our_part = "synthetic_dramatiq._options.dispatch"
+    our_part = "synthetic_dramatiq._headers.dispatch"
 
     @pytest.fixture
     def broker(self, rabbitmq_port: int, configuration: None, instrumented: None) -> Iterator[Broker]:
@@ -40,7 +40,7 @@ class TestRabbitmq(MessageContract):
 
 
 class TestMiddlewareOnRedis(MessageContract):
-    our_part = "synthetic_dramatiq._options.dispatch"
+    our_part = "synthetic_dramatiq._headers.dispatch"
 
     @pytest.fixture
     def broker(self, valkey_port: int, configuration: None) -> Iterator[Broker]:
@@ -51,7 +51,7 @@ class TestMiddlewareOnRedis(MessageContract):
 
 
 class TestMiddlewareOnRabbitmq(MessageContract):
-    our_part = "synthetic_dramatiq._options.dispatch"
+    our_part = "synthetic_dramatiq._headers.dispatch"
 
     @pytest.fixture
     def broker(self, rabbitmq_port: int, configuration: None) -> Iterator[Broker]:

@@ -13,8 +13,8 @@ from opentelemetry import context
 
 import synthetic
 import synthetic_flask
-from synthetic._verdict import VERDICT, current_verdict
 from synthetic.errors import ConfigurationError
+from synthetic.integration import VERDICT, current_verdict
 from tests.support.markers import forged, marked
 
 Keys = dict[str, Any]
@@ -227,7 +227,7 @@ def test_installed_twice_is_installed_once(app: Flask) -> None:
 
 
 def test_installed_with_other_settings_the_second_time_is_an_error(app: Flask) -> None:
-    with pytest.raises(ConfigurationError, match="installed on <Flask 'rides'> already"):
+    with pytest.raises(ConfigurationError, match="already installed on <Flask 'rides'>"):
         synthetic_flask.install(app, edge=False)
 
 
@@ -245,8 +245,8 @@ def test_stripping_without_keys_is_an_error() -> None:
         synthetic_flask.install(rides(), on_unverified="strip")
 
 
-def test_what_is_no_flask_application_is_an_error() -> None:
-    with pytest.raises(TypeError, match="is no Flask application"):
+def test_an_object_that_is_not_a_flask_application_is_an_error() -> None:
+    with pytest.raises(TypeError, match="is not a Flask application"):
         synthetic_flask.install(lambda environ, start_response: [])  # type: ignore[arg-type, unused-ignore]
 
 

@@ -11,8 +11,8 @@ import pytest
 
 import synthetic
 from synthetic import carry, ledger, real, simulated
-from synthetic._outlived import OUTLIVED
-from synthetic._verdict import VERDICT
+from synthetic._work.outlived import OUTLIVED
+from synthetic._work.state import VERDICT
 from tests.contract.greenlets import GreenletContract, switched_on
 from tests.integrations.concurrency.hops import RUN, seen
 

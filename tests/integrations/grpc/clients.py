@@ -14,7 +14,8 @@ from opentelemetry import baggage, context
 
 import synthetic
 from synthetic import ledger
-from synthetic._verdict import REAL, VERDICT
+from synthetic._model.verdict import REAL
+from synthetic._work.state import VERDICT
 from synthetic.errors import ExternalCallRefused
 from tests.integrations.grpc.service import KINDS, OPTIONS
 from tests.support.clients import OURS, THEIRS, break_part, brought_by_opentelemetry, claims_of, has_no_marker, token_of
@@ -76,7 +77,7 @@ class Client(Protocol):
 
 
 class GrpcClientContract:
-    """The rules of PROTOCOL, "Egress", for calls of every kind."""
+    """The rules of docs/protocol.md, "Inside and onward", for calls of every kind."""
 
     library_error: type[Exception] = grpc.RpcError
     keeps_foreign = True
@@ -110,7 +111,7 @@ class GrpcClientContract:
         self, connect: Any, server: Recording, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         channel = connect(server.target())
-        break_part("synthetic_grpc._way.depart", monkeypatch)
+        break_part("synthetic_grpc._out.depart", monkeypatch)
         for kind in KINDS:
             assert channel.call(kind)
             with synthetic.real():

@@ -15,7 +15,7 @@ import grpc
 import grpc.aio
 
 import synthetic
-from synthetic._reason import Reason
+from synthetic._model.reason import Reason
 from tests.support.reporting import JOURNAL, report
 
 SERVICE = "rides.Rides"

@@ -18,7 +18,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 from opentelemetry import context
 
 import synthetic
-from synthetic._verdict import VERDICT
+from synthetic._work.state import VERDICT
 from synthetic.errors import ConfigurationError
 from synthetic_grpc import (
     AioExternalRpcRefused,

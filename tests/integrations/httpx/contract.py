@@ -21,7 +21,7 @@ class HttpxContract(ClientContract):
 
     product: Product
     is_async = False
-    our_part = "synthetic_httpx_shared._hop.depart"
+    our_part = "synthetic_httpx_shared._out.depart"
 
     @property
     def library_error(self) -> type[Exception]:  # type: ignore[override]

@@ -44,15 +44,15 @@ def test_instrument_and_its_undoing_can_be_repeated(product: Product, server: Re
     original = product.way_out
     with product.library.Client(transport=product.transport()) as client:
         for _ in range(3):
-            product.ours.instrument()
+            product.ours.integration.instrument()
             synthetic.instrument(product.name)
             once = product.way_out
-            product.ours.instrument()
+            product.ours.integration.instrument()
             assert product.way_out == once != original
             with synthetic.simulated(run="rush-hour"):
                 client.get(server.url())
             synthetic.uninstrument(product.name)
-            product.ours.uninstrument()
+            product.ours.integration.uninstrument()
             assert product.way_out == original
         with synthetic.simulated(run="rush-hour"):
             client.get(server.url())
@@ -74,8 +74,8 @@ def test_whatever_opentelemetry_does_in_between_ours_is_on_when_it_was_switched_
 ) -> None:
     theirs = product.instrumentor()
     actions = {
-        "ours on": product.ours.instrument,
-        "ours off": product.ours.uninstrument,
+        "ours on": product.ours.integration.instrument,
+        "ours off": product.ours.integration.uninstrument,
         "theirs on": theirs.instrument,
         "theirs off": theirs.uninstrument,
     }
@@ -99,7 +99,7 @@ def test_a_wrapper_that_others_put_over_ours_stays_and_ours_does_nothing_below_i
 ) -> None:
     called: list[str] = []
     with monkeypatch.context() as theirs:
-        product.ours.instrument()
+        product.ours.integration.instrument()
         below = product.library.Client._send_single_request
 
         def wrapper(self: Any, request: Any) -> Any:
@@ -110,11 +110,11 @@ def test_a_wrapper_that_others_put_over_ours_stays_and_ours_does_nothing_below_i
         theirs.setattr(product.library.Client, "_send_single_request", wrapper)
         with product.library.Client(transport=product.transport()) as client, synthetic.simulated(run="rush-hour"):
             client.get(server.url())
-            product.ours.uninstrument()
+            product.ours.integration.uninstrument()
             client.get(server.url())
-            product.ours.instrument()
+            product.ours.integration.instrument()
             client.get(server.url())
-    product.ours.uninstrument()
+    product.ours.integration.uninstrument()
     assert called == ["GET"] * 3
     assert [has_no_marker(request) for request in server.requests] == [False, True, False]
 

@@ -13,7 +13,8 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from synthetic_aiokafka import DeadLetter, SyntheticConsumer, SyntheticProducer, instrument, uninstrument
+import synthetic
+from synthetic_aiokafka import DeadLetter, SyntheticConsumer, SyntheticProducer
 from tests.contract.messages import MessageContract, Seen, eventually
 
 
@@ -111,19 +112,19 @@ def running(kafka_address: str) -> Iterator[KafkaBroker]:
 
 
 class TestInstrumented(MessageContract):
-    our_part = "synthetic_aiokafka._producer.outgoing_pairs"
+    our_part = "synthetic_aiokafka._out.outgoing_pairs"
 
     @pytest.fixture
     def broker(self, running: KafkaBroker) -> Iterator[KafkaBroker]:
-        instrument()
+        synthetic.instrument("aiokafka")
         running.producer = running.run(running.started(AIOKafkaProducer))
         yield running
         running.run(running.producer.stop())
-        uninstrument()
+        synthetic.uninstrument("aiokafka")
 
 
 class TestExplicit(MessageContract):
-    our_part = "synthetic_aiokafka._producer.outgoing_pairs"
+    our_part = "synthetic_aiokafka._out.outgoing_pairs"
 
     @pytest.fixture
     def broker(self, running: KafkaBroker) -> Iterator[KafkaBroker]:
@@ -135,16 +136,16 @@ class TestExplicit(MessageContract):
 class TestBatches(MessageContract):
     """With the caller's own batches, in which every message has its own headers."""
 
-    our_part = "synthetic_aiokafka._producer.outgoing_pairs"
+    our_part = "synthetic_aiokafka._out.outgoing_pairs"
 
     @pytest.fixture
     def broker(self, running: KafkaBroker) -> Iterator[KafkaBroker]:
-        instrument()
+        synthetic.instrument("aiokafka")
         producer = running.run(running.started(AIOKafkaProducer))
         running.producer = _InBatches(producer)
         yield running
         running.run(producer.stop())
-        uninstrument()
+        synthetic.uninstrument("aiokafka")
 
 
 class _InBatches:

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import synthetic
 from synthetic.errors import ConfigurationError
-from synthetic_aiokafka import DeadLetter, Park, Refused, SyntheticConsumer
+from synthetic_aiokafka import DeadLetter, Park, RefusedMessage, SyntheticConsumer
 from tests.integrations.kafka.topics import Headers, Topic, baggage_of
 from tests.support.servers import environment
 from tests.support.versions import AIOKAFKA, needs
@@ -69,7 +69,7 @@ async def batch(messages: SyntheticConsumer, consumer: AIOKafkaConsumer, count: 
     return await messages.admit(received)
 
 
-async def nowhere(refused: Sequence[Refused[ConsumerRecord[Any, Any]]]) -> None:
+async def nowhere(refused: Sequence[RefusedMessage[ConsumerRecord[Any, Any]]]) -> None:
     raise KafkaError("the dead letter did not arrive")
 
 

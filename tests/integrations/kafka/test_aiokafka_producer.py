@@ -14,7 +14,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from opentelemetry.sdk.trace import TracerProvider
 
 import synthetic
-from synthetic_aiokafka import SyntheticProducer, instrument, uninstrument
+from synthetic_aiokafka import SyntheticProducer
 from tests.integrations.kafka.topics import Topic, baggage_of
 from tests.support.clients import run_script
 from tests.support.versions import AIOKAFKA, needs
@@ -22,9 +22,9 @@ from tests.support.versions import AIOKAFKA, needs
 
 @pytest.fixture
 def on() -> Iterator[None]:
-    instrument()
+    synthetic.instrument("aiokafka")
     yield
-    uninstrument()
+    synthetic.uninstrument("aiokafka")
 
 
 @asynccontextmanager
@@ -170,13 +170,13 @@ def test_switched_off_everything_is_as_it_was() -> None:
     owners = ((BatchBuilder, "append"), (AIOKafkaProducer, "start"), (AIOKafkaConsumer, "start"))
     before = [vars(owner)[name] for owner, name in owners]
     for _ in range(2):
-        instrument()
-        instrument()
+        synthetic.instrument("aiokafka")
+        synthetic.instrument("aiokafka")
         for owner, name in owners:
             assert inspect.signature(vars(owner)[name]) == inspect.signature(before[owners.index((owner, name))])
         assert [vars(owner)[name] for owner, name in owners] != before
-        uninstrument()
-        uninstrument()
+        synthetic.uninstrument("aiokafka")
+        synthetic.uninstrument("aiokafka")
         assert [vars(owner)[name] for owner, name in owners] == before
 
 

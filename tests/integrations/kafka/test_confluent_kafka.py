@@ -12,7 +12,8 @@ import confluent_kafka
 import pytest
 from confluent_kafka import TopicPartition
 
-from synthetic_confluent_kafka import DeadLetter, SyntheticConsumer, SyntheticProducer, instrument, uninstrument
+import synthetic
+from synthetic_confluent_kafka import DeadLetter, SyntheticConsumer, SyntheticProducer
 from tests.contract.messages import MessageContract, Seen, eventually
 
 
@@ -99,18 +100,18 @@ def running(kafka_address: str) -> Iterator[KafkaBroker]:
 
 
 class TestInstrumented(MessageContract):
-    our_part = "synthetic_confluent_kafka._producer.outgoing_pairs"
+    our_part = "synthetic_confluent_kafka._headers.outgoing_pairs"
 
     @pytest.fixture
     def broker(self, running: KafkaBroker) -> Iterator[KafkaBroker]:
-        instrument()
+        synthetic.instrument("confluent-kafka")
         running.producer = confluent_kafka.Producer(running.settings)
         yield running
-        uninstrument()
+        synthetic.uninstrument("confluent-kafka")
 
 
 class TestExplicit(MessageContract):
-    our_part = "synthetic_confluent_kafka._producer.outgoing_pairs"
+    our_part = "synthetic_confluent_kafka._headers.outgoing_pairs"
 
     @pytest.fixture
     def broker(self, running: KafkaBroker) -> KafkaBroker:  # type: ignore[override]

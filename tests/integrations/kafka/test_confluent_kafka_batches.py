@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka.cimpl import Producer
 
 import synthetic
-from synthetic_confluent_kafka import MarkerNotCarried, SyntheticProducer, instrument, uninstrument
+from synthetic_confluent_kafka import MarkerNotCarried, SyntheticProducer
 from tests.integrations.kafka.topics import Topic, baggage_of
 
 aio = pytest.importorskip("confluent_kafka.aio", reason="this confluent-kafka has no batches, nor an AIOProducer")
@@ -66,11 +66,11 @@ def test_the_asynchronous_producer_refuses_simulated_work_and_sends_real_work_as
                 await producer.flush()  # the other's message
             assert (await delivered).value() == b"real"
 
-    instrument()
+    synthetic.instrument("confluent-kafka")
     try:
         asyncio.run(send())
     finally:
-        uninstrument()
+        synthetic.uninstrument("confluent-kafka")
     assert not hasattr(aio.AIOProducer.produce, "__wrapped__")
     (message,) = topic.arrived(1)
     assert baggage_of(message) == []

@@ -18,7 +18,7 @@ from confluent_kafka.cimpl import Producer
 
 import synthetic
 from synthetic.errors import ConfigurationError
-from synthetic_confluent_kafka import DeadLetter, Park, Refused, SyntheticConsumer, SyntheticProducer
+from synthetic_confluent_kafka import DeadLetter, Park, RefusedMessage, SyntheticConsumer, SyntheticProducer
 from tests.contract.messages import eventually
 from tests.integrations.kafka.topics import Topic
 from tests.support.keys import entry, mint, shared_key
@@ -257,7 +257,7 @@ def test_what_is_raised_comes_again_until_it_is_dealt_with(
 def test_a_function_may_keep_what_is_refused(topic: Topic, consumer: Consumer, forged: Headers) -> None:
     kept: list[tuple[str, int, int, bytes | None, str]] = []
 
-    def keep(refused: Sequence[Refused[Message]]) -> None:
+    def keep(refused: Sequence[RefusedMessage[Message]]) -> None:
         kept.extend(
             (one.topic, one.partition, one.offset, one.message.value(), one.error.reason.value) for one in refused
         )

@@ -13,7 +13,7 @@ from confluent_kafka.cimpl import Producer
 from confluent_kafka.serialization import StringSerializer
 
 import synthetic
-from synthetic_confluent_kafka import SyntheticProducer, instrument, uninstrument
+from synthetic_confluent_kafka import SyntheticProducer
 from tests.integrations.kafka.topics import Topic, baggage_of
 from tests.support.clients import run_script
 
@@ -24,9 +24,9 @@ class OurOwn(Producer):
 
 @pytest.fixture
 def on() -> Iterator[None]:
-    instrument()
+    synthetic.instrument("confluent-kafka")
     yield
-    uninstrument()
+    synthetic.uninstrument("confluent-kafka")
 
 
 @pytest.fixture
@@ -177,14 +177,14 @@ def test_a_producer_of_any_class_is_covered(topic: Topic, make: Any) -> None:
 
 def test_an_object_that_was_there_before_is_covered_where_its_class_is_derived(topic: Topic) -> None:
     derived, plain = OurOwn(topic.settings), Producer(topic.settings)
-    instrument()
+    synthetic.instrument("confluent-kafka")
     with synthetic.simulated(run="peak"):
         ours = marker()
         derived.produce(topic.name, "covered", partition=0)
         plain.produce(topic.name, "not covered", partition=0)
     derived.flush(10)
     plain.flush(10)
-    uninstrument()
+    synthetic.uninstrument("confluent-kafka")
     with synthetic.simulated(run="peak"):
         derived.produce(topic.name, "not any more", partition=0)
     derived.flush(10)
@@ -197,15 +197,15 @@ def test_an_object_that_was_there_before_is_covered_where_its_class_is_derived(t
 
 def test_switched_off_everything_is_as_it_was(topic: Topic) -> None:
     for _ in range(2):
-        instrument()
-        instrument()
+        synthetic.instrument("confluent-kafka")
+        synthetic.instrument("confluent-kafka")
         meanwhile = confluent_kafka.Producer
         made = meanwhile(topic.settings)
         assert meanwhile is not Producer
         assert issubclass(SerializingProducer, meanwhile)
         assert (meanwhile.__name__, meanwhile.__module__) == ("Producer", "confluent_kafka")
-        uninstrument()
-        uninstrument()
+        synthetic.uninstrument("confluent-kafka")
+        synthetic.uninstrument("confluent-kafka")
         assert type(confluent_kafka) is ModuleType
         assert confluent_kafka.Producer is vars(confluent_kafka)["Producer"] is Producer
         assert SerializingProducer.__bases__[0] is OurOwn.__bases__[0] is Producer
@@ -249,8 +249,8 @@ def test_a_name_that_was_imported_before_is_not_covered_and_is_warned_of(
 ) -> None:
     *warned, instrumented, carried = run_script(IMPORTED_BEFORE, kafka_address, keys=keys).splitlines()
     assert [line for line in warned if "__main__" in line] == [
-        "synthetic WARNING: __main__.OurProducer was imported before instrument(), and what it makes carries no "
-        "marker: call instrument() first, or write confluent_kafka.Producer(...)"
+        "synthetic WARNING: __main__.OurProducer was imported before instrument(), and the producers that it makes "
+        "carry no marker: call instrument() first, or write confluent_kafka.Producer(...)"
     ]
     assert instrumented == "instrumented"
     assert carried == "[0, 1, 1]"

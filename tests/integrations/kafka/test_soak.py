@@ -146,7 +146,7 @@ class Thread:
 
 
 def test_confluent_kafka_in_threads(load: Load, long_run: bool) -> None:
-    synthetic_confluent_kafka.instrument()
+    synthetic.instrument("confluent-kafka")
     producer = confluent_kafka.Producer({**load.topic.settings, "linger.ms": 5})
     members = [Thread(load, in_batches=True)]
 
@@ -176,7 +176,7 @@ def test_confluent_kafka_in_threads(load: Load, long_run: bool) -> None:
     finally:
         for member in members:
             member.leave()
-        synthetic_confluent_kafka.uninstrument()
+        synthetic.uninstrument("confluent-kafka")
     load.check()
 
 
@@ -226,11 +226,11 @@ class Task:
 
 
 def test_aiokafka_in_tasks(load: Load, long_run: bool) -> None:
-    synthetic_aiokafka.instrument()
+    synthetic.instrument("aiokafka")
     try:
         asyncio.run(_soak(load, long_run))
     finally:
-        synthetic_aiokafka.uninstrument()
+        synthetic.uninstrument("aiokafka")
     load.check()
 
 

@@ -12,8 +12,7 @@ import pytest
 from nats.aio.client import Client
 
 import synthetic
-from synthetic._verdict import VERDICT, current_verdict
-from synthetic_nats import instrument, uninstrument
+from synthetic._work.state import VERDICT, current_verdict
 from tests.integrations.nats.test_nats import publish_raw
 from tests.support.keys import entry, mint, shared_key
 
@@ -25,9 +24,9 @@ FORGED = {"baggage": entry(mint(shared_key("test")))}
 @pytest.fixture(autouse=True)
 def on(keys: dict[str, Any]) -> Iterator[None]:
     synthetic.configure(keys=keys)
-    instrument()
+    synthetic.instrument("nats")
     yield
-    uninstrument()
+    synthetic.uninstrument("nats")
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from nats.aio.client import Client
 from nats.errors import NoRespondersError, TimeoutError
 
 import synthetic
-from synthetic_nats import instrument, uninstrument
 from tests.integrations.nats.session import FORGED, PEAK, REAL, Run, Session, at_hand
 from tests.integrations.nats.session import good as good
 from tests.integrations.nats.session import on as on
@@ -100,17 +99,17 @@ def test_a_key_value_store_carries_no_marker_and_is_watched_as_ever(run: Run) ->
 
 
 def test_it_is_put_on_once_and_taken_off_again() -> None:
-    uninstrument()
+    synthetic.uninstrument("nats")
     names = ("publish", "subscribe", "_parse_header_lines")
     originals = [vars(Client)[name] for name in names]
-    instrument()
+    synthetic.instrument("nats")
     wrapped = [vars(Client)[name] for name in names]
-    instrument()
+    synthetic.instrument("nats")
     assert [vars(Client)[name] for name in names] == wrapped
     for ours, original in zip(wrapped, originals, strict=True):
         assert ours is not original
         assert type(ours) is type(original)
         assert inspect.iscoroutinefunction(ours) == inspect.iscoroutinefunction(original)
     assert inspect.signature(Client.publish) == inspect.signature(originals[0])
-    uninstrument()
+    synthetic.uninstrument("nats")
     assert [vars(Client)[name] for name in names] == originals

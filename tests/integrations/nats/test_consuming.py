@@ -14,8 +14,8 @@ from nats.micro import add_service
 from nats.micro.service import EndpointConfig, ServiceConfig
 
 import synthetic
-import synthetic_nats._consume
-from synthetic_nats import admitting, message, uninstrument
+import synthetic_nats._refusal
+from synthetic_nats import admitting, message
 from tests.integrations.nats.session import FORGED, PEAK, REAL, Run, Session, at_hand, until
 from tests.integrations.nats.session import good as good
 from tests.integrations.nats.session import on as on
@@ -144,7 +144,7 @@ def test_messages_without_a_callback_have_a_scope(run: Run, good: dict[str, str]
 def test_jetstream_sends_again_what_is_to_come_later(
     run: Run, good: dict[str, str], keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(synthetic_nats._consume, "PAUSE", 0.05)
+    monkeypatch.setattr(synthetic_nats._refusal, "PAUSE", 0.05)
 
     async def scenario(session: Session) -> None:
         asked: list[None] = []
@@ -183,7 +183,7 @@ def test_an_ordered_consumer_gets_what_is_admitted(run: Run, good: dict[str, str
 
 
 def test_a_callback_is_covered_without_instrument(run: Run, good: dict[str, str]) -> None:
-    uninstrument()
+    synthetic.uninstrument("nats")
 
     async def scenario(session: Session) -> None:
         seen: list[Any] = []

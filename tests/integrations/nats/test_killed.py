@@ -22,9 +22,8 @@ from tests.support.servers import environment
 CONSUMER = """
 import asyncio, sys
 import nats, synthetic
-from synthetic_nats import instrument
 
-instrument()
+synthetic.instrument("nats")
 
 async def handle(msg):
     print(synthetic.current().run, msg.metadata.num_delivered, flush=True)

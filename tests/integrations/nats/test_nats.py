@@ -14,7 +14,7 @@ import pytest
 from nats.aio.client import Client
 
 import synthetic
-from synthetic_nats import instrument, message, uninstrument
+from synthetic_nats import message
 from tests.contract.messages import Broker, MessageContract, Seen, eventually
 from tests.integrations.asyncio_thread import Loop
 
@@ -23,9 +23,9 @@ ADVISORY = "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>"
 
 @pytest.fixture(autouse=True)
 def on() -> Iterator[None]:
-    instrument()
+    synthetic.instrument("nats")
     yield
-    uninstrument()
+    synthetic.uninstrument("nats")
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ class Pull(JetStream):
 
 
 class TestCore(MessageContract):
-    our_part = "synthetic_nats._publish.outgoing"
+    our_part = "synthetic_nats._out.outgoing"
 
     kind: type[Core] = Core
 

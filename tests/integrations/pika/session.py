@@ -9,8 +9,7 @@ import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
 import synthetic
-from synthetic._verdict import VERDICT
-from synthetic_pika import instrument, uninstrument
+from synthetic._work.state import VERDICT
 from tests.contract.messages import eventually
 from tests.integrations.rabbitmq import Queue, channel_to
 from tests.support.keys import entry, mint, shared_key
@@ -22,9 +21,9 @@ PEAK = (True, "peak")
 @pytest.fixture(autouse=True)
 def on(keys: dict[str, Any]) -> Iterator[None]:
     synthetic.configure(keys=keys)
-    instrument()
+    synthetic.instrument("pika")
     yield
-    uninstrument()
+    synthetic.uninstrument("pika")
 
 
 @pytest.fixture

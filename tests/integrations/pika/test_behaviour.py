@@ -13,8 +13,7 @@ from pika.channel import Channel
 from pika.exceptions import DuplicateConsumerTag, UnroutableError
 
 import synthetic
-from synthetic._verdict import current_verdict
-from synthetic_pika import instrument, uninstrument
+from synthetic._work.state import current_verdict
 from tests.integrations.pika.session import FORGED, PEAK, at_hand, turn
 from tests.integrations.pika.session import channel as channel
 from tests.integrations.pika.session import good as good
@@ -95,25 +94,25 @@ def test_an_answer_carries_the_marker_and_the_caller_is_what_it_was(
 
 
 def test_it_is_put_on_once_and_taken_off_again() -> None:
-    uninstrument()
+    synthetic.uninstrument("pika")
     targets = [(Channel, "basic_publish"), (Channel, "basic_consume"), (Channel, "basic_get")]
     targets.append((BlockingChannel, "basic_consume"))
     originals = [vars(owner)[name] for owner, name in targets]
-    instrument()
+    synthetic.instrument("pika")
     wrapped = [vars(owner)[name] for owner, name in targets]
-    instrument()
+    synthetic.instrument("pika")
     assert [vars(owner)[name] for owner, name in targets] == wrapped
     for ours, original in zip(wrapped, originals, strict=True):
         assert ours is not original
         assert inspect.signature(ours) == inspect.signature(original)
-    uninstrument()
+    synthetic.uninstrument("pika")
     assert [vars(owner)[name] for owner, name in targets] == originals
 
 
 def test_a_consumer_is_no_longer_covered_once_it_is_off(channel: BlockingChannel, queue: Queue, good: str) -> None:
     seen: list[Any] = []
     channel.basic_consume(queue.name, lambda *_: seen.append(current_verdict()), auto_ack=True)
-    uninstrument()
+    synthetic.uninstrument("pika")
     queue.put("one", good)
     turn(channel, until=lambda: seen)
     assert seen == [None]
@@ -138,7 +137,7 @@ def test_the_examples_of_the_page_do_what_it_says(
     page = names_of_page("pika.md")  # switches it off at its end
     book = page["book"] if way != "work_explicitly" else page["book_explicitly"]
     if way != "work_explicitly":
-        instrument()
+        synthetic.instrument("pika")
     page["declare"](channel)
     try:
         with synthetic.simulated(run="peak"):

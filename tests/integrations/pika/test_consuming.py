@@ -10,9 +10,9 @@ import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
 import synthetic
-import synthetic_pika._consume
-from synthetic._verdict import current_verdict
-from synthetic_pika import admitting, message, uninstrument
+import synthetic_pika._refusal
+from synthetic._work.state import current_verdict
+from synthetic_pika import admitting, message
 from tests.contract.messages import eventually
 from tests.integrations.pika.session import FORGED, PEAK, REAL, at_hand, consume, turn
 from tests.integrations.pika.session import channel as channel
@@ -48,7 +48,7 @@ def test_an_exception_ends_the_loop_and_leaves_nothing_behind(
 def test_a_message_that_is_to_come_later_is_put_back_and_blocks_nothing(
     channel: BlockingChannel, queue: Queue, good: str, keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(synthetic_pika._consume, "PAUSE", 0.05)
+    monkeypatch.setattr(synthetic_pika._refusal, "PAUSE", 0.05)
     asked: list[None] = []
     synthetic.configure(keys=keys, shed=lambda: asked.append(None) or len(asked) < 3)
     queue.put("later", good)
@@ -102,7 +102,7 @@ def test_one_message_that_was_asked_for_has_a_scope(channel: BlockingChannel, qu
 
 
 def test_a_callback_is_covered_without_instrument(channel: BlockingChannel, queue: Queue, good: str) -> None:
-    uninstrument()
+    synthetic.uninstrument("pika")
     seen: list[Any] = []
 
     def handle(channel: Any, method: Any, properties: Any, body: bytes) -> str:
@@ -155,7 +155,7 @@ class Asynchronous:
 def test_callbacks_of_an_asynchronous_channel_are_covered(
     rabbitmq_port: int, queue: Queue, good: str, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any], way: str
 ) -> None:
-    monkeypatch.setattr(synthetic_pika._consume, "PAUSE", 0.05)
+    monkeypatch.setattr(synthetic_pika._refusal, "PAUSE", 0.05)
     asked: list[None] = []
     synthetic.configure(keys=keys, shed=lambda: asked.append(None) or len(asked) < 2)
     names = ("later", "real") if way == "basic_consume" else ("real", "one")

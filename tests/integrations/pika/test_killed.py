@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 import synthetic
-from synthetic_pika import instrument, uninstrument
 from tests.contract.messages import eventually
 from tests.integrations.rabbitmq import Queue, channel_to
 from tests.support.keys import entry, mint
@@ -21,9 +20,8 @@ from tests.support.servers import environment
 CONSUMER = """
 import sys, time
 import pika, synthetic
-from synthetic_pika import instrument
 
-instrument()
+synthetic.instrument("pika")
 connection = pika.BlockingConnection(pika.ConnectionParameters("127.0.0.1", int(sys.argv[1])))
 channel = connection.channel()
 
@@ -38,9 +36,9 @@ channel.start_consuming()
 
 @pytest.fixture(autouse=True)
 def on() -> Iterator[None]:
-    instrument()
+    synthetic.instrument("pika")
     yield
-    uninstrument()
+    synthetic.uninstrument("pika")
 
 
 @pytest.mark.parametrize("later", [0, 3600], ids=["at once", "after the token has expired"])

@@ -9,16 +9,16 @@ from typing import Any
 import pika
 import pytest
 
-from synthetic_pika import instrument, uninstrument
+import synthetic
 from tests.contract.messages import Broker, MessageContract, Seen, eventually
 from tests.integrations.rabbitmq import Queue, Refusals, channel_to
 
 
 @pytest.fixture(autouse=True)
 def on() -> Iterator[None]:
-    instrument()
+    synthetic.instrument("pika")
     yield
-    uninstrument()
+    synthetic.uninstrument("pika")
 
 
 class Consumer:
@@ -84,7 +84,7 @@ class Pika:
 
 
 class TestBlocking(MessageContract):
-    our_part = "synthetic_pika._publish.outgoing"
+    our_part = "synthetic_pika._out.outgoing"
 
     @pytest.fixture
     def broker(self, rabbitmq_port: int, _configured: None) -> Iterator[Broker]:

@@ -10,8 +10,7 @@ from opentelemetry import baggage, context
 from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
-from synthetic._verdict import VERDICT, current_verdict
-from synthetic_pika import instrument, uninstrument
+from synthetic._work.state import VERDICT, current_verdict
 from tests.contract.messages import Broker
 from tests.integrations.pika.test_pika import TestBlocking as Contract
 from tests.integrations.rabbitmq import Queue, channel_to
@@ -27,7 +26,7 @@ def theirs() -> Iterator[Any]:
     yield instrumentor
     if instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.uninstrument()
-    uninstrument()
+    synthetic.uninstrument("pika")
 
 
 class TestAfterOurs(Contract):
@@ -35,7 +34,10 @@ class TestAfterOurs(Contract):
 
     @pytest.fixture(autouse=True)
     def on(self, theirs: Any) -> None:
-        steps = [instrument, lambda: theirs.instrument(tracer_provider=NoOpTracerProvider())]
+        steps = [
+            lambda: synthetic.instrument("pika"),
+            lambda: theirs.instrument(tracer_provider=NoOpTracerProvider()),
+        ]
         for step in steps if self.ours_first else reversed(steps):
             step()
 
@@ -76,7 +78,8 @@ def test_whatever_opentelemetry_does_in_between_ours_is_on_when_it_was_switched_
     rabbitmq_port: int, keys: dict[str, Any], theirs: Any, steps: tuple[str, ...]
 ) -> None:
     synthetic.configure(keys=keys)
-    does = {"ours on": instrument, "ours off": uninstrument, "theirs off": theirs.uninstrument}
+    does = {"ours on": lambda: synthetic.instrument("pika"), "theirs off": theirs.uninstrument}
+    does["ours off"] = lambda: synthetic.uninstrument("pika")
     does["theirs on"] = lambda: theirs.instrument(tracer_provider=NoOpTracerProvider())
     is_on = False
     for step in steps:

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 import synthetic
 from synthetic.asgi import SyntheticTrafficMiddleware
-from synthetic_requests import ExternalRequestRefused, instrument, uninstrument
+from synthetic_requests import ExternalRequestRefused
 from tests.support.clients import OURS, THEIRS, has_no_marker, run_script, token_of
 from tests.support.otel_clients import by_opentelemetry
 from tests.support.recording_server import RecordingServer
@@ -34,14 +34,14 @@ def test_in_either_order_with_opentelemetry_the_marker_goes_once_and_to_hosts_th
     server: RecordingServer, package: str, ours_first: bool
 ) -> None:
     if not ours_first:
-        uninstrument()
+        synthetic.uninstrument("requests")
     with by_opentelemetry(package):
-        instrument()
+        synthetic.instrument("requests")
         with synthetic.simulated(run="rush-hour"):
             requests.get(server.url())
             with pytest.raises(ExternalRequestRefused):
                 requests.get(server.url(host=THEIRS))
-        uninstrument()
+        synthetic.uninstrument("requests")
     assert token_of(server.only)
 
 

@@ -10,7 +10,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 import synthetic
-from synthetic_requests import SyntheticAdapter, instrument, uninstrument
+from synthetic_requests import SyntheticAdapter, integration
 from tests.contract.client import ClientContract
 from tests.support.clients import OURS, has_no_marker, run_script, token_of
 from tests.support.otel_clients import by_opentelemetry
@@ -32,7 +32,7 @@ class SessionClient:
 
 class RequestsContract(ClientContract):
     library_error = requests.RequestException
-    our_part = "synthetic_requests.depart"
+    our_part = "synthetic_requests._headers.depart"
 
     @pytest.fixture
     def opentelemetry(self) -> Iterator[None]:
@@ -81,9 +81,9 @@ class TestBoth(RequestsContract):
 
     @pytest.fixture(autouse=True)
     def _instrumented(self) -> Iterator[None]:
-        instrument()
+        synthetic.instrument("requests")
         yield
-        uninstrument()
+        synthetic.uninstrument("requests")
 
     @pytest.fixture
     def connect(self, _instrumented: None) -> Any:
@@ -99,7 +99,7 @@ def takes_part(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
 def test_after_uninstrument_nothing_is_sent_and_the_way_out_is_the_original(server: RecordingServer) -> None:
     synthetic.instrument("requests")
     synthetic.instrument("requests")
-    instrument()
+    integration.instrument()
     assert requests.Session.get_adapter is not ORIGINAL
     synthetic.uninstrument("requests")
     assert requests.Session.get_adapter is ORIGINAL
@@ -110,11 +110,11 @@ def test_after_uninstrument_nothing_is_sent_and_the_way_out_is_the_original(serv
 
 def test_instrument_and_its_undoing_can_be_repeated(server: RecordingServer) -> None:
     for _ in range(3):
-        instrument()
+        integration.instrument()
         with synthetic.simulated(run="rush-hour"):
             requests.get(server.url())
-        uninstrument()
-        uninstrument()
+        integration.uninstrument()
+        integration.uninstrument()
     assert len({token_of(request) for request in server.requests}) == 1
     assert requests.Session.get_adapter is ORIGINAL
 

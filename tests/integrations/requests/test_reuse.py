@@ -13,7 +13,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import HTTPDigestAuth
 
 import synthetic
-from synthetic_requests import ExternalRequestRefused, SyntheticAdapter, instrument, uninstrument
+from synthetic_requests import ExternalRequestRefused, SyntheticAdapter
 from tests.support.clients import OURS, THEIRS, brought_by_opentelemetry, has_no_marker, token_of
 from tests.support.keys import mint
 from tests.support.recording_server import Answer, Recorded, RecordingServer
@@ -113,12 +113,12 @@ def test_the_second_request_of_digest_authentication_carries_the_marker(server: 
         if mounted:
             session.mount("http://", SyntheticAdapter())
         else:
-            instrument()
+            synthetic.instrument("requests")
         try:
             with synthetic.simulated(run="rush-hour"):
                 assert session.get(server.url(), auth=HTTPDigestAuth("rider", "secret")).status_code == 200
         finally:
-            uninstrument()
+            synthetic.uninstrument("requests")
     assert len(server.requests) == 2
     assert len({token_of(request) for request in server.requests}) == 1
 

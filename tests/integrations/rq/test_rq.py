@@ -13,7 +13,7 @@ from tests.integrations.rq.workers import Jobs, work_off, working
 
 
 class TestInstrumented(MessageContract):
-    our_part = "synthetic_rq._header.dispatch"
+    our_part = "synthetic_rq._headers.dispatch"
 
     @pytest.fixture
     def broker(self, jobs: Jobs, on: None) -> Iterator[Broker]:
@@ -22,7 +22,7 @@ class TestInstrumented(MessageContract):
 
 
 class TestExplicitly(MessageContract):
-    our_part = "synthetic_rq._header.dispatch"
+    our_part = "synthetic_rq._headers.dispatch"
 
     @pytest.fixture
     def broker(self, jobs: Jobs) -> Iterator[Broker]:
@@ -46,7 +46,7 @@ class ForkingJobs(Jobs):
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 class TestForking(MessageContract):
-    our_part = "synthetic_rq._header.dispatch"
+    our_part = "synthetic_rq._headers.dispatch"
 
     @pytest.fixture
     def broker(self, jobs: Jobs, on: None) -> Broker:

@@ -1,0 +1,110 @@
+"""Runs each task of a worker under the verdict on its message, in processes, threads or greenlets.
+
+A task is admitted twice. The worker's main process does so before it acknowledges the message and gives the task to the
+pool: it rejects the message of a refused task, whether the task acknowledges early or late. The pool does so again
+before the task runs, because its run may be halted meanwhile, or the task may have waited for too long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import Any
+
+from celery.app.task import Context  # type: ignore[import-untyped]
+
+from synthetic.errors import MessageRefused
+from synthetic.integration import AdmittedMessage, IsOn, enter, under, verdict_on_values
+from synthetic_celery._headers import markers_of, markers_received
+from synthetic_celery._refusal import hold, not_run, refused_in
+
+__all__ = ["Tracer", "of_its_task", "receiving", "starting_unset"]
+
+
+def receiving(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``Task.start_strategy``, which gives a worker its handler for the messages of one task."""
+
+    @wraps(original)
+    def start_strategy(task: Any, app: Any, consumer: Any, **options: Any) -> Any:
+        handle: Callable[..., Any] = original(task, app, consumer, **options)
+
+        @wraps(handle)
+        def receive(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> Any:
+            if is_on():
+                try:
+                    message.synthetic_verdict = verdict_on_values(markers_received(message))
+                except MessageRefused as error:
+                    if error.is_later:
+                        return hold(consumer, message)
+                    raise refused_in(app, task, message, body, error) from None
+            return handle(message, body, ack, reject, callbacks)
+
+        return receive
+
+    return start_strategy
+
+
+def of_its_task(original: Any, is_on: IsOn) -> Any:
+    """Wrap a method of a worker's ``Request`` that reports a task which failed, timed out or was revoked.
+
+    It runs in the main process. The error callbacks and signals that it calls belong to the task.
+    """
+
+    @wraps(original)
+    def method(request: Any, *args: Any, **kwargs: Any) -> Any:
+        verdict = getattr(request.message, "synthetic_verdict", None)
+        if verdict is None or not is_on():
+            return original(request, *args, **kwargs)
+        with AdmittedMessage(verdict):
+            return original(request, *args, **kwargs)
+
+    return method
+
+
+class Tracer:
+    """Replaces ``Task.__trace__``, the function that runs a task and all that belongs to it.
+
+    Beside the body these are handlers, signals, callbacks, the next task of a chain and the body of a chord. A worker
+    sets the function for every task; this class wraps it each time it is read.
+    """
+
+    def __init__(self, original: Any, is_on: IsOn) -> None:
+        self.__wrapped__ = original
+        self._is_on = is_on
+
+    def __get__(self, task: Any, owner: Any = None) -> Any:
+        if task is None:
+            return self.__wrapped__
+        trace: Any = task.__dict__.get("__trace__")
+        if trace is None or not self._is_on():
+            return trace
+        ours = task.__dict__.get("_synthetic_trace")
+        if ours is None or ours.args[0] is not trace:
+            ours = task.__dict__["_synthetic_trace"] = partial(_run, trace, task)
+        return ours
+
+    def __set__(self, task: Any, trace: Any) -> None:
+        task.__dict__["__trace__"] = trace
+
+    def __delete__(self, task: Any) -> None:
+        del task.__dict__["__trace__"]
+
+
+def _run(trace: Callable[..., Any], task: Any, uuid: str, args: Any, kwargs: Any, request: Any = None) -> Any:
+    try:
+        verdict = verdict_on_values(markers_of(request))
+    except MessageRefused as error:
+        return not_run(task, Context(request or {}, args=args, kwargs=kwargs, called_directly=False), error)
+    return under(verdict, trace, uuid, args, kwargs, request)
+
+
+def starting_unset(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``process_initializer``. A process of the pool starts with no verdict, whatever was in force at its fork."""
+
+    @wraps(original)
+    def process_initializer(*args: Any, **kwargs: Any) -> Any:
+        if is_on():
+            enter(None)
+        return original(*args, **kwargs)
+
+    return process_initializer

@@ -1,0 +1,57 @@
+"""The environment of a subprocess as a carrier: the variable ``BAGGAGE``.
+
+OpenTelemetry specifies the name in "Environment Variables as Context Propagation Carriers".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry.context import Context
+
+from synthetic.integration import dispatch
+
+__all__ = ["baggage_of", "environment", "outgoing"]
+
+_NAME = "BAGGAGE"
+_NAMES = (_NAME, b"BAGGAGE")
+
+
+def environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return a copy of ``env``, or of this process's environment, for a subprocess of the current work.
+
+    For simulated work, ``BAGGAGE`` holds the marker, followed by the entries that were there; for real work, it holds
+    no marker. Use it with ``os.posix_spawn``, ``os.execve`` and everything else that no patch covers. Raises
+    UnverifiedMarker if the work carries a marker that does not verify.
+    """
+    departing, _ = outgoing(env)
+    return dict(os.environ if departing is None else departing)
+
+
+def outgoing(env: Any) -> tuple[Any, Context | None]:
+    """Return ``env`` or a changed copy for a subprocess of the current work, and the OpenTelemetry context of the call.
+
+    None stands for this process's environment, as it does for ``subprocess``.
+    """
+    present = baggage_of(os.environ if env is None else env)
+    header, otel = dispatch(present)
+    if header == present:
+        return env, otel
+    kept = {name: value for name, value in (os.environ if env is None else env).items() if name not in _NAMES}
+    if header is not None:
+        kept[_NAME] = os.fsdecode(header.encode("latin-1"))
+    return kept, otel
+
+
+def baggage_of(env: Any) -> str | None:
+    """Return the value of ``BAGGAGE``, one character a byte; None without one."""
+    for name in _NAMES:
+        try:
+            value = env.get(name)
+        except TypeError:  # os.environ takes text only, and os.environb bytes
+            continue
+        if value is not None:
+            return os.fsencode(value).decode("latin-1")
+    return None

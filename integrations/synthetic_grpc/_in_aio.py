@@ -1,0 +1,170 @@
+"""The marker at an aio server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial, update_wrapper
+from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction
+from typing import Any, cast
+
+import grpc
+import grpc.aio
+from opentelemetry.context import get_current
+
+from synthetic.integration import (
+    REAL,
+    VERDICT,
+    Admitted,
+    Entrance,
+    IsOn,
+    OnMissing,
+    OnUnverified,
+    Real,
+    Received,
+    enter,
+    leave,
+)
+from synthetic_grpc._handlers import admitted_handler, as_real, with_behavior
+from synthetic_grpc._headers import baggage_of, context_of, with_onward
+from synthetic_grpc._refusal import Answer, answer_to, answer_to_reason
+
+__all__ = ["AioServerInterceptor"]
+
+_set_verdict = VERDICT.set
+_reset_verdict = VERDICT.reset
+
+
+class AioServerInterceptor(grpc.aio.ServerInterceptor):
+    """Does for an aio server what ``ServerInterceptor`` does, with the same arguments.
+
+    Handlers may be coroutine functions (with or without ``read`` and ``write``), async generators or plain functions.
+    """
+
+    def __init__(
+        self,
+        *,
+        edge: bool | None = None,
+        on_unverified: OnUnverified | None = None,
+        on_missing: OnMissing | None = None,
+    ) -> None:
+        self._entrance = Entrance(edge=edge, on_unverified=on_unverified, on_missing=on_missing)
+        self._entrance.open()
+        self.is_on: IsOn | None = None
+
+    async def intercept_service(self, continuation: Callable[[Any], Any], handler_call_details: Any) -> Any:
+        """Handle one call."""
+        if self.is_on is not None and not self.is_on():
+            return await continuation(handler_call_details)
+        decision = self._entrance.decide(baggage_of(handler_call_details.invocation_metadata))
+        if not isinstance(decision, Admitted):
+            return _refusing(answer_to_reason(decision.reason))
+        verdict, onward = decision
+        if verdict is REAL and onward is None:
+            handler = await _really(continuation, handler_call_details)
+            return None if handler is None else as_real(handler, _real)
+        entered = enter(verdict)
+        try:
+            handler = await continuation(with_onward(handler_call_details, onward))
+        finally:
+            leave(entered)
+        return None if handler is None else _admitted(handler, verdict, onward)
+
+
+async def _really(call: Callable[..., Awaitable[Any]], /, *args: Any) -> Any:
+    """Return ``await call(*args)`` under ``REAL``: what ``under`` does for a function, for a coroutine function."""
+    if get_current():
+        entered = enter(REAL)
+        try:
+            return await call(*args)
+        finally:
+            leave(entered)
+    # Nearly every call comes this way, and pays for nothing else.
+    alone = _set_verdict(REAL)
+    try:
+        return await call(*args)
+    finally:
+        try:
+            _reset_verdict(alone)
+        except ValueError:
+            pass  # finalised in another context: there is nothing to restore here
+
+
+def _real(handler: Any) -> Any:
+    return _admitted(handler, REAL, None)
+
+
+def _admitted(handler: Any, verdict: Real | Received, onward: Any) -> Any:
+    behavior = (
+        (handler.stream_stream if handler.response_streaming else handler.stream_unary)
+        if handler.request_streaming
+        else (handler.unary_stream if handler.response_streaming else handler.unary_unary)
+    )
+    if iscoroutinefunction(behavior) or isawaitable(behavior):
+        return with_behavior(handler, _coroutine, verdict, onward)
+    if isasyncgenfunction(behavior):
+        return with_behavior(handler, _async_generator, verdict, onward)
+    return admitted_handler(handler, verdict, onward)
+
+
+def _refusing(answer: Answer) -> Any:
+    """A handler that fits every method: on the wire, a single message is a stream of one."""
+
+    async def refuse(requests: Any, context: Any) -> AsyncIterator[Any]:
+        await _aborted(context, answer)
+        yield  # OpenTelemetry's interceptor expects a generator for every stream
+
+    return cast("Any", grpc.stream_stream_rpc_method_handler(refuse))
+
+
+def _coroutine(behavior: Callable[..., Any], verdict: Real | Received, onward: Any) -> Callable[..., Any]:
+    if onward is None and verdict is REAL:
+        return update_wrapper(partial(_really, behavior), behavior)
+
+    async def handle(request: Any, context: Any) -> Any:
+        entered = enter(verdict, is_work=True, marks_span=True)
+        try:
+            return await behavior(request, context_of(context, verdict, onward))
+        except Exception as error:
+            answer = answer_to(error, verdict)
+            if answer is None:
+                raise
+            await _aborted(context, answer)
+        finally:
+            leave(entered)
+
+    return handle
+
+
+def _async_generator(behavior: Callable[..., Any], verdict: Real | Received, onward: Any) -> Callable[..., Any]:
+    async def handle(request: Any, context: Any) -> AsyncIterator[Any]:
+        entered = enter(verdict, is_work=True, marks_span=True)
+        responses = behavior(request, context_of(context, verdict, onward))
+        try:
+            async for response in responses:
+                yield response
+        except GeneratorExit:
+            await _closed(responses, verdict)
+            raise
+        except Exception as error:
+            answer = answer_to(error, verdict)
+            if answer is None:
+                raise
+            await _aborted(context, answer)
+        finally:
+            leave(entered)
+
+    return handle
+
+
+async def _closed(responses: Any, verdict: Real | Received) -> None:
+    """Close the handler after its client has gone. asyncio does so in another context, which may be another call's."""
+    entered = enter(verdict)
+    try:
+        await responses.aclose()
+    finally:
+        leave(entered)
+
+
+async def _aborted(context: Any, answer: Answer) -> None:
+    """End the call. ``abort`` raises an error of grpc."""
+    await context.abort(answer.code, answer.details, answer.trailing_after(context.trailing_metadata()))

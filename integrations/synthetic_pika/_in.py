@@ -1,0 +1,67 @@
+"""Runs each callback under the verdict on its message. For a refused message, the callback is not called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from pika.adapters.blocking_connection import BlockingChannel  # type: ignore[import-untyped]
+
+from synthetic.errors import MessageRefused
+from synthetic.integration import IsOn, under, verdict_on
+from synthetic_pika._refusal import reject
+
+__all__ = ["consuming", "covered", "getting"]
+
+R = TypeVar("R")
+
+
+def consuming(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``basic_consume`` of either kind of channel."""
+
+    @wraps(original)
+    def basic_consume(
+        channel: Any, queue: Any, on_message_callback: Any, auto_ack: Any = False, *args: Any, **kwargs: Any
+    ) -> Any:
+        if is_on() and not _is_plumbing(on_message_callback):
+            on_message_callback = covered(on_message_callback, auto_ack, is_on)
+        return original(channel, queue, on_message_callback, auto_ack, *args, **kwargs)
+
+    return basic_consume
+
+
+def getting(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``Channel.basic_get``, which passes one message to a callback."""
+
+    @wraps(original)
+    def basic_get(channel: Any, queue: Any, callback: Any, auto_ack: Any = False, *args: Any, **kwargs: Any) -> Any:
+        if is_on() and not _is_plumbing(callback):
+            callback = covered(callback, auto_ack, is_on)
+        return original(channel, queue, callback, auto_ack, *args, **kwargs)
+
+    return basic_get
+
+
+def covered(callback: Callable[..., R], auto_ack: bool, is_on: IsOn) -> Callable[..., R | None]:
+    """Return a callback that calls ``callback`` under the verdict on each message."""
+
+    @wraps(callback)
+    def on_message(channel: Any, method: Any, properties: Any, body: Any) -> R | None:
+        if not is_on():
+            return callback(channel, method, properties, body)
+        try:
+            verdict = verdict_on(properties.headers)
+        except MessageRefused as error:
+            if not auto_ack:
+                reject(channel, method.delivery_tag, error)
+            return None
+        return under(verdict, callback, channel, method, properties, body)
+
+    return on_message
+
+
+def _is_plumbing(callback: Any) -> bool:
+    """Whether this is the blocking connection's own callback, or no callback at all."""
+    owner: object = getattr(callback, "__self__", None)
+    return not callable(callback) or type(owner).__module__ == BlockingChannel.__module__

@@ -1,0 +1,37 @@
+"""The headers of a prepared request, as they leave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opentelemetry.context import Context
+from requests import PreparedRequest
+
+from synthetic.integration import BAGGAGE, depart, go_on_after
+from synthetic_requests._refusal import ExternalRequestRefused
+
+__all__ = ["departing"]
+
+
+def departing(request: PreparedRequest) -> tuple[PreparedRequest, Context | None]:
+    """Return the request as it leaves, and the OpenTelemetry context to send it in."""
+    try:
+        headers: Any = request.headers
+        present: str | bytes | None = headers.get(BAGGAGE)
+        carried = present.decode("latin-1") if isinstance(present, bytes) else present
+        header, otel = depart(request.url or "", carried, refused=ExternalRequestRefused)
+    except Exception as error:
+        return go_on_after(error, (request, None))
+    return (request if header == carried else _with_header(request, header)), otel
+
+
+def _with_header(request: PreparedRequest, header: str | None) -> PreparedRequest:
+    """Return a copy. The caller's request stays as it was: it may be logged, or sent again for other work."""
+    copy = PreparedRequest.__new__(type(request))
+    vars(copy).update(vars(request))
+    copy.headers = request.headers.copy()
+    if header is None:
+        copy.headers.pop(BAGGAGE, None)
+    else:
+        copy.headers[BAGGAGE] = header
+    return copy

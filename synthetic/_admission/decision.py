@@ -1,0 +1,142 @@
+"""The admission decision: a request or a message is admitted or refused (docs/protocol.md, "Admission")."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Final, NamedTuple, TypeAlias
+
+from synthetic import ledger
+from synthetic._admission.readiness import not_now
+from synthetic._config.configuration import Configuration
+from synthetic._config.instrumented import INSTRUMENTED
+from synthetic._model.marker import Marker
+from synthetic._model.reason import Reason, detail_of
+from synthetic._model.throttled import ThrottledLog
+from synthetic._model.verdict import REAL, Real, Received
+from synthetic._wire.baggage import Found, entry_of, find, first_token, forward, forward_joined
+from synthetic._wire.claims import Claims
+from synthetic._wire.token import ENTRY_LIMIT, names_us, verify
+from synthetic._work.claimed import claims_in
+
+__all__ = ["AS_REAL", "Admitted", "Decision", "Refused", "Terms", "decide"]
+
+_log = logging.getLogger("synthetic")
+
+
+class Admitted(NamedTuple):
+    """The work is admitted under ``verdict``.
+
+    ``onward`` are the ``baggage`` header values that the application gets instead of the received ones; None leaves
+    those unchanged.
+    """
+
+    verdict: Real | Received
+    onward: Sequence[str] | None = None
+
+    def __repr__(self) -> str:
+        return f"<admitted as {self.verdict!r}>"  # without onward, which may hold a token
+
+    def onward_joined(self) -> str:
+        """Return ``onward`` as one header value, for a carrier with one header per name; empty if nothing is left."""
+        return forward_joined(self.onward or (), is_simulated=self.verdict is not REAL)
+
+
+class Refused(NamedTuple):
+    """The work is not admitted, for ``reason``. ``reason.is_later`` tells whether it may come again."""
+
+    reason: Reason
+
+
+Decision: TypeAlias = Admitted | Refused
+
+AS_REAL: Final = Admitted(REAL)
+"""Work that carries no marker is real."""
+
+
+class Terms(NamedTuple):
+    """The settings of one entrance: see ``Entrance``. ``retention`` is in seconds."""
+
+    strips: bool
+    must_be_marked: bool
+    retention: float
+
+
+def decide(headers: Sequence[str], terms: Terms, config: Configuration) -> Decision:
+    """Decide on a carrier whose ``baggage`` headers have these values (text in latin-1, one character per byte)."""
+    token = first_token(headers, config.key)
+    if token is not None:
+        known = _authentic(token, config)
+        if known is not None:
+            return _on_marked(token, known, None, terms, config)
+    found = find(headers, config.key)
+    if found.is_empty:
+        return _refuse(Reason.MISSING, None, config) if terms.must_be_marked else AS_REAL
+    claims = claims_in(found, config)
+    if isinstance(claims, Claims):
+        (token,) = found.values
+        return _on_marked(token, claims, forward(found.foreign, entry_of(config.key, token)), terms, config)
+    if not (terms.strips and claims is not Reason.NO_KEYS and _is_strangers(found, config)):
+        return _refuse(claims, None, config)
+    if terms.must_be_marked:
+        return _refuse(Reason.MISSING, None, config)
+    return Admitted(REAL, found.foreign)
+
+
+def _is_strangers(found: Found, config: Configuration) -> bool:
+    """Whether no entry names this library, and every entry can be removed."""
+    return found.is_clean and not any(names_us(value, config.issuer) for value in (*found.values, *found.odd))
+
+
+def _authentic(token: str, config: Configuration) -> Claims | None:
+    """Return the claims of the first entry if it is an authentic token, which is always canonical; else None."""
+    keys = config.keys.current()
+    if keys is None or len(token) + len(config.key) >= ENTRY_LIMIT:
+        return None
+    claims = keys.verified.get(token) or verify(keys, token)
+    return claims if isinstance(claims, Claims) else None
+
+
+def _on_marked(
+    token: str, claims: Claims, onward: Sequence[str] | None, terms: Terms, config: Configuration
+) -> Decision:
+    try:
+        now = config.clock()
+    except Exception as error:  # the application's own function, as in readiness
+        _log.error("%r failed, so simulated work is refused until it works again: %r", config.clock, error)
+        return _refuse(Reason.NOT_READY, claims.marker, config)
+    retention = terms.retention if now >= claims.expires_at else 0
+    refusal = claims.refusal(config.issuer, config.environment, now, retention)
+    if refusal is None and (config.halt or config.halt_file) and config.is_halted(claims.marker.run):
+        refusal = Reason.HALTED
+    if refusal is None and (config.ready or config.shed):
+        refusal = not_now(config)
+    if refusal is not None:
+        return _refuse(refusal, claims.marker, config)
+    if not _has_looked:
+        _look_for_the_way_out()
+    return Admitted(claims.verdict(token), onward)
+
+
+_has_looked = False
+
+
+def _look_for_the_way_out() -> None:
+    """Warn once if simulated work is admitted and nothing propagates its marker."""
+    global _has_looked
+    _has_looked = True
+    if not INSTRUMENTED:
+        _log.warning(
+            "simulated work was admitted, but synthetic.instrument() was not called in this process. Its calls, "
+            "messages and threads carry no marker and are executed as real. Call synthetic.instrument() at start-up."
+        )
+
+
+def _refuse(reason: Reason, marker: Marker | None, config: Configuration) -> Refused:
+    ledger.record_refusal(reason, marker, config.service)
+    whose = f" Its run is {marker.run!r}." if marker else ""
+    _refusals.warn(reason.value, f"refused: {reason.value}. {detail_of(reason, 'work')}{whose}")
+    return Refused(reason)
+
+
+_refusals = ThrottledLog()

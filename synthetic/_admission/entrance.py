@@ -1,0 +1,80 @@
+"""An entrance: one way into the process, with its own settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from synthetic._admission.decision import AS_REAL, Decision, Terms, decide
+from synthetic._config import in_force
+from synthetic._config.configuration import Configuration, OnMissing, OnUnverified, check_stripping
+from synthetic.errors import ConfigurationError
+
+__all__ = ["Entrance"]
+
+
+class Entrance:
+    """One way into the process: an application, a server, or the messages that the process consumes.
+
+    A setting that you do not give here comes from the configuration. An invalid value raises ConfigurationError.
+    """
+
+    def __init__(
+        self,
+        *,
+        edge: bool | None = None,
+        on_unverified: OnUnverified | None = None,
+        on_missing: OnMissing | None = None,
+    ) -> None:
+        _check_choice("on_unverified", on_unverified, ("refuse", "strip"))
+        _check_choice("on_missing", on_missing, ("real", "refuse"))
+        self.edge = edge
+        self.on_unverified = on_unverified
+        self.on_missing = on_missing
+        self.open_under: object = ()
+        """The configuration under which this entrance admits work without a marker as real.
+
+        For the hot path: if there is no ``baggage`` header, and this is ``in_force.config``, the work is real, and
+        you need not call ``decide``.
+        """
+        self._known: tuple[Configuration | None, Terms] = (None, Terms(False, True, 0))
+        in_force.check_when_configured(self)
+
+    def open(self) -> None:
+        """Raise ConfigurationError if a variable or file is wrong, or if this entrance cannot work with the settings.
+
+        Call it at start-up: when the application is built, or in its lifespan.
+        """
+        config = in_force.active()
+        if in_force.is_declared:
+            self.check(config)
+
+    def check(self, config: Configuration) -> None:
+        """Raise ConfigurationError if this entrance cannot work with ``config``."""
+        check_stripping(self._terms(config).strips, config)
+
+    def decide(self, headers: Sequence[str]) -> Decision:
+        """Decide on a request whose ``baggage`` headers have these values, as text in latin-1; ``()`` for none."""
+        config = in_force.config or in_force.active()
+        if not headers and self.open_under is config:
+            return AS_REAL
+        terms = self._terms(config)
+        if not terms.must_be_marked:
+            self.open_under = config
+        return decide(headers, terms, config)
+
+    def _terms(self, config: Configuration) -> Terms:
+        known = self._known
+        if known[0] is not config:
+            edge = config.edge if self.edge is None else self.edge
+            terms = Terms(
+                strips=(self.on_unverified or config.on_unverified) == "strip",
+                must_be_marked=(self.on_missing or config.on_missing) == "refuse",
+                retention=0 if edge else config.retention,
+            )
+            self._known = known = config, terms
+        return known[1]
+
+
+def _check_choice(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
+    if value is not None and value not in allowed:
+        raise ConfigurationError(f"{name}={value!r} is not one of: {', '.join(allowed)}", setting=name)

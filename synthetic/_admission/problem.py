@@ -1,0 +1,107 @@
+"""Responses to requests that are not admitted, and the cache headers of simulated responses."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple, cast
+
+from synthetic._model.reason import Reason, detail_of
+from synthetic._model.throttled import ThrottledLog
+from synthetic.errors import EffectRefused, UnverifiedMarker
+
+__all__ = [
+    "CACHE_HEADERS",
+    "PROBLEM_JSON",
+    "SIMULATED_CACHE_CONTROL",
+    "Problem",
+    "problem",
+    "problem_of",
+    "refusal_of",
+]
+
+PROBLEM_JSON = "application/problem+json"
+SIMULATED_CACHE_CONTROL = "private, no-store"
+"""Keeps shared caches from giving a simulated response to a real user."""
+
+_RETRY_AFTER = 5
+"""Seconds after which a simulated request that was answered with 429 may come again."""
+
+_TITLES = {403: "Forbidden", 429: "Too Many Requests"}
+
+
+class Problem(NamedTuple):
+    """A response with problem details (RFC 9457)."""
+
+    status: int
+    title: str
+    reason: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+def refusal_of(reason: Reason) -> Problem:
+    """Return the response to a request that was not admitted: 429 if it may be admitted later, else 403."""
+    detail = detail_of(reason)
+    if reason.is_later:
+        return problem(429, detail, reason.value, ("retry-after", str(_RETRY_AFTER)))
+    return problem(403, detail, reason.value)
+
+
+_refused = ThrottledLog()
+
+
+def problem_of(error: BaseException) -> Problem | None:
+    """Return the response to an uncaught EffectRefused or UnverifiedMarker; None for any other error.
+
+    An exception group that holds only such errors counts too. The status is never 5xx, which would count against the
+    host that serves real users.
+    """
+    inner = getattr(error, "exceptions", None)
+    if isinstance(inner, tuple) and inner:
+        answers = [problem_of(one) for one in cast("tuple[BaseException, ...]", inner)]
+        return answers[0] if all(answers) else None
+    if isinstance(error, EffectRefused):
+        # The caller learns which effect was refused. How to change that is only logged.
+        _refused.warn(error.target, str(error))
+        detail = "A side effect of this simulated request was refused."
+        return problem(403, detail, "effect-refused", effect=error.effect)
+    if isinstance(error, UnverifiedMarker):
+        return refusal_of(error.reason)
+    return None
+
+
+def problem(status: int, detail: str, reason: str, *headers: tuple[str, str], **members: str) -> Problem:
+    """Return a problem response with extra ``headers`` and ``members``, which no cache may store."""
+    title = _TITLES[status]
+    document = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "reason": reason,
+        **members,
+    }
+    body = json.dumps(document).encode()
+    standard = (
+        ("content-type", PROBLEM_JSON),
+        ("content-length", str(len(body))),
+        ("cache-control", "no-store"),
+    )
+    return Problem(status, title, reason, standard + headers, body)
+
+
+CACHE_HEADERS = frozenset(
+    {
+        "akamai-cache-control",
+        "cache-control",
+        "cdn-cache-control",
+        "cloudflare-cdn-cache-control",
+        "expires",
+        "fastly-cache-control",
+        "netlify-cdn-cache-control",
+        "surrogate-control",
+        "vercel-cdn-cache-control",
+        "x-accel-expires",
+    }
+)
+"""The headers that tell shared caches what to keep: ``Cache-Control``, and those that override it (RFC 9213)."""

@@ -1,0 +1,1 @@
+"""The command ``synthetic-traffic``, with one file per subcommand."""

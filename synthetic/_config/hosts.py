@@ -1,0 +1,114 @@
+"""Which hosts take part: the marker is sent only to these (docs/protocol.md, "Inside and onward")."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+__all__ = ["DEFAULT_HOSTS", "HostRule"]
+
+DEFAULT_HOSTS = (
+    "localhost",
+    "127.0.0.0/8",
+    "::1",
+    ".svc",
+    ".cluster.local",
+    ".internal",
+    ".local",
+    ".localhost",
+)
+"""The hosts that take part if ``internal_hosts`` is not set, besides names of a single label."""
+
+# WHATWG URL, "ends in a number": such a name is an IPv4 address in some spelling (0x7f.1, 2130706433), not a label.
+_NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.ASCII)
+_PATTERN = re.compile(r"\.?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?", re.ASCII)
+_REMEMBERED = 4096
+
+
+class HostRule:
+    """Decides whether a host takes part. ``hosts`` is the setting ``internal_hosts``; None means the default.
+
+    A name matches itself, ``.example.com`` matches all names below it, ``10.0.0.0/8`` matches the addresses in it, and
+    ``*`` matches every host. Raises ValueError for an entry that can match nothing.
+    """
+
+    def __init__(self, hosts: Iterable[str] | None = None) -> None:
+        self._single_labels = hosts is None
+        self._names: set[str] = set()
+        self._suffixes: list[str] = []
+        self._networks: list[object] = []
+        self.is_everything = False
+        """Whether every host takes part."""
+        self._known: dict[str, bool] = {}
+        for host in DEFAULT_HOSTS if hosts is None else hosts:
+            self._add(host)
+
+    def __contains__(self, host: str) -> bool:
+        known = self._known.get(host)
+        if known is None:
+            known = self._decide(_normal(host))
+            if len(self._known) < _REMEMBERED:
+                self._known[host] = known
+        return known
+
+    def _add(self, entry: str) -> None:
+        host = _normal(entry)
+        if entry == "*":
+            self.is_everything = True
+        elif network := _network(host):
+            self._networks.append(network)
+        elif _PATTERN.fullmatch(host) is None:
+            raise ValueError(
+                f"{entry!r} is not a host name. Write names without scheme, port or path: "
+                "'payments', '.example.com' for all names below it, '10.0.0.0/8', or '*' for every host. "
+                "Write a name beyond ASCII as in DNS, 'xn--...'"
+            )
+        elif _NUMERIC.fullmatch(host):
+            raise ValueError(f"{entry!r} is an address in a form that never matches; write it as in 127.0.0.1")
+        elif host.startswith("."):
+            self._suffixes.append(host)
+        else:
+            self._names.add(host)
+
+    def _decide(self, host: str) -> bool:
+        if self.is_everything:
+            return True
+        if not host:
+            return False
+        if (address := _network(host)) is not None:
+            return any(_within(address, network) for network in self._networks)
+        if _NUMERIC.fullmatch(host):
+            return False
+        if host in self._names or any(host.endswith(suffix) and host != suffix for suffix in self._suffixes):
+            return True
+        return self._single_labels and "." not in host and _PATTERN.fullmatch(host) is not None
+
+
+def _normal(host: str) -> str:
+    host = host.strip().lower()
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    return host[:-1] if host.endswith(".") else host
+
+
+def _network(host: str) -> object | None:
+    from ipaddress import IPv6Network, ip_network
+
+    try:
+        network = ip_network(host, strict=False)
+    except ValueError:
+        return None
+    if isinstance(network, IPv6Network) and network.prefixlen == 128:
+        mapped = network.network_address.ipv4_mapped
+        return ip_network(mapped) if mapped else network
+    return network
+
+
+def _within(address: object, network: object) -> bool:
+    from ipaddress import IPv4Network, IPv6Network
+
+    if isinstance(address, IPv4Network) and isinstance(network, IPv4Network):
+        return address.subnet_of(network)
+    if isinstance(address, IPv6Network) and isinstance(network, IPv6Network):
+        return address.subnet_of(network)
+    return False

@@ -1,0 +1,109 @@
+"""The configuration in force in this process: ``configure`` replaces it, everything else reads it."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from synthetic._config.configuration import Configuration, check_stripping
+from synthetic.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from synthetic._config.settings import Settings
+
+__all__ = ["active", "check_when_configured", "configure", "configured"]
+
+_lock = threading.RLock()
+config: Configuration | None = None
+"""For the hot path, which reads ``in_force.config or in_force.active()``. Only this module sets it."""
+is_declared = False
+"""Whether ``configure`` was called. Until then, settings may still be missing."""
+_arguments: Settings = {}
+
+
+def active() -> Configuration:
+    """Return the configuration in force. The first call without ``configure`` reads the environment and the file."""
+    present = config
+    return present if present is not None else _replace({}, only_first=True)
+
+
+def configure(**settings: Unpack[Settings]) -> None:
+    """Replace the configuration of this process, all at once.
+
+    Each setting comes from its argument; else from the variable ``SYNTHETIC_<NAME>``; else from its line in the TOML
+    file that ``SYNTHETIC_CONFIG`` names, or in ``./synthetic.toml``; else it has its default. The page *Configuration*
+    lists all settings. You may call this before or after you build middleware and guard functions.
+
+    An invalid setting raises ConfigurationError. The message names the setting, where the value came from, and a value
+    that works; the previous configuration stays active. An unknown setting raises TypeError.
+    """
+    _replace(settings, of="configure")
+
+
+@contextmanager
+def configured(**settings: Unpack[Settings]) -> Generator[None, None, None]:
+    """Change some settings for the length of a ``with`` block, for all threads. Use it in tests.
+
+    The arguments and errors are those of ``configure``. A setting that you do not give keeps its value. When the block
+    ends, the previous configuration is active again.
+    """
+    global config, _arguments
+    with _lock:
+        before = config, _arguments
+        _replace(cast("Settings", {**_arguments, **settings}), of="configured")
+    try:
+        yield
+    finally:
+        with _lock:
+            config, _arguments = before
+
+
+def _replace(arguments: Settings, *, of: str = "", only_first: bool = False) -> Configuration:
+    global config, is_declared, _arguments
+    from synthetic._config.settings import build, check_names  # importing the library does not read settings
+
+    given = cast("dict[str, Any]", arguments)
+    check_names(given, of)
+    with _lock:
+        if only_first and config is not None:
+            return config
+        try:
+            built = build(given)
+            if not only_first:
+                _check_waiting(built)
+        except ConfigurationError as error:
+            # The frames below have keys in local variables, which error reports may include.
+            raise error.with_traceback(None) from None
+        config, _arguments = built, arguments
+        is_declared = is_declared or not only_first
+        return built
+
+
+class Checked(Protocol):
+    """An object that was built before ``configure`` was called, and that can reject its settings."""
+
+    def check(self, config: Configuration) -> None:
+        """Raise ConfigurationError if it cannot work with ``config``."""
+        ...
+
+
+_unchecked: weakref.WeakSet[Checked] = weakref.WeakSet()
+
+
+def check_when_configured(waiting: Checked) -> None:
+    """Have ``configure`` check ``waiting``, unless it was called already."""
+    if not is_declared:
+        _unchecked.add(waiting)
+
+
+def _check_waiting(built: Configuration) -> None:
+    waiting = list(_unchecked)
+    _unchecked.clear()
+    check_stripping(built.on_unverified == "strip", built)
+    for each in waiting:
+        each.check(built)

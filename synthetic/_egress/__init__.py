@@ -1,0 +1,1 @@
+"""Outgoing calls and messages: which may be sent, and with which baggage."""

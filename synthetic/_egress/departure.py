@@ -1,0 +1,195 @@
+"""Outgoing calls and messages: which may be sent, and with which baggage (docs/protocol.md, "Inside and onward").
+
+A client integration calls ``depart`` once per hop, and an integration for messages calls ``dispatch``. It writes the
+header that it gets, and makes the call through ``call_in``, because instrumentation further down writes the baggage of
+the OpenTelemetry context. Stacked clients (requests over urllib3 over http.client) each ask, and the answers agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from typing import Final, NamedTuple, ParamSpec, TypeVar
+from urllib.parse import urlsplit
+
+from opentelemetry import baggage, context
+
+from synthetic import ledger
+from synthetic._config.configuration import Configuration
+from synthetic._config.in_force import active
+from synthetic._model.action import Action
+from synthetic._model.verdict import REAL, Simulated, Verdict
+from synthetic._wire.baggage import NOTHING, Found, entry_of, find, merge
+from synthetic._work.mirror import MIRROR, marked, unmarked
+from synthetic._work.outlived import report_if_outlived
+from synthetic._work.state import VERDICT, current_verdict, marker_of
+from synthetic.errors import ExternalCallRefused
+
+__all__ = ["EXTERNAL_CALL", "Departure", "await_in", "beside_message", "call_in", "depart", "dispatch", "takes_part"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+EXTERNAL_CALL: Final = "external-call"
+
+_DECIDED: Final = context.create_key("synthetic-decided")
+"""The host that an outer client has decided on. Inner clients do not decide again: the ledger has the decision."""
+
+_get_verdict = VERDICT.get
+
+
+class Departure(NamedTuple):
+    """How a call or message may be sent: with ``header`` as its ``baggage`` header, or without one if that is None.
+
+    ``otel`` is the OpenTelemetry context to make the call in; None means the current one. The repr shows neither.
+    """
+
+    header: str | None
+    otel: context.Context | None = None
+
+    def __repr__(self) -> str:
+        return f"<departure {'with' if self.header else 'without'} baggage>"
+
+
+_BARE: Final = Departure(None)
+
+
+def call_in(otel: context.Context | None, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Return ``call(*args, **kwargs)``, made in the OpenTelemetry context ``otel``; None means the current one.
+
+    Pass the context of a departure, which matches its header.
+    """
+    if otel is None:
+        return call(*args, **kwargs)
+    with _attached(otel):
+        return call(*args, **kwargs)
+
+
+async def await_in(
+    otel: context.Context | None, call: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs
+) -> R:
+    """Do the same as ``call_in`` for a coroutine function."""
+    if otel is None:
+        return await call(*args, **kwargs)
+    with _attached(otel):
+        return await call(*args, **kwargs)
+
+
+@contextmanager
+def _attached(otel: context.Context) -> Generator[None, None, None]:
+    attached = context.attach(otel)
+    try:
+        yield
+    finally:
+        context.detach(attached)
+
+
+def depart(url: str, header: str | None, *, refused: type[ExternalCallRefused] = ExternalCallRefused) -> Departure:
+    """Decide which ``baggage`` header a call to ``url`` may carry, given the ``header`` that it has.
+
+    Only the host name of the URL counts; ``//host:port`` is enough. Simulated work sends its marker to hosts that take
+    part. For any other host, the policy for ``external-call`` decides: ``allow`` makes the call without the marker,
+    and anything else raises ``refused``. Real work sends no marker, even if the header or the context holds a stale
+    one. If nothing was decided, a marker in the header belongs to the caller: it is sent to hosts that take part.
+    Raises UnverifiedMarker for work whose marker does not verify.
+    """
+    if header is None and (_get_verdict() or REAL) is REAL and not context.get_current():
+        return _BARE  # nearly every call
+    config = active()
+    found = NOTHING if header is None else find((header,), config.key)
+    verdict = current_verdict()
+    if verdict is REAL or (marker_of(verdict) is None and found.is_empty):
+        return _real(header, found, config)
+    host = urlsplit(url).hostname or ""
+    if host and context.get_value(_DECIDED) == host:
+        return Departure(header)
+    if host not in config.internal_hosts:
+        return _external(host, header, found, verdict, config, refused)
+    return _simulated(header, found, verdict, config) if isinstance(verdict, Simulated) else Departure(header)
+
+
+def dispatch(header: str | None) -> Departure:
+    """Decide which ``baggage`` header a message may carry, given the ``header`` that it has. Every broker takes part.
+
+    Simulated work sends its marker, and real work sends none. If nothing was decided, the header stays unchanged.
+    Raises UnverifiedMarker for work whose marker does not verify.
+    """
+    if header is None and (_get_verdict() or REAL) is REAL and not context.get_current():
+        return _BARE
+    verdict = current_verdict()
+    if verdict is None:
+        return Departure(header)
+    marker_of(verdict)
+    config = active()
+    found = NOTHING if header is None else find((header,), config.key)
+    if isinstance(verdict, Simulated):
+        return _simulated(header, found, verdict, config)
+    return _real(header, found, config)
+
+
+def takes_part(host: str) -> bool:
+    """Return whether the marker may be sent to ``host``, a host name."""
+    return host in active().internal_hosts
+
+
+def beside_message(host: str) -> context.Context | None:
+    """Return the OpenTelemetry context for an HTTP request to a broker at ``host``; None means the current one.
+
+    The message in the request carries the marker, and no HTTP header does. HTTP clients further down do not decide on
+    this host again, and add nothing.
+    """
+    header, otel = dispatch(None)
+    return otel if header is None else _unmarked_call(active(), current_verdict(), host)
+
+
+def _simulated(header: str | None, found: Found, verdict: Simulated, config: Configuration) -> Departure:
+    report_if_outlived(verdict, None, config)
+    token = verdict.token()
+    entry = entry_of(config.key, token)
+    present = context.get_current()
+    is_carried = baggage.get_baggage(config.key, present) == token
+    return Departure(
+        entry if header is None else merge(header, found, entry),
+        None if is_carried else marked(present, verdict, config.key),
+    )
+
+
+def _real(header: str | None, found: Found, config: Configuration) -> Departure:
+    present = context.get_current()
+    is_stale = baggage.get_baggage(config.key, present) is not None
+    return Departure(header and merge(header, found, None), unmarked(present) if is_stale else None)
+
+
+def _external(
+    host: str,
+    header: str | None,
+    found: Found,
+    verdict: Verdict | None,
+    config: Configuration,
+    refused: type[ExternalCallRefused],
+) -> Departure:
+    marker = marker_of(verdict)
+    wanted = config.policy.get(EXTERNAL_CALL)
+    action = Action.ALLOW if wanted is Action.ALLOW else Action.REFUSE
+    ledger.record(ledger.Outcome(EXTERNAL_CALL, action, marker, host, None, config.service))
+    if action is Action.REFUSE:
+        work = f"simulated work (run {marker.run!r})" if marker else "a call that carries a marker"
+        called = f"{host!r}, which is" if host else "an unknown host (a client made before instrument()?), which is"
+        raise refused(
+            f"{work} called {called} not one of internal_hosts. If the host takes part, add it to internal_hosts. If "
+            "simulated work may really call it, without the marker, set "
+            f"{EXTERNAL_CALL} = 'allow' in the policy for {config.environment!r}.",
+            effect=EXTERNAL_CALL,
+            marker=marker,
+            target=host,
+        )
+    return Departure(header and merge(header, found, None), _unmarked_call(config, verdict, host))
+
+
+def _unmarked_call(config: Configuration, verdict: Verdict | None, host: str) -> context.Context:
+    """Return the OpenTelemetry context for a call without the marker.
+
+    Only the baggage leaves the process, so only that is removed. The code that makes the call is still simulated.
+    """
+    present = context.set_value(MIRROR, verdict, context.get_current())
+    return baggage.remove_baggage(config.key, context.set_value(_DECIDED, host, present))

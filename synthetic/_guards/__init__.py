@@ -1,0 +1,1 @@
+"""Guards: what happens to a side effect when the work is simulated."""

@@ -1,0 +1,165 @@
+"""``instrument``: enable the integrations of installed products, found by entry point."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Protocol, cast
+
+from synthetic._config.instrumented import INSTRUMENTED
+from synthetic._instrument.coverage import BY_HAND, COVERED
+from synthetic.errors import ConfigurationError
+
+__all__ = ["GROUP", "PRODUCTS", "Integration", "instrument", "is_absent", "uninstrument"]
+
+_log = logging.getLogger("synthetic")
+
+GROUP = "synthetic.integrations"
+"""The entry-point group of integrations: a name, and its ``Integration``."""
+
+PRODUCTS = "synthetic.products"
+"""The entry-point group of products: the same name, and the product's module, which may be imported later."""
+
+
+class Integration(Protocol):
+    """The integration of one product. Both methods may be called at any time, in any order."""
+
+    def instrument(self) -> None:
+        """Patch the product, unless it is patched. Raise ImportError if the product is not installed."""
+        ...
+
+    def uninstrument(self) -> None:
+        """Remove the patch, if there is one."""
+        ...
+
+
+_awaited: set[str] = set()
+"""The names of enabled integrations whose product is not imported yet."""
+
+
+def instrument(*names: str) -> tuple[str, ...]:
+    """Propagate the marker through every installed product that has an integration, or through the named ones.
+
+    Without names, nothing is imported: a product that is not imported yet is instrumented when it is. Returns the
+    names of all products that are instrumented now, sorted. Earlier ones stay instrumented.
+
+    A name may have underscores instead of hyphens. Raises ConfigurationError for a name that no integration has, and
+    for a named product that is not installed or cannot be instrumented. Without names, a product that cannot be
+    instrumented is logged as an error, and the others are instrumented.
+    """
+    products = {point.name: point.value for point in entry_points(group=PRODUCTS)}
+    for point in _points(names):
+        product = products.get(point.name)
+        if names:
+            _instrument_wanted(point, product)
+        elif product is None or product in sys.modules:
+            _instrument_found(point, product)
+        elif _is_installed(product):
+            _await(point, product)
+    return tuple(sorted(INSTRUMENTED))
+
+
+def uninstrument(*names: str) -> tuple[str, ...]:
+    """Undo ``instrument``, for all products or for the named ones.
+
+    Returns the names of the products that are still instrumented, sorted. Raises ConfigurationError for a name that no
+    integration has.
+    """
+    for point in _points(names):
+        if point.name not in _awaited and (names or point.name in INSTRUMENTED):
+            try:
+                cast("Integration", point.load()).uninstrument()
+            except ImportError:
+                pass  # not installed, so not patched
+        _awaited.discard(point.name)
+        INSTRUMENTED.discard(point.name)
+    return tuple(sorted(INSTRUMENTED))
+
+
+def _points(names: tuple[str, ...]) -> list[EntryPoint]:
+    known = {point.name: point for point in entry_points(group=GROUP)}
+    names = tuple(name if name in known else name.replace("_", "-") for name in names)
+    for name in names:
+        if name not in known:
+            raise ConfigurationError(_advice(name, sorted(known)))
+    return [known[name] for name in names or sorted(known)]
+
+
+def _advice(name: str, known: list[str]) -> str:
+    """Return what to do instead of instrumenting ``name``, which is not ``known``."""
+    from difflib import get_close_matches
+
+    module = f"synthetic_{name.replace('-', '_')}"
+    if name in COVERED:
+        return f"{name!r} is not patched; instrument() does not apply. Use {COVERED[name].how}"
+    if _is_installed(module):
+        return f"{name!r} is not patched; instrument() does not apply. Use the module {module}"
+    if name in BY_HAND:
+        return f"{name!r} has no integration: {BY_HAND[name]}"
+    by_distribution = {coverage.distribution: extra for extra, coverage in COVERED.items()}
+    spellings = dict.fromkeys([*known, *COVERED, *by_distribution])
+    close = get_close_matches(name.lower(), spellings)
+    meant = dict.fromkeys(repr(by_distribution.get(one, one)) for one in close)
+    hint = f"did you mean {' or '.join(meant)}? " if meant else ""
+    return f"there is no integration {name!r}; {hint}the integrations are {', '.join(known)}"
+
+
+def _instrument_wanted(point: EntryPoint, product: str | None) -> None:
+    try:
+        cast("Integration", point.load()).instrument()
+    except Exception as error:
+        if is_absent(error, product):
+            raise ConfigurationError(
+                f"{point.name!r} cannot be instrumented: {error}. Install it with: "
+                f'pip install "synthetic-traffic[{point.name}]"'
+            ) from error
+        raise ConfigurationError(
+            f"{point.name!r} cannot be instrumented: {error!r}. synthetic-traffic doctor tells the versions tested."
+        ) from error
+    _awaited.discard(point.name)
+    INSTRUMENTED.add(point.name)
+
+
+def _instrument_found(point: EntryPoint, product: str | None) -> None:
+    try:
+        cast("Integration", point.load()).instrument()
+    except Exception as error:
+        if is_absent(error, product):
+            _log.debug("%s is not installed: %s", point.name, error)
+        else:
+            # One product in an unknown version must not stop the others from carrying the marker.
+            _log.exception("%s cannot be instrumented, so it carries no marker", point.name)
+    else:
+        _awaited.discard(point.name)
+        INSTRUMENTED.add(point.name)
+
+
+def _await(point: EntryPoint, product: str) -> None:
+    """Instrument a product when it is imported."""
+    import wrapt
+
+    def imported(module: ModuleType) -> None:
+        if point.name in _awaited:
+            _awaited.discard(point.name)
+            INSTRUMENTED.discard(point.name)
+            _instrument_found(point, product)
+
+    if point.name not in _awaited:
+        _awaited.add(point.name)
+        INSTRUMENTED.add(point.name)
+        wrapt.register_post_import_hook(imported, product)
+
+
+def is_absent(error: Exception, product: str | None) -> bool:
+    """Whether an error means that the product is not installed, rather than that it has changed."""
+    return isinstance(error, ModuleNotFoundError) and (product is None or not _is_installed(product))
+
+
+def _is_installed(product: str) -> bool:
+    try:
+        return find_spec(product) is not None
+    except (ImportError, ValueError):
+        return False

@@ -1,0 +1,154 @@
+"""What an integration may use, beside the other public modules. The integrations of this project use nothing else.
+
+An integration says where a library keeps its headers, when its calls leave and where its messages are handled. This
+module makes every decision. The page *Write your own integration* builds a complete one. An integration for messages
+usually needs no more than ``Patch``, ``Patches`` and ``IsOn``; ``outgoing``, ``call_in`` and ``go_on_after``;
+``verdict_on`` and ``under``.
+
+**Patches.** ``Patch`` wraps an attribute of a class or module. ``LatePatches`` does so once a module is imported.
+``Patches`` applies all of its patches or none: it is an ``Integration``, the object that an entry point in the group
+``synthetic.integrations`` names. A wrapper gets ``is_on`` (an ``IsOn``) and passes calls on unchanged while that
+returns False. ``always_on`` is the ``is_on`` of a wrapper that is used without a patch.
+
+**The way out.** ``outgoing`` returns the headers that a message leaves with; ``outgoing_pairs`` does so for headers in
+pairs. For other carriers, ``dispatch`` decides on a message and ``depart`` on a call to a host, given the ``baggage``
+header that it has. ``call_in`` and ``await_in`` make the call in the OpenTelemetry context that belongs to the
+header. ``beside_message`` gives that context for a request that brings a message to a broker over HTTP. ``takes_part``
+tells whether a host takes part. ``go_on_after`` says what follows when the integration itself fails.
+
+**The way in: messages.** ``verdict_on`` returns the verdict on a message, given its headers, and raises
+``synthetic.MessageRefused`` if the message is not admitted; ``verdict_on_values`` takes the values of its ``baggage``
+headers. ``under`` calls a function under the verdict. Around a coroutine, use ``with AdmittedMessage(verdict):``.
+
+**The way in: requests.** An ``Entrance`` decides on requests, and returns ``Admitted`` or ``Refused``. ``refusal_of``
+gives the response (a ``Problem``) for a refused request, ``problem_of`` the one for a refused effect. In a simulated
+response, ``SIMULATED_CACHE_CONTROL`` replaces all ``CACHE_HEADERS``. ``OnMissing`` and ``OnUnverified`` are the
+settings of an entrance.
+
+**Headers.** ``baggage_in`` reads the header ``BAGGAGE`` from a ``Carrier``: a mapping or pairs. ``is_baggage``
+recognizes its name, and ``SPELLINGS`` has it in upper and lower case. ``has_marker`` tells whether headers have a
+marker. ``claimed_by`` returns the verdict on a marker that was admitted elsewhere.
+
+**Verdicts.** A ``Verdict`` is ``Real`` (always ``REAL``), ``Simulated`` (``Received``, if it came with a token) or
+``Unverified``. ``Reason`` says why a marker was refused. ``current_verdict`` returns the verdict in force. ``enter``
+puts one in force and returns an ``Entered``, with which ``leave`` restores what was before. On a hot path, ask
+``VERDICT.get() is REAL`` first.
+
+**Jobs and workers.** ``job_of`` returns a function (a ``Job``) that runs under the verdict of the work that submits it.
+``Carried`` runs under a given verdict, for example the ``marked_verdict``. A worker outlives the work that starts it:
+``started_unset`` starts it without a verdict, and ``is_worker`` recognizes one. ``carry_into`` and ``is_pool_thread``
+are for greenlets.
+
+**Log brokers.** ``verdict_or_refusal`` and ``Sorted`` sort a batch of ``Incoming`` messages, which are handed out as
+``Handling``. ``Policies`` say where a ``RefusedMessage`` goes (a ``Policy``: ``OnRefused``, ``Park`` or ``"raise"``).
+``Offsets`` say how far each partition (a ``Place``) is done; a client event has the offset ``NOWHERE``. ``verbatim``
+and ``is_verbatim`` are for dead letters, which keep the headers that they came with.
+"""
+
+from synthetic._admission.decision import Admitted, Refused
+from synthetic._admission.entrance import Entrance
+from synthetic._admission.log_brokers import (
+    Handling,
+    Incoming,
+    OnRefused,
+    Park,
+    Policies,
+    Policy,
+    RefusedMessage,
+    Sorted,
+    is_verbatim,
+    verbatim,
+    verdict_or_refusal,
+)
+from synthetic._admission.messages import AdmittedMessage, under, verdict_on, verdict_on_values
+from synthetic._admission.offsets import NOWHERE, Offsets, Place
+from synthetic._admission.problem import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, problem_of, refusal_of
+from synthetic._config.configuration import OnMissing, OnUnverified
+from synthetic._egress.departure import await_in, beside_message, call_in, depart, dispatch, takes_part
+from synthetic._egress.failure import go_on_after
+from synthetic._egress.headers import outgoing, outgoing_pairs
+from synthetic._instrument.imports import LatePatches
+from synthetic._instrument.instrument import Integration
+from synthetic._instrument.patches import IsOn, Patch, Patches, always_on
+from synthetic._model.reason import Reason
+from synthetic._model.verdict import REAL, Real, Received, Simulated, Unverified, Verdict
+from synthetic._wire.carrier import BAGGAGE, SPELLINGS, Carrier, baggage_in, is_baggage
+from synthetic._work.carry import Carried
+from synthetic._work.claimed import claimed_by, has_marker
+from synthetic._work.greenlets import carry_into, is_pool_thread
+from synthetic._work.jobs import Job, job_of, marked_verdict
+from synthetic._work.state import VERDICT, Entered, current_verdict, enter, leave
+from synthetic._work.workers import is_worker, started_unset
+
+__all__ = [
+    "BAGGAGE",
+    "CACHE_HEADERS",
+    "NOWHERE",
+    "REAL",
+    "SIMULATED_CACHE_CONTROL",
+    "SPELLINGS",
+    "VERDICT",
+    "Admitted",
+    "AdmittedMessage",
+    "Carried",
+    "Carrier",
+    "Entered",
+    "Entrance",
+    "Handling",
+    "Incoming",
+    "Integration",
+    "IsOn",
+    "Job",
+    "LatePatches",
+    "Offsets",
+    "OnMissing",
+    "OnRefused",
+    "OnUnverified",
+    "Park",
+    "Patch",
+    "Patches",
+    "Place",
+    "Policies",
+    "Policy",
+    "Problem",
+    "Real",
+    "Reason",
+    "Received",
+    "Refused",
+    "RefusedMessage",
+    "Simulated",
+    "Sorted",
+    "Unverified",
+    "Verdict",
+    "always_on",
+    "await_in",
+    "baggage_in",
+    "beside_message",
+    "call_in",
+    "carry_into",
+    "claimed_by",
+    "current_verdict",
+    "depart",
+    "dispatch",
+    "enter",
+    "go_on_after",
+    "has_marker",
+    "is_baggage",
+    "is_pool_thread",
+    "is_verbatim",
+    "is_worker",
+    "job_of",
+    "leave",
+    "marked_verdict",
+    "outgoing",
+    "outgoing_pairs",
+    "problem_of",
+    "refusal_of",
+    "started_unset",
+    "takes_part",
+    "under",
+    "verbatim",
+    "verdict_on",
+    "verdict_on_values",
+    "verdict_or_refusal",
+]
