@@ -40,6 +40,7 @@ PUBLIC = [
     "synthetic.telemetry",
     "synthetic.wsgi",
     "synthetic.propagation",
+    "synthetic.testing",
 ]
 INTEGRATIONS = sorted(
     module.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pkgutil
 import re
 import subprocess
 import sys
@@ -113,3 +114,16 @@ def test_every_page_is_in_the_navigation_and_every_link_between_pages_leads_some
     for page in [*docs.rglob("*.md"), PROJECT / "README.md", PROJECT / "SECURITY.md"]:
         for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.relative_to(PROJECT)} links to {target}"
+
+
+def test_every_public_module_has_its_page_in_the_reference() -> None:
+    core = [f"synthetic.{module.name}" for module in pkgutil.iter_modules(synthetic.__path__) if module.name[0] != "_"]
+    integrations = [module.name for module in pkgutil.iter_modules() if module.name.startswith("synthetic_")]
+    public = {"synthetic", *core, *(name for name in integrations if not name.endswith("_shared"))}
+    pages = [page for page in (PROJECT / "docs" / "reference").glob("*.md") if page.stem != "index"]
+    assert {page.name.removesuffix(".md") for page in pages} == public
+    index = (PROJECT / "docs" / "reference" / "index.md").read_text(encoding="utf-8")
+    for page in pages:
+        name = page.name.removesuffix(".md")
+        assert page.read_text(encoding="utf-8") == f"# {name}\n\n::: {name}\n"
+        assert f"[`{name}`]({page.name})" in index
