@@ -22,6 +22,7 @@ from tests.docs.pages import PROJECT, blocks_of, table_under
 REASONS = table_under("docs/protocol.md", "## Reasons")
 SETTINGS = table_under("docs/configuration.md", "## Settings")
 ACTIONS = table_under("docs/guards.md", "## What a guard does")
+WORDS = [word for word, _ in table_under("docs/index.md", "## Words")]
 
 
 def _code(cell: str) -> str:
@@ -127,3 +128,9 @@ def test_every_public_module_has_its_page_in_the_reference() -> None:
         name = page.name.removesuffix(".md")
         assert page.read_text(encoding="utf-8") == f"# {name}\n\n::: {name}\n"
         assert f"[`{name}`]({page.name})" in index
+
+
+def test_the_words_are_in_alphabetical_order_and_have_every_action_verdict_and_part_of_a_marker() -> None:
+    assert sorted(WORDS) == WORDS
+    parts = inspect.signature(synthetic.Marker).parameters
+    assert {*(action.value for action in Action), *parts, "real", "simulated", "unverified", "later"} <= set(WORDS)
