@@ -127,7 +127,11 @@ def _add_mint(commands: Any) -> None:
     command.add_argument("--kind", choices=KINDS, default="simulation")
     command.add_argument("--actor", help="the simulated user")
     command.add_argument("--scenario", help="what that user is doing")
-    command.add_argument("--lifetime", metavar="TIME", help="seconds, or as in 10m (default: 10m; at most 24h)")
+    command.add_argument(
+        "--lifetime",
+        metavar="TIME",
+        help="seconds, or as in 10m (default: 10m; at most 24h); services accept 30 s more, because clocks differ",
+    )
     _add_settings(command)
 
 
