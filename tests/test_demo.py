@@ -17,10 +17,13 @@ from typing import Any
 
 import pytest
 
+from tests.docs.pages import blocks_of
+
 for needed in ("aiosmtpd", "cryptography", "rich", "uvicorn", "waitress"):
     pytest.importorskip(needed, reason=f"the demo needs {needed}")
 
 RIDES = Path(__file__).parents[1] / "docs" / "examples" / "rides"
+PAGE = RIDES.parents[1] / "demo.md"
 PLACES = ("stored in the books", "charged by payments", "counted by analytics", "mailed", "looked up by the map vendor")
 ATTACKS = (
     "forged signature",
@@ -173,6 +176,16 @@ def test_help_and_wrong_values_reach_the_shell(tmp_path: Path):
     code, printed, errors = finished(start(tmp_path, "--riders", "many"))
     assert (code, printed) == (2, "")
     assert "'many' is not a whole number from 1 to 100" in errors
+
+
+def test_the_page_of_the_demo_shows_its_help_and_every_row_of_its_tables(tmp_path: Path):
+    shown = [block.text for block in blocks_of(PAGE) if block.language == "text"]
+    _, printed, _ = finished(start(tmp_path, "--help", COLUMNS="120"))
+    assert printed in shown
+    (tables,) = (numbers(text) for text in shown if "asked for" in text)
+    assert list(tables) == ["asked for", "completed", *PLACES, *ATTACKS]
+    real, simulated = tables["asked for"]
+    assert [tables[place] for place in ("completed", *PLACES)] == [[real, simulated], *[[real, 0, 0]] * len(PLACES)]
 
 
 def test_a_service_that_does_not_start_ends_the_demo_with_its_last_words(tmp_path: Path):

@@ -42,6 +42,7 @@ PUBLIC = [
     "synthetic.telemetry",
     "synthetic.wsgi",
     "synthetic.propagation",
+    "synthetic.testing",
 ]
 INTEGRATIONS = sorted(
     module.name

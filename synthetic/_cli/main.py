@@ -117,7 +117,9 @@ def _add_mint(commands: Any) -> None:
     command.add_argument("--actor", help="the simulated user")
     command.add_argument("--scenario", help="what the user does")
     command.add_argument(
-        "--lifetime", metavar="TIME", help="lifetime of the token, in seconds or as in 10m (default: 10m; at most 24h)"
+        "--lifetime",
+        metavar="TIME",
+        help="seconds, or as in 10m (default: 10m; at most 24h); services accept 30 s more, because clocks differ",
     )
     _add_settings(command)
 

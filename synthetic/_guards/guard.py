@@ -90,7 +90,7 @@ def guard(effect: str, *, instead: Callable[..., Any] | None = None, returns: An
 
 
 class Terms(NamedTuple):
-    """The arguments of a guard. ``returns`` is UNSET if it was not given. While ``is_off()``, the guard does nothing."""
+    """The arguments of a guard. ``returns`` is UNSET if not given. While ``is_off()``, the guard does nothing."""
 
     effect: str
     instead: Callable[..., Any] | None = None
@@ -159,7 +159,7 @@ class _BoundProxy(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]
 
 
 class _Proxy(wrapt.FunctionWrapper):  # type: ignore[type-arg]
-    """A guard whose kind ``inspect`` sees. wrapt checks ``enabled`` in C, and real work goes straight to the function."""
+    """A guard whose kind ``inspect`` sees. wrapt checks ``enabled`` in C: real work goes straight to the function."""
 
     __bound_function_wrapper__ = _BoundProxy
 

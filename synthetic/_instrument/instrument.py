@@ -117,7 +117,7 @@ def _instrument_wanted(point: EntryPoint, product: str | None) -> None:
                 f'pip install "synthetic-traffic[{point.name}]"'
             ) from error
         raise ConfigurationError(
-            f"{point.name!r} cannot be instrumented: {error!r}. synthetic-traffic doctor tells the versions tested."
+            f"{point.name!r} cannot be instrumented: {error!r}. synthetic-traffic doctor lists the tested versions."
         ) from error
     _awaited.discard(point.name)
     INSTRUMENTED.add(point.name)

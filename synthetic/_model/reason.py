@@ -8,7 +8,7 @@ __all__ = ["Reason", "detail_of"]
 
 
 class Reason(str, Enum):
-    """Why a marker was refused, or may be admitted only later. The values are part of the protocol (docs/protocol.md)."""
+    """Why a marker was refused, for good or until later. The values are part of the protocol (docs/protocol.md)."""
 
     MALFORMED = "malformed"
     """The entry is not a canonical token, or only an unusual spelling or decoding makes it the marker's entry."""

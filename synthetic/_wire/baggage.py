@@ -170,7 +170,7 @@ def _readings(headers: Sequence[str]) -> Iterator[str]:
 
 
 def _decodings(text: str) -> Iterator[str]:
-    """Yield the text that OpenTelemetry's ASGI getter makes of the bytes, if it differs: UTF-8, or ``unicode_escape``."""
+    """Yield what OpenTelemetry's ASGI getter makes of the bytes, if it differs: UTF-8, or ``unicode_escape``."""
     if text.isascii():
         return
     try:

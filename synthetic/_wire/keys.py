@@ -54,7 +54,7 @@ class Keys:
     )
     """The tokens that this process signed with these keys, and when to sign each of them again."""
     forged: Memory[bytes, bool] = field(default_factory=lambda: Memory[bytes, bool](FORGED), repr=False)
-    """Digests of tokens with a bad signature. They are kept apart, so that a flood of forgeries evicts no good token."""
+    """Digests of tokens with a bad signature. They are kept apart, so that forgeries evict no good token."""
 
 
 def parse_keys(text: str) -> Keys:

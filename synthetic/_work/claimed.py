@@ -47,7 +47,7 @@ def _verdict(claims: Claims | Reason, token: str, config: Configuration) -> Rece
 
 
 def claims_in(found: Found, config: Configuration) -> Claims | Reason:
-    """Return the claims of the only entry found, if its token is authentic, without checking time and place; else why not."""
+    """Return the claims of the only entry found if its token is authentic, else the reason. Times are not checked."""
     keys = config.keys.current()
     if keys is None:
         return Reason.NO_KEYS

@@ -18,7 +18,7 @@ __all__ = ["Issued"]
 
 
 class Issued(Simulated):
-    """The verdict on simulated work that began here. The process that began it signs a new token at half its lifetime."""
+    """The verdict on simulated work that began here. The process that began it signs again at half the lifetime."""
 
     __slots__ = ("_process", "_signed")
 

@@ -1,7 +1,7 @@
 """Reports a verdict that outlives its work: something that a simulated request started is still running.
 
-It may be a worker task, a cache refresh, or the heartbeat of a connection pool. Its work counts as simulated, and may be
-real. Nothing can tell, so the verdict stands and a warning is logged.
+It may be a worker task, a cache refresh, or the heartbeat of a connection pool. Its work counts as simulated, but may
+be real. Nothing can tell, so the verdict stands and a warning is logged.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Workers: threads and processes that live on and take jobs. They start without a verdict, whatever work starts them."""
+"""Workers: threads and processes that live on and take jobs. They have no verdict, whatever work starts them."""
 
 from __future__ import annotations
 

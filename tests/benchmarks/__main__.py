@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from tests.benchmarks import asgi, clients, guards, hops, imports, throughput, verdict, wsgi
 from tests.benchmarks.measure import FULL, QUICK, Effort
-from tests.benchmarks.table import Row, markdown, plain
+from tests.benchmarks.table import Row, markdown, missed, plain
 
 Benchmarks: TypeAlias = dict[str, Callable[[Effort], Iterator[Row]]]
 
@@ -64,8 +64,10 @@ def main() -> int:
         if of_group:
             print(f"\n{(markdown if options.markdown else plain)(of_group)}")
     rows = [row for some in found.values() for row in some]
-    missed = sum(row.is_missed for row in rows)
-    print(f"\n{missed} of {sum(row.goal is not None for row in rows)} goals missed", file=sys.stderr)
+    misses = [row for row in rows if row.is_missed]
+    if options.markdown and misses:
+        print(f"\n{missed(misses)}")
+    print(f"\n{len(misses)} of {sum(row.goal is not None for row in rows)} goals missed", file=sys.stderr)
     return 0
 
 

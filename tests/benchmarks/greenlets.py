@@ -14,7 +14,7 @@ from tests.benchmarks.measure import Case, Effort, interleaved, statement
 from tests.benchmarks.table import Row
 from tests.support.keys import shared_key
 
-_PEER = "the same without us"
+_PEER = "the same without this library"
 
 
 def rows_of(product: str, hops: Mapping[str, Callable[[], Any]], effort: Effort) -> Iterator[Row]:

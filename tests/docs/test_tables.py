@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import pkgutil
 import re
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from tests.docs.pages import PROJECT, blocks_of, table_under
 REASONS = table_under("docs/protocol.md", "## Reasons")
 IN_PAGE = table_under("docs/configuration.md", "## Settings")
 ACTIONS = table_under("docs/guards.md", "## What a guard does")
+WORDS = [word for word, _ in table_under("docs/index.md", "## Words")]
 
 
 def _code(cell: str) -> str:
@@ -38,7 +41,7 @@ def test_the_configuration_page_has_every_setting_as_the_code_states_it() -> Non
         [f"`{name}`", "–" if setting.is_code else f"`SYNTHETIC_{name.upper()}`", _default(name, setting), setting.help]
         for name, setting in SETTINGS.items()
     ]
-    assert IN_PAGE == expected, "\n".join(f"| {' | '.join(row)} |" for row in expected)
+    assert expected == IN_PAGE, "\n".join(f"| {' | '.join(row)} |" for row in expected)
 
 
 def _default(name: str, setting: Setting) -> str:
@@ -126,3 +129,22 @@ def test_every_page_is_in_the_navigation_and_every_link_between_pages_leads_some
     for page in [*docs.rglob("*.md"), PROJECT / "README.md", PROJECT / "SECURITY.md"]:
         for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.relative_to(PROJECT)} links to {target}"
+
+
+def test_every_public_module_has_its_page_in_the_reference() -> None:
+    core = [f"synthetic.{module.name}" for module in pkgutil.iter_modules(synthetic.__path__) if module.name[0] != "_"]
+    integrations = [module.name for module in pkgutil.iter_modules() if module.name.startswith("synthetic_")]
+    public = {"synthetic", *core, *(name for name in integrations if not name.endswith("_shared"))}
+    pages = [page for page in (PROJECT / "docs" / "reference").glob("*.md") if page.stem != "index"]
+    assert {page.name.removesuffix(".md") for page in pages} == public
+    index = (PROJECT / "docs" / "reference" / "index.md").read_text(encoding="utf-8")
+    for page in pages:
+        name = page.name.removesuffix(".md")
+        assert page.read_text(encoding="utf-8") == f"# {name}\n\n::: {name}\n"
+        assert f"[`{name}`]({page.name})" in index
+
+
+def test_the_words_are_in_alphabetical_order_and_have_every_action_verdict_and_part_of_a_marker() -> None:
+    assert sorted(WORDS) == WORDS
+    parts = inspect.signature(synthetic.Marker).parameters
+    assert {*(action.value for action in Action), *parts, "real", "simulated", "unverified", "later"} <= set(WORDS)

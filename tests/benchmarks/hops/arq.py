@@ -20,7 +20,7 @@ from tests.benchmarks.measure import Case, Effort, interleaved, statement
 from tests.benchmarks.table import Row
 from tests.support.keys import entry, mint, shared_key
 
-_PEER = "arq alone, whole"
+_PEER = "arq alone, in total"
 
 
 def rows(effort: Effort) -> Iterator[Row]:

@@ -17,7 +17,7 @@ from tests.benchmarks.measure import Case, Effort, interleaved, statement
 from tests.benchmarks.table import Row
 from tests.support.keys import entry, mint, shared_key
 
-_PEER = "RQ alone, whole"
+_PEER = "RQ alone, in total"
 
 
 def rows(effort: Effort) -> Iterator[Row]:
