@@ -2,7 +2,7 @@
 
 An integration says where a library keeps its headers, when its calls leave and where its messages are handled. This
 module makes every decision. The page *Write your own integration* builds a complete one. An integration for messages
-usually needs no more than ``Patch``, ``Patches`` and ``IsOn``; ``outgoing``, ``call_in`` and ``go_on_after``;
+usually needs no more than ``Patch``, ``Patches`` and ``IsOn``; ``outgoing`` and ``go_on_after``;
 ``verdict_on`` and ``under``.
 
 **Patches.** ``Patch`` wraps an attribute of a class or module. ``LatePatches`` does so once a module is imported.
@@ -12,9 +12,11 @@ returns False. ``always_on`` is the ``is_on`` of a wrapper that is used without 
 
 **The way out.** ``outgoing`` returns the headers that a message leaves with; ``outgoing_pairs`` does so for headers in
 pairs. For other carriers, ``dispatch`` decides on a message and ``depart`` on a call to a host, given the ``baggage``
-header that it has. ``call_in`` and ``await_in`` make the call in the OpenTelemetry context that belongs to the
-header. ``beside_message`` gives that context for a request that brings a message to a broker over HTTP. ``takes_part``
-tells whether a host takes part. ``go_on_after`` says what follows when the integration itself fails.
+header that it has. Each returns, beside the header, a ``Within``: ``within(send, request)`` makes the call in the
+OpenTelemetry context that belongs to the header, and ``await within(send, request)`` does so for a coroutine function.
+``beside_message`` gives one for a request that brings a message to a broker over HTTP, and ``directly`` just makes the
+call. ``takes_part`` tells whether a host takes part. ``go_on_after`` says what follows when the integration itself
+fails.
 
 **The way in: messages.** ``verdict_on`` returns the verdict on a message, given its headers, and raises
 ``synthetic.MessageRefused`` if the message is not admitted; ``verdict_on_values`` takes the values of its ``baggage``
@@ -64,7 +66,7 @@ from synthetic._admission.messages import AdmittedMessage, under, verdict_on, ve
 from synthetic._admission.offsets import NOWHERE, Offsets, Place
 from synthetic._admission.problem import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, problem_of, refusal_of
 from synthetic._config.configuration import OnMissing, OnUnverified
-from synthetic._egress.departure import await_in, beside_message, call_in, depart, dispatch, takes_part
+from synthetic._egress.departure import Within, beside_message, depart, directly, dispatch, takes_part
 from synthetic._egress.failure import go_on_after
 from synthetic._egress.headers import outgoing, outgoing_pairs
 from synthetic._instrument.imports import LatePatches
@@ -120,15 +122,15 @@ __all__ = [
     "Sorted",
     "Unverified",
     "Verdict",
+    "Within",
     "always_on",
-    "await_in",
     "baggage_in",
     "beside_message",
-    "call_in",
     "carry_into",
     "claimed_by",
     "current_verdict",
     "depart",
+    "directly",
     "dispatch",
     "enter",
     "go_on_after",

@@ -181,7 +181,7 @@ def test_a_question_that_fails_is_logged_without_stopping_anything(
     assert decide((made(keys),)) == "not-ready"
     (line,) = (record.getMessage() for record in caplog.records if record.levelno == logging.ERROR)
     assert "no connection" in line
-    assert "for later" in line
+    assert "refused until it works again" in line
 
 
 def test_a_clock_that_fails_sends_simulated_work_away_for_later_and_leaves_real_work_alone(
@@ -282,8 +282,8 @@ def test_an_entrance_refuses_an_option_that_does_not_exist(options: dict[str, An
 # Stripping: for an edge that strangers reach.
 
 NEEDS_KEYS = (
-    "on_unverified='strip' needs keys: without them a good marker cannot be told from a bad one. Set keys (or "
-    "SYNTHETIC_KEYS), or on_unverified='refuse'."
+    "on_unverified='strip' needs keys: without them, no marker can be verified. Set keys (or SYNTHETIC_KEYS), or use "
+    "on_unverified='refuse'."
 )
 
 

@@ -131,7 +131,7 @@ def test_where_everything_must_be_marked_a_message_without_a_marker_is_refused(k
 
 def test_one_admission_is_for_one_handling(keys: Keys) -> None:
     handling = synthetic.admitted({"baggage": entry(mint(keys))})
-    with handling, pytest.raises(RuntimeError, match="admit it anew"):
+    with handling, pytest.raises(RuntimeError, match="admit it again"):
         handling.__enter__()
     assert not synthetic.is_synthetic()
 

@@ -194,7 +194,7 @@ def test_a_relative_path_stays_what_it_was_when_the_working_directory_changes(
 # name, argument, text of the variable (or None), what the message says
 WRONG: list[tuple[str, Any, str | None, str]] = [
     ("keys", {"keys": []}, '{"keys": []}', 'no "keys" list with at least one key; make one with: synthetic-traffic'),
-    ("keys", 42, "no-such-file", "not a JWKS: a dict|nor the path of a file that can be read: No such file"),
+    ("keys", 42, "no-such-file", "not a JWKS; give a dict|nor the path of a readable file: No such file"),
     ("policy", {"payment": "deny"}, None, "the actions are allow, divert, refuse, skip, substitute"),
     ("service", "a\nb", "a\nb", "a value that works: 'rides'"),
     ("environment", "two words", "two words", "a value that works: 'staging'"),
@@ -245,7 +245,7 @@ def test_a_wrong_value_names_the_setting_its_source_and_a_value_that_works(
     [
         ("lifetime = true", "True is not a duration"),
         ('edge = "perhaps"', "is not one of"),
-        ("service = 7", "7 does not fit"),
+        ("service = 7", "7 does not match"),
         ("halt = 7", "is not a list of names"),
         ("halt_file = 7", "7 is not the path of a file"),
         ('halt_file = "."', "cannot be read"),
@@ -274,7 +274,7 @@ def test_an_unknown_setting_in_the_file_is_an_error_with_a_suggestion() -> None:
 @pytest.mark.parametrize("name", ["ready", "shed", "clock"])
 def test_what_only_an_argument_can_give_is_an_error_in_the_file(name: str) -> None:
     write(f"{name} = 1\n")
-    with pytest.raises(ConfigurationError, match=rf"^{name} \(from {name} in synthetic\.toml\): is not callable"):
+    with pytest.raises(ConfigurationError, match=rf"^{name} \(from {name} in synthetic\.toml\): the value is not callable"):
         synthetic.configure()
 
 

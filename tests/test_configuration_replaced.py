@@ -115,7 +115,7 @@ def test_a_key_file_that_breaks_keeps_the_old_keys_and_logs_no_secret(caplog: py
     secret = TWO["keys"][0]["k"]
     write(json.dumps(TWO)[:-1], "keys.json")
     wait_until(lambda: key_ids(config) == ["one"] and bool(caplog.messages))
-    assert "changed and cannot be used; what it held before stays in force" in caplog.text
+    assert "changed and is invalid; its previous content stays active" in caplog.text
     assert secret not in caplog.text
     # A write in the same moment and of the same size could not be told apart.
     time.sleep(0.01)

@@ -156,7 +156,7 @@ def test_a_bad_value_gets_a_line_that_says_what_works(
         (None, "cannot be read"),
         ("payment: allow", "is not TOML"),
         ('[production]\npayment = "skip"\n', "has no table [demo] for this environment; it has: production"),
-        ('[demo]\npayment = "perhaps"\n', "effect 'payment' has the action 'perhaps'; the actions are allow"),
+        ('[demo]\npayment = "perhaps"\n', "effect 'payment' has the unknown action 'perhaps'; the actions are allow"),
     ],
 )
 def test_a_policy_that_cannot_work_is_an_error_before_anything_starts(tmp_path: Path, content: str | None, says: str):

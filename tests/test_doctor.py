@@ -49,7 +49,7 @@ def test_with_keys_there_is_nothing_to_fix(variables: dict[str, str]) -> None:
 def test_without_keys_there_is() -> None:
     done = run()
     assert done.returncode == 1
-    assert "fix   keys: there are none here" in done.stdout
+    assert "fix   keys: none are set" in done.stdout
 
 
 def test_a_wrong_setting_is_a_finding_and_the_rest_is_still_told() -> None:
@@ -81,7 +81,7 @@ def test_an_integration_that_cannot_be_loaded_is_to_be_fixed(
     (tmp_path / f"{module}.py").write_text("from requests import moved\n")
     finding = findings(**variables, PYTHONPATH=str(tmp_path))[integration]
     assert (finding["section"], finding["level"]) == ("integrations", "fix")
-    assert "its integration cannot be loaded, and carries no marker: ImportError: cannot import" in finding["text"]
+    assert "its integration cannot be loaded, so it carries no marker: ImportError: cannot import" in finding["text"]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_an_integration_that_cannot_be_loaded_is_to_be_fixed(
     [
         ("tracecontext", "fix", "add baggage"),
         ("none", "fix", "add baggage"),
-        ("tracecontext,synthetic,baggage", "fix", "comes after baggage"),
+        ("tracecontext,synthetic,baggage", "fix", "put synthetic after baggage"),
         ("tracecontext,baggage", "note", "not verified"),
         ("tracecontext,baggage,synthetic", "ok", "verified"),
     ],
@@ -132,7 +132,7 @@ def test_where_nothing_of_opentelemetry_is_instrumented_its_propagators_are_no_f
 def test_the_opt_out_of_our_instrumentor_is_told(variables: dict[str, str]) -> None:
     name = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
     assert (
-        "leaves this library out"
+        "skips this library"
         in findings(**variables, **{name: "flask, synthetic"})[f"{name}=flask, synthetic"]["text"]
     )
 
@@ -154,7 +154,7 @@ def fake_distribution(folder: Path, name: str, version: str) -> None:
     [
         ("kafka-python", "2.0.2", "note", "synthetic.admitted"),
         ("httpx", "0.13.0", "fix", 'pip install --upgrade "synthetic-traffic[httpx]"'),
-        ("httpx", "99.1", "note", "newer than what was tested"),
+        ("httpx", "99.1", "note", "newer than the newest version (tested"),
     ],
 )
 def test_what_is_installed_and_not_covered_or_not_tested_is_told(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -14,7 +15,7 @@ from opentelemetry import baggage, context, propagate
 import synthetic
 from synthetic import ledger
 from synthetic._egress import departure as egress
-from synthetic._egress.departure import Departure
+from synthetic._egress.departure import Departure, Within, directly
 from synthetic._wire import baggage as baggage_header
 from synthetic.errors import ConfigurationError, ExternalCallRefused
 from tests.support.keys import eddsa_pair, entry, mint, shared_key
@@ -28,12 +29,12 @@ def depart(host: str, header: str | None) -> Departure:
 
 def on_its_way(departure: Departure) -> Any:
     """The context that an integration makes the call in."""
-    return nullcontext() if departure.otel is None else attached(departure.otel)
+    return attached(departure.within)
 
 
 @contextmanager
-def attached(otel: context.Context) -> Iterator[None]:
-    token = context.attach(otel)
+def attached(within: Within) -> Iterator[None]:
+    token = context.attach(within(context.get_current))
     try:
         yield
     finally:
@@ -116,9 +117,9 @@ def test_by_default_a_refusal_says_which_two_settings_would_change_it() -> None:
     with synthetic.simulated(run="rush-hour"), pytest.raises(ExternalCallRefused) as raised:
         depart(OUTSIDE, None)
     assert str(raised.value) == (
-        "simulated work (run 'rush-hour') called 'api.example.com', which is not one of internal_hosts. A host that "
-        "takes part belongs in internal_hosts; for one that may be called for real, without the marker, the policy for "
-        "'default' needs external-call = 'allow'."
+        "simulated work (run 'rush-hour') called 'api.example.com', which is not one of internal_hosts. If the host "
+        "takes part, add it to internal_hosts. If simulated work may really call it, without the marker, set "
+        "external-call = 'allow' in the policy for 'default'."
     )
 
 
@@ -172,7 +173,7 @@ def test_a_call_to_a_broker_lets_its_host_pass_and_no_other() -> None:
     broker = "sqs.example.com"
     with ledger.recorded() as outcomes, synthetic.simulated(run="rush-hour"):
         beside_message = egress.beside_message(broker)
-        assert beside_message is not None
+        assert beside_message is not directly
         with attached(beside_message):
             assert depart(broker, "a=1") == Departure("a=1")
             assert depart(INSIDE, None).header == synthetic.headers()["baggage"]
@@ -186,9 +187,9 @@ def test_a_call_to_a_broker_lets_its_host_pass_and_no_other() -> None:
 
 
 def test_a_call_of_real_work_to_a_broker_is_like_any_other() -> None:
-    assert egress.beside_message("sqs.example.com") is None
+    assert egress.beside_message("sqs.example.com") is directly
     with synthetic.real():
-        assert egress.beside_message("sqs.example.com") is None
+        assert egress.beside_message("sqs.example.com") is directly
 
 
 def test_each_external_call_of_simulated_work_is_on_the_ledger_and_no_other(keys: dict[str, Any]) -> None:
@@ -219,3 +220,26 @@ def test_a_header_is_parsed_once_on_the_way_out(work: str, leaves: str, monkeypa
         mine = synthetic.headers().get("baggage")
     assert departure.header == (f"{mine},a=1" if mine else "a=1")
     assert parsed == ([] if (work, leaves) == ("nothing decided", "as a message") else [("a=1",)])
+
+
+def test_a_call_is_made_in_the_context_of_its_departure_and_so_is_one_that_is_awaited() -> None:
+    def marker_seen() -> object:
+        return baggage.get_baggage("synthetic-traffic")
+
+    async def marker_seen_after_a_while() -> object:
+        await asyncio.sleep(0)
+        return marker_seen()
+
+    with synthetic.simulated(run="rush-hour"):
+        token = marker_seen()
+        departure = depart(INSIDE, None)
+        outside = context.attach(context.Context())
+        try:
+            departure = depart(INSIDE, None)
+            assert marker_seen() is None
+            assert departure.within(marker_seen) == token
+            assert asyncio.run(departure.within(marker_seen_after_a_while)) == token
+            assert marker_seen() is None
+        finally:
+            context.detach(outside)
+    assert depart(INSIDE, None).within is directly

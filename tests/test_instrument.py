@@ -44,14 +44,14 @@ def test_an_unknown_name_is_an_error_that_lists_the_known_ones_and_nothing_is_pa
     [
         ("request", "did you mean 'requests'"),
         ("Requests", "did you mean 'requests'"),
-        ("grpcio", "did you mean 'grpc'? there are"),
+        ("grpcio", "did you mean 'grpc'? the integrations are"),
         ("nats-py", "did you mean 'nats'"),
         ("fast-api", "did you mean 'fastapi'"),
-        ("fastapi", "use synthetic_starlette.install(app)"),
-        ("django", "use synthetic_django.SyntheticTrafficMiddleware"),
-        ("awslambda", "use synthetic_awslambda itself"),
-        ("tornado", "'tornado' has no integration: pass synthetic.headers()"),
-        ("unheard-of", "there is no integration 'unheard-of'; there are: aio-pika"),
+        ("fastapi", "Use synthetic_starlette.install(app)"),
+        ("django", "Use synthetic_django.SyntheticTrafficMiddleware"),
+        ("awslambda", "Use the module synthetic_awslambda"),
+        ("tornado", "'tornado' has no integration: send synthetic.headers()"),
+        ("unheard-of", "there is no integration 'unheard-of'; the integrations are aio-pika"),
     ],
 )
 def test_a_name_that_no_integration_has_is_answered_with_what_to_do(name: str, advice: str) -> None:
@@ -64,7 +64,7 @@ def test_every_extra_can_be_instrumented_or_its_name_is_answered_with_what_to_us
     extras = set(metadata("synthetic-traffic").get_all("Provides-Extra") or ()) - {"eddsa", "instruments"}
     assert {"fastapi", "awslambda"} < extras - names_of_integrations()
     for name in extras - names_of_integrations():
-        with pytest.raises(ConfigurationError, match=r"nothing of .* is patched.*: use "):
+        with pytest.raises(ConfigurationError, match=r"is not patched; instrument\(\) does not apply\. Use "):
             synthetic.instrument(name)
 
 
@@ -262,9 +262,9 @@ def test_a_product_that_has_moved_what_is_patched_is_an_error_and_not_absent() -
     wanted, *logged, found = run_script(MOVED).splitlines()
     assert wanted.startswith("'requests' cannot be instrumented: ModuleNotFoundError(")
     assert "requests.adapters" in wanted
-    assert wanted.endswith("synthetic-traffic doctor tells the versions tested.")
+    assert wanted.endswith("synthetic-traffic doctor lists the tested versions.")
     assert "pip install" not in wanted
-    assert logged[0] == "ERROR requests cannot be instrumented, and carries no marker"
+    assert logged[0] == "ERROR requests cannot be instrumented, so it carries no marker"
     assert found == "False"
 
 

@@ -40,8 +40,8 @@ def _error(keys: object) -> ConfigurationError:
 
 
 NO_LIST = 'the JWKS has no "keys" list with at least one key; make one with: synthetic-traffic keygen'
-NO_KID = "key number 1 has no kid; every key needs one, as tokens name their key by it"
-ONLY = "only OKP with Ed25519 (EdDSA) and oct (HS256) are used"
+NO_KID = "key number 1 has no kid; every key needs one, because tokens name their key"
+ONLY = "only OKP with Ed25519 (EdDSA) and oct (HS256) are supported"
 WRONG: list[tuple[object, str]] = [
     ({}, NO_LIST),
     ({"keys": []}, NO_LIST),
@@ -50,7 +50,7 @@ WRONG: list[tuple[object, str]] = [
     ({"keys": [{"kty": "oct", "k": K}]}, NO_KID),
     ({"keys": [{**OCT, "kid": ""}]}, NO_KID),
     ({"keys": [{**OCT, "kid": 1}]}, NO_KID),
-    ({"keys": [OCT, {**OCT, "k": encoded(os.urandom(32))}]}, "two keys have the kid 'a'; each needs its own"),
+    ({"keys": [OCT, {**OCT, "k": encoded(os.urandom(32))}]}, "two keys have the kid 'a'; give each key its own kid"),
     ({"keys": [{**OCT, "kty": "RSA"}]}, f"key 'a' has kty='RSA' crv=None; {ONLY}"),
     ({"keys": [{**OCT, "kty": "EC", "crv": "P-256"}]}, f"key 'a' has kty='EC' crv='P-256'; {ONLY}"),
     ({"keys": [{"kty": "OKP", "crv": "X25519", "kid": "a"}]}, f"key 'a' has kty='OKP' crv='X25519'; {ONLY}"),
@@ -70,8 +70,8 @@ WRONG: list[tuple[object, str]] = [
     ('{"keys":\n [}', "the JWKS is not JSON: line 2, column 3"),
     ('[{"kty":"oct"}]', 'the JWKS is not a JSON object with a "keys" list'),
     ("[" * 100_000, "the JWKS is not JSON"),
-    (5, "is a int, not a JWKS: a dict, its JSON text, or the path of its file"),
-    ([OCT], "is a list, not a JWKS: a dict, its JSON text, or the path of its file"),
+    (5, "a int is not a JWKS; give a dict, JSON text, or the path of a file"),
+    ([OCT], "a list is not a JWKS; give a dict, JSON text, or the path of a file"),
 ]
 
 
@@ -95,7 +95,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     assert (
         str(_error(path))
-        == f"keys (from the argument keys=): {path} is neither a JWKS in JSON nor the path of a file that can be read: "
+        == f"keys (from the argument keys=): {path} is neither a JWKS in JSON nor the path of a readable file: "
         "No such file or directory. Give the path of a JWKS, for example public.jwks; "
         "synthetic-traffic keygen makes one"
     )
@@ -111,7 +111,7 @@ def test_a_bare_secret_is_not_quoted_where_a_jwks_should_be(monkeypatch: pytest.
     with pytest.raises(ConfigurationError, match=r"variable SYNTHETIC_KEYS.* neither a JWKS in JSON nor") as caught:
         synthetic.configure()
     assert secret not in str(caught.value)
-    assert "what was given, which may be a secret and is not shown, is neither" in str(caught.value)
+    assert "the value (not shown, because it may be a secret) is neither" in str(caught.value)
 
 
 def test_the_variable_is_named_where_the_keys_came_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,7 +248,7 @@ def test_a_key_file_is_followed_as_it_changes_breaks_and_heals(
     assert [_outcome(by_new), _outcome(mint(old))] == ["simulated", "simulated"]
     (line,) = errors()
     assert line.startswith(
-        f"{path} changed and cannot be used; what it held before stays in force: the JWKS is not JSON"
+        f"{path} changed and is invalid; its previous content stays active: the JWKS is not JSON"
     )
     assert K not in caplog.text
 

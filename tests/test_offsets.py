@@ -156,6 +156,6 @@ def test_a_handling_tells_its_marker_and_is_used_once_at_a_time(group: Group) ->
     assert handling.marker is None
     with handling as content:
         assert content == "content"
-        with pytest.raises(RuntimeError, match="being handled already"):
+        with pytest.raises(RuntimeError, match="are already being handled"):
             handling.__enter__()
     assert group.at == {PLACE: 1}

@@ -73,7 +73,7 @@ def test_a_guard_that_is_reached_after_the_work_has_ended_is_reported_and_still_
         ledger.Outcome("payment", Action.SKIP, Marker(run), target, None, "rides"),
     ]
     (record,) = caplog.records
-    assert f"{target} was asked for by simulated work (run {run!r}) that has ended" in record.getMessage()
+    assert f"{target} was requested by simulated work (run {run!r}) that ended" in record.getMessage()
     assert "synthetic.carry(job)" in record.getMessage()
 
 

@@ -194,4 +194,4 @@ class TestPatchesOnWhatIsNotImportedYet:
         Patches(LatePatches(self.module, lambda module: [Patch(module, "renamed", ours)])).instrument()
         with caplog.at_level(logging.ERROR, "synthetic"):
             assert self.call() == "bare"
-        assert f"{self.module} cannot be instrumented, and carries no marker" in caplog.text
+        assert f"{self.module} cannot be instrumented, so it carries no marker" in caplog.text

@@ -85,9 +85,9 @@ def test_a_refusal_says_what_was_refused_and_why(keys: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("action", "options", "why"),
     [
-        ("substitute", {}, "says substitute, and the guard has no instead="),
-        ("substitute", {"returns": 1}, "says substitute, and the guard has returns=, which is not a substitute"),
-        ("divert", {"returns": 1}, "says divert, and no diversion is ready for 'payment'"),
+        ("substitute", {}, "says substitute, but the guard has no instead="),
+        ("substitute", {"returns": 1}, "says substitute, but the guard has returns=, which is not a substitute"),
+        ("divert", {"returns": 1}, "says divert, but no diversion is ready for 'payment'"),
     ],
 )
 def test_a_refusal_tells_what_is_missing(keys: dict[str, Any], action: str, options: Any, why: str) -> None:
@@ -231,11 +231,11 @@ def test_a_table_of_tables_is_read_as_a_policy_file_is(keys: dict[str, Any]) -> 
 @pytest.mark.parametrize(
     ("policy", "message"),
     [
-        ({"payment": "deny"}, "effect 'payment' has the action 'deny'; the actions are allow, divert, refuse, skip"),
-        ({"payment": None}, "effect 'payment' has the action None"),
-        ({"payment": "skip", "default": {}}, "effect 'default' has the action"),
+        ({"payment": "deny"}, "effect 'payment' has the unknown action 'deny'; the actions are allow, divert, refuse, skip"),
+        ({"payment": None}, "effect 'payment' has the unknown action None"),
+        ({"payment": "skip", "default": {}}, "effect 'default' has the unknown action"),
         ("no-such-file.toml", "no-such-file.toml cannot be read: No such file"),
-        (42, "is a int, not a table effect -> action"),
+        (42, "a int is not a policy; give a dict effect -> action"),
     ],
 )
 def test_a_wrong_policy_is_an_error_that_says_what_would_work(policy: Any, message: str) -> None:

@@ -29,7 +29,7 @@ both_scopes = pytest.mark.parametrize("scope", [real(), simulated(run="rush-hour
 @pytest.mark.parametrize("function", [generator, asynchronous_generator])
 @both_scopes
 def test_generators_cannot_be_decorated(function: Any, scope: Any) -> None:
-    with pytest.raises(TypeError, match=r"generator is an? .*generator: a verdict held across a yield would reach"):
+    with pytest.raises(TypeError, match=r"generator is an? .*generator: a verdict held across a yield would leak into"):
         scope(function)
 
 
@@ -78,7 +78,7 @@ def test_a_plain_function_that_returns_work_to_come_is_an_error_at_the_call(
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        with pytest.raises(TypeError, match=rf"work returns a {what}, whose work would run outside of the scope"):
+        with pytest.raises(TypeError, match=rf"work returns a {what}, whose work would run later, outside of the scope"):
             work()
         gc.collect()
     assert [str(warning.message) for warning in caught] == []

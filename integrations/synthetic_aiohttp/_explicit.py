@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import ClientRequest, ClientResponse
 
-from synthetic.integration import await_in
 from synthetic_aiohttp._out import decided
 
 __all__ = ["client_middleware"]
@@ -20,4 +19,4 @@ async def client_middleware(
     For ``ClientSession(middlewares=[..., client_middleware])``: put it last, so that it sees what leaves. aiohttp comes
     here for each redirect hop. Raises ExternalRequestRefused.
     """
-    return await await_in(decided(request), handler, request)
+    return await decided(request)(handler, request)

@@ -6,9 +6,8 @@ from functools import wraps
 from typing import Any
 
 import aiohttp
-from opentelemetry.context import Context
 
-from synthetic.integration import BAGGAGE, IsOn, depart, go_on_after
+from synthetic.integration import BAGGAGE, IsOn, Within, depart, directly, go_on_after
 from synthetic_aiohttp._refusal import ExternalRequestRefused
 
 __all__ = ["carrying", "decided"]
@@ -30,8 +29,8 @@ def carrying(original: Any, is_on: IsOn) -> Any:
     return connect
 
 
-def decided(request: aiohttp.ClientRequest) -> Context | None:
-    """Put the marker into a request, or take it out, or refuse to send it; return the OpenTelemetry context for it.
+def decided(request: aiohttp.ClientRequest) -> Within:
+    """Put the marker into a request, or take it out, or refuse to send it; return how to send it.
 
     aiohttp makes the request, and the headers in it, anew for each hop: neither is the caller's.
     """
@@ -41,12 +40,12 @@ def decided(request: aiohttp.ClientRequest) -> Context | None:
         if BAGGAGE in headers:
             carried = ",".join(headers.getall(BAGGAGE))
         host = request.url.raw_host or ""
-        header, otel = depart(f"//[{host}]" if ":" in host else f"//{host}", carried, refused=ExternalRequestRefused)
+        header, within = depart(f"//[{host}]" if ":" in host else f"//{host}", carried, refused=ExternalRequestRefused)
     except Exception as error:
-        return go_on_after(error, None)
+        return go_on_after(error, directly)
     if header is None:
         if carried is not None:
             del headers[BAGGAGE]
     elif header != carried:
         headers[BAGGAGE] = header
-    return otel
+    return within

@@ -9,10 +9,10 @@ from typing import Any, Final, overload
 
 from synthetic.integration import (
     REAL,
+    Admitted,
     Entrance,
     OnMissing,
     OnUnverified,
-    Refused,
     problem_of,
     refusal_of,
     under,
@@ -93,7 +93,7 @@ def _check(handler: Any) -> None:
 
 def _http(handler: Handler, event: Event, context: Any, entrance: Entrance) -> Any:
     decision = entrance.decide(headers_of(event))
-    if isinstance(decision, Refused):
+    if not isinstance(decision, Admitted):
         return answer(refusal_of(decision.reason), event)
     verdict, onward = decision
     if onward is not None:

@@ -11,10 +11,8 @@ from functools import wraps
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from opentelemetry.context import Context
-
 import synthetic
-from synthetic.integration import BAGGAGE, IsOn, beside_message, call_in, depart, go_on_after
+from synthetic.integration import BAGGAGE, IsOn, Within, beside_message, depart, directly, go_on_after
 from synthetic_boto3._headers import Parameters, asked_for, in_attributes, in_details, in_each, is_for_a_person
 from synthetic_boto3._refusal import ExternalRequestRefused
 
@@ -68,17 +66,17 @@ def in_request(original: Any, is_on: IsOn) -> Any:
     def _make_request(self: Any, operation_model: Any, request_dict: Any, request_context: Any) -> Any:
         if not is_on() or _AT_BROKER not in request_context:
             return original(self, operation_model, request_dict, request_context)
-        otel = _beside_message(request_dict["url"])
-        return call_in(otel, original, self, operation_model, request_dict, request_context)
+        within = _beside_message(request_dict["url"])
+        return within(original, self, operation_model, request_dict, request_context)
 
     return _make_request
 
 
-def _beside_message(url: str) -> Context | None:
+def _beside_message(url: str) -> Within:
     try:
         return beside_message(urlsplit(url).hostname or "")
     except Exception as error:
-        return go_on_after(error, None)
+        return go_on_after(error, directly)
 
 
 def sending(original: Any, is_on: IsOn) -> Any:
@@ -89,25 +87,25 @@ def sending(original: Any, is_on: IsOn) -> Any:
 
     @wraps(original)
     def _send(self: Any, request: Any) -> Any:
-        return call_in(_decided(request), original, self, request) if is_on() else original(self, request)
+        return _decided(request)(original, self, request) if is_on() else original(self, request)
 
     return _send
 
 
-def _decided(request: Any) -> Context | None:
-    """Put the marker into a request, or take it out, or refuse the request; return the context to send it in."""
+def _decided(request: Any) -> Within:
+    """Put the marker into a request, or take it out, or refuse the request; return how to send it."""
     try:
         headers: MutableMapping[str, Any] = request.headers
         present = headers.get(BAGGAGE)
         carried = present.decode("latin-1") if isinstance(present, bytes) else present
-        header, otel = depart(request.url, carried, refused=ExternalRequestRefused)
+        header, within = depart(request.url, carried, refused=ExternalRequestRefused)
     except Exception as error:
-        return go_on_after(error, None)
+        return go_on_after(error, directly)
     if header != carried:
         headers.pop(BAGGAGE, None)
         if header is not None:
             headers[BAGGAGE] = header
-    return otel
+    return within
 
 
 def really(original: Any, is_on: IsOn) -> Any:

@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from opentelemetry.context import Context
-
-from synthetic.integration import BAGGAGE, SPELLINGS, baggage_in, has_marker, outgoing
+from synthetic.integration import BAGGAGE, SPELLINGS, Within, baggage_in, has_marker, outgoing
 
 __all__ = ["departing", "markers_in", "markers_of", "markers_received"]
 
@@ -56,15 +54,15 @@ def markers_in(headers: Mapping[str, Any] | None) -> list[str]:
     return [*values, *baggage_in(below)]  # pyright: ignore[reportUnknownArgumentType]
 
 
-def departing(headers: Mapping[str, Any] | None) -> tuple[Mapping[str, Any] | None, Context | None]:
-    """Return the headers that a task leaves with, and the OpenTelemetry context to send it in, or None.
+def departing(headers: Mapping[str, Any] | None) -> tuple[Mapping[str, Any] | None, Within]:
+    """Return the headers that a task leaves with, and how to send it.
 
     Raises UnverifiedMarker.
     """
-    sent, otel = outgoing(headers)
+    sent, within = outgoing(headers)
     if sent:
         below = sent.get(_BELOW)
         if isinstance(below, Mapping) and baggage_in(below):  # pyright: ignore[reportUnknownArgumentType]
             copy, _ = outgoing(below)  # pyright: ignore[reportUnknownArgumentType]
             sent = {**sent, _BELOW: copy}
-    return sent, otel
+    return sent, within

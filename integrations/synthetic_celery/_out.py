@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from synthetic.integration import IsOn, call_in, go_on_after
+from synthetic.integration import IsOn, directly, go_on_after
 from synthetic_celery._headers import departing
 
 __all__ = ["Sender"]
@@ -42,7 +42,7 @@ def _send(
     send: Callable[..., Any], producer: Any, name: str, message: Any, *args: Any, headers: Any = None, **options: Any
 ) -> Any:
     try:
-        sent, otel = departing(headers)
+        sent, within = departing(headers)
     except Exception as error:
-        sent, otel = go_on_after(error, (headers, None))
-    return call_in(otel, send, producer, name, message, *args, headers=sent, **options)
+        sent, within = go_on_after(error, (headers, directly))
+    return within(send, producer, name, message, *args, headers=sent, **options)

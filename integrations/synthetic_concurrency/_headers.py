@@ -9,9 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from opentelemetry.context import Context
-
-from synthetic.integration import dispatch
+from synthetic.integration import Within, dispatch
 
 __all__ = ["baggage_of", "environment", "outgoing"]
 
@@ -30,19 +28,19 @@ def environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
     return dict(os.environ if departing is None else departing)
 
 
-def outgoing(env: Any) -> tuple[Any, Context | None]:
-    """Return ``env`` or a changed copy for a subprocess of the current work, and the OpenTelemetry context of the call.
+def outgoing(env: Any) -> tuple[Any, Within]:
+    """Return ``env`` or a changed copy for a subprocess of the current work, and how to make the call.
 
     None stands for this process's environment, as it does for ``subprocess``.
     """
     present = baggage_of(os.environ if env is None else env)
-    header, otel = dispatch(present)
+    header, within = dispatch(present)
     if header == present:
-        return env, otel
+        return env, within
     kept = {name: value for name, value in (os.environ if env is None else env).items() if name not in _NAMES}
     if header is not None:
         kept[_NAME] = os.fsdecode(header.encode("latin-1"))
-    return kept, otel
+    return kept, within
 
 
 def baggage_of(env: Any) -> str | None:

@@ -6,7 +6,7 @@ import subprocess
 from functools import wraps
 from typing import Any
 
-from synthetic.integration import IsOn, LatePatches, Patch, call_in
+from synthetic.integration import IsOn, LatePatches, Patch
 from synthetic_concurrency._headers import outgoing
 
 __all__ = ["SUBPROCESSES"]
@@ -24,13 +24,13 @@ def _creating(original: Any, is_on: IsOn) -> Any:
             return original(self, *args, **kwargs)
         is_positional = len(args) > _POSITION
         env = args[_POSITION] if is_positional else kwargs.get("env")
-        departing, otel = outgoing(env)
+        departing, within = outgoing(env)
         if departing is not env:
             if is_positional:
                 args = (*args[:_POSITION], departing, *args[_POSITION + 1 :])
             else:
                 kwargs["env"] = departing
-        return call_in(otel, original, self, *args, **kwargs)
+        return within(original, self, *args, **kwargs)
 
     return __init__
 

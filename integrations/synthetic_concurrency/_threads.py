@@ -56,7 +56,7 @@ class _Running:
             leave(entered)
 
     def put_on(self, thread: threading.Thread) -> None:
-        # A method and not a function: Sentry's wrapper, which is set on the thread too, calls the present one as a method.
+        # A method, not a function: Sentry's wrapper, which is set on the thread too, calls the present one as a method.
         vars(thread)["run"] = MethodType(self, thread)
 
     def take_off(self, thread: threading.Thread) -> None:

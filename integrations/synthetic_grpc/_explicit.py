@@ -8,9 +8,8 @@ from typing import Any, cast
 
 import grpc
 import grpc.aio
-from opentelemetry.context import Context
 
-from synthetic.integration import call_in
+from synthetic.integration import Within, directly
 from synthetic_grpc._out import Way
 from synthetic_grpc._out_aio import KINDS
 from synthetic_grpc._refusal import AioExternalRpcRefused, ExternalRpcRefused
@@ -50,15 +49,15 @@ class ClientInterceptor(
         return self._made(continuation, client_call_details, request_iterator)
 
     def _made(self, continuation: Callable[..., Any], client_call_details: Any, request: Any) -> Any:
-        metadata, otel = self._way.leaving(client_call_details.metadata)
+        metadata, within = self._way.leaving(client_call_details.metadata)
         details = client_call_details
         if metadata is not details.metadata:
             details = _Details(details, metadata)
-        answer = call_in(otel, continuation, details, request)
-        if otel is None or not isinstance(answer, GeneratorType):
+        answer = within(continuation, details, request)
+        if within is directly or not isinstance(answer, GeneratorType):
             return answer
         # OpenTelemetry's interceptor returns a generator, which writes its headers at the first step.
-        return _begun_in(otel, cast("Any", answer))
+        return _begun_in(within, cast("Any", answer))
 
 
 class _Details(grpc.ClientCallDetails):
@@ -74,8 +73,8 @@ class _Details(grpc.ClientCallDetails):
 _END: Any = object()
 
 
-def _begun_in(otel: Context, responses: Generator[Any, Any, Any]) -> Generator[Any, Any, None]:
-    first = call_in(otel, next, responses, _END)
+def _begun_in(within: Within, responses: Generator[Any, Any, Any]) -> Generator[Any, Any, None]:
+    first = within(next, responses, _END)
     if first is _END:
         return
     yield first

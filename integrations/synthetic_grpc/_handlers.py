@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextvars import Context, copy_context
+from functools import partial, update_wrapper
 from types import GeneratorType
 from typing import Any
 
@@ -70,7 +71,7 @@ def as_real(handler: Any, wrapped: Callable[[Any], Any]) -> Any:
 def sync_unary(behavior: Callable[..., Any], verdict: Real | Received, onward: Any) -> Callable[..., Any]:
     """Return a handler that gives one response."""
     if onward is None and verdict is REAL:
-        return _real_unary(behavior)
+        return update_wrapper(partial(under, REAL, behavior), behavior)
 
     def handle(request: Any, context: Any) -> Any:
         entered = enter(verdict, is_work=True, marks_span=True)
@@ -83,13 +84,6 @@ def sync_unary(behavior: Callable[..., Any], verdict: Real | Received, onward: A
             aborted(context, answer)
         finally:
             leave(entered)
-
-    return handle
-
-
-def _real_unary(behavior: Callable[..., Any]) -> Callable[..., Any]:
-    def handle(request: Any, context: Any) -> Any:
-        return under(REAL, behavior, request, context)
 
     return handle
 

@@ -8,10 +8,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import grpc
-from opentelemetry.context import Context
 
 from synthetic.errors import ExternalCallRefused
-from synthetic.integration import BAGGAGE, IsOn, depart, go_on_after, takes_part
+from synthetic.integration import BAGGAGE, IsOn, Within, depart, directly, go_on_after, takes_part
 from synthetic_grpc._refusal import ExternalRpcRefused
 from synthetic_grpc._target import urls_of
 
@@ -28,8 +27,8 @@ class Way:
         self._url = self._urls[0] if len(self._urls) == 1 else None
         self._refused = refused
 
-    def leaving(self, metadata: Any) -> tuple[Any, Context | None]:
-        """Return the metadata that a call leaves with, and the OpenTelemetry context to make it in, or None.
+    def leaving(self, metadata: Any) -> tuple[Any, Within]:
+        """Return the metadata that a call leaves with, and how to make it.
 
         The caller's metadata are not changed; they are returned if they can stay as they are.
         """
@@ -37,17 +36,17 @@ class Way:
         try:
             url = self._url or self._deciding()
             if not pairs:
-                header, otel = depart(url, None, refused=self._refused)
-                return (pairs if header is None else ((BAGGAGE, header),)), otel
+                header, within = depart(url, None, refused=self._refused)
+                return (pairs if header is None else ((BAGGAGE, header),)), within
             present = [_text(value) for name, value in pairs if name == BAGGAGE]
             carried = ",".join(present) if present else None
-            header, otel = depart(url, carried, refused=self._refused)
+            header, within = depart(url, carried, refused=self._refused)
         except Exception as error:
-            return go_on_after(error, (pairs, None))
+            return go_on_after(error, (pairs, directly))
         if header == carried:
-            return pairs, otel
+            return pairs, within
         kept = tuple(pair for pair in pairs if pair[0] != BAGGAGE)
-        return (kept if header is None else ((BAGGAGE, header), *kept)), otel
+        return (kept if header is None else ((BAGGAGE, header), *kept)), within
 
     def _deciding(self) -> str:
         """A call may go to any of several addresses: return the first that does not take part, if there is one."""

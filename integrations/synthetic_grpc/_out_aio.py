@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import grpc.aio
 
-from synthetic.integration import IsOn, always_on, await_in
+from synthetic.integration import IsOn, always_on
 from synthetic_grpc._out import Way
 from synthetic_grpc._refusal import AioExternalRpcRefused
 
@@ -26,10 +26,10 @@ class _Interceptor:
         if not self._is_on():
             return await continuation(client_call_details, request)
         details = client_call_details
-        metadata, otel = self._way.leaving(details.metadata)
+        metadata, within = self._way.leaving(details.metadata)
         if metadata is not details.metadata:
             details = details._replace(metadata=grpc.aio.Metadata(*metadata))
-        return await await_in(otel, continuation, details, request)
+        return await within(continuation, details, request)
 
     intercept_unary_unary = intercept_unary_stream = intercept_stream_unary = intercept_stream_stream = _intercept
 

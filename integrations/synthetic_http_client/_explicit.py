@@ -6,7 +6,6 @@ import http.client
 import urllib.request
 from typing import Any
 
-from synthetic.integration import call_in
 from synthetic_http_client._out import decided
 
 __all__ = [
@@ -22,7 +21,7 @@ class SyntheticHTTPConnection(http.client.HTTPConnection):
 
     def endheaders(self, message_body: Any = None, *, encode_chunked: bool = False) -> None:
         """Send the request, with the marker if it is simulated. Raises ExternalRequestRefused."""
-        call_in(decided(self), super().endheaders, message_body, encode_chunked=encode_chunked)
+        decided(self)(super().endheaders, message_body, encode_chunked=encode_chunked)
 
 
 class SyntheticHTTPSConnection(http.client.HTTPSConnection):
@@ -30,7 +29,7 @@ class SyntheticHTTPSConnection(http.client.HTTPSConnection):
 
     def endheaders(self, message_body: Any = None, *, encode_chunked: bool = False) -> None:
         """Send the request, with the marker if it is simulated. Raises ExternalRequestRefused."""
-        call_in(decided(self), super().endheaders, message_body, encode_chunked=encode_chunked)
+        decided(self)(super().endheaders, message_body, encode_chunked=encode_chunked)
 
 
 class SyntheticHTTPHandler(urllib.request.HTTPHandler):

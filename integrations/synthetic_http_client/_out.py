@@ -7,9 +7,7 @@ from functools import lru_cache, wraps
 from http.client import HTTPConnection
 from typing import Any
 
-from opentelemetry.context import Context
-
-from synthetic.integration import IsOn, depart, go_on_after
+from synthetic.integration import IsOn, Within, depart, directly, go_on_after
 from synthetic_http_client._refusal import ExternalRequestRefused, final
 
 __all__ = ["carrying", "decided"]
@@ -40,10 +38,10 @@ def carrying(original: Any, is_on: IsOn) -> Any:
     return endheaders
 
 
-def decided(connection: Any) -> Context | None:
+def decided(connection: Any) -> Within:
     """Put the marker into the request that ``connection`` is about to send, or take it out, or refuse to send it.
 
-    Returns the OpenTelemetry context to send it in, or None. It may be asked twice for one request: by a connection
+    Returns how to send it. It may be asked twice for one request: by a connection
     for use without patches, and by the patch.
     """
     try:
@@ -57,18 +55,18 @@ def decided(connection: Any) -> Context | None:
         raise
 
 
-def _decided(connection: Any) -> Context | None:
+def _decided(connection: Any) -> Within:
     try:
         buffer: list[bytes] = connection._buffer
         carried = _carried(buffer) if _BAGGAGE in b"".join(buffer).lower() else None
-        header, otel = depart(_target(connection, buffer), carried, refused=ExternalRequestRefused)
+        header, within = depart(_target(connection, buffer), carried, refused=ExternalRequestRefused)
     except Exception as error:
-        return go_on_after(error, None)
+        return go_on_after(error, directly)
     if header != carried:
         buffer[:] = [line for line in buffer if line[:8].lower() != _BAGGAGE]
         if header is not None:
             buffer.append(b"baggage: " + header.encode("latin-1"))
-    return otel
+    return within
 
 
 def _carried(buffer: list[bytes]) -> str | None:

@@ -6,10 +6,8 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, NamedTuple, cast
 
-from opentelemetry.context import Context
-
 from synthetic.errors import ExternalCallRefused
-from synthetic.integration import IsOn, Patch, Patches, await_in, call_in, depart, go_on_after
+from synthetic.integration import IsOn, Patch, Patches, Within, depart, directly, go_on_after
 
 __all__ = ["Errors", "patches", "sent", "sent_async"]
 
@@ -67,8 +65,8 @@ def sent(send: Callable[[Any], Any], request: Any, errors: Errors) -> Any:
     """Send one request; give its response, or raise its error, as if the request had been sent as it is."""
     departing = request
     try:
-        departing, otel = _departing(request, errors.refused)
-        response = call_in(otel, send, departing)
+        departing, within = _departing(request, errors.refused)
+        response = within(send, departing)
     except errors.library as error:
         cast("Any", error).request = request
         raise
@@ -84,8 +82,8 @@ async def sent_async(send: Callable[[Any], Awaitable[Any]], request: Any, errors
     """Do the same for an asynchronous client or transport."""
     departing = request
     try:
-        departing, otel = _departing(request, errors.refused)
-        response = await await_in(otel, send, departing)
+        departing, within = _departing(request, errors.refused)
+        response = await within(send, departing)
     except errors.library as error:
         cast("Any", error).request = request
         raise
@@ -97,16 +95,16 @@ async def sent_async(send: Callable[[Any], Awaitable[Any]], request: Any, errors
     return response
 
 
-def _departing(request: Any, refused: type[ExternalCallRefused]) -> tuple[Any, Context | None]:
-    """Return the request as it leaves, and the OpenTelemetry context to send it in."""
+def _departing(request: Any, refused: type[ExternalCallRefused]) -> tuple[Any, Within]:
+    """Return the request as it leaves, and how to send it."""
     try:
         lines = [value for name, value in request.headers.raw if len(name) == _LENGTH and name.lower() == _HEADER]
         carried = b",".join(lines).decode("latin-1") if lines else None
         # As the library itself has parsed it: without user information, and in the spelling that is looked up.
-        header, otel = depart(f"//{request.url.netloc.decode()}", carried, refused=refused)
+        header, within = depart(f"//{request.url.netloc.decode()}", carried, refused=refused)
     except Exception as error:
-        return go_on_after(error, (request, None))
-    return (request if header == carried else _with_header(request, header)), otel
+        return go_on_after(error, (request, directly))
+    return (request if header == carried else _with_header(request, header)), within
 
 
 def _with_header(request: Any, header: str | None) -> Any:

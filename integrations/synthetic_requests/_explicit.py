@@ -7,7 +7,6 @@ from typing import Any
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter, HTTPAdapter
 
-from synthetic.integration import call_in
 from synthetic_requests._headers import departing
 
 __all__ = ["SyntheticAdapter", "sent"]
@@ -34,8 +33,8 @@ class SyntheticAdapter(BaseAdapter):
 
 def sent(outer: Any, adapter: Any, request: PreparedRequest, args: Any, kwargs: Any) -> Response:
     """Send one request through ``adapter``; to the caller it was sent as it is, through ``outer``."""
-    leaving, otel = departing(request)
-    response: Any = call_in(otel, adapter.send, leaving, *args, **kwargs)
+    leaving, within = departing(request)
+    response: Any = within(adapter.send, leaving, *args, **kwargs)
     if leaving is not request:
         response.request = request
     # Authentication handlers send once more through the connection of a response: through here again.

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from opentelemetry.context import Context
 from requests import PreparedRequest
 
-from synthetic.integration import BAGGAGE, depart, go_on_after
+from synthetic.integration import BAGGAGE, Within, depart, directly, go_on_after
 from synthetic_requests._refusal import ExternalRequestRefused
 
 __all__ = ["departing"]
 
 
-def departing(request: PreparedRequest) -> tuple[PreparedRequest, Context | None]:
-    """Return the request as it leaves, and the OpenTelemetry context to send it in."""
+def departing(request: PreparedRequest) -> tuple[PreparedRequest, Within]:
+    """Return the request as it leaves, and how to send it."""
     try:
         headers: Any = request.headers
         present: str | bytes | None = headers.get(BAGGAGE)
         carried = present.decode("latin-1") if isinstance(present, bytes) else present
-        header, otel = depart(request.url or "", carried, refused=ExternalRequestRefused)
+        header, within = depart(request.url or "", carried, refused=ExternalRequestRefused)
     except Exception as error:
-        return go_on_after(error, (request, None))
-    return (request if header == carried else _with_header(request, header)), otel
+        return go_on_after(error, (request, directly))
+    return (request if header == carried else _with_header(request, header)), within
 
 
 def _with_header(request: PreparedRequest, header: str | None) -> PreparedRequest:

@@ -8,7 +8,7 @@ from typing import Any
 
 from urllib3.connectionpool import HTTPConnectionPool
 
-from synthetic.integration import BAGGAGE, IsOn, baggage_in, call_in, depart, go_on_after, is_baggage
+from synthetic.integration import BAGGAGE, IsOn, baggage_in, depart, directly, go_on_after, is_baggage
 from synthetic_urllib3._refusal import ExternalRequestRefused
 
 __all__ = ["carrying", "made"]
@@ -36,12 +36,13 @@ def made(pool: Any, make: Callable[..., Any], args: tuple[Any, ...], kwargs: dic
         headers = kwargs.get("headers")
         present = baggage_in(headers)
         carried = ",".join(present) if present else None
-        header, otel = depart(_target(pool, args[2]), carried, refused=ExternalRequestRefused)
+        header, within = depart(_target(pool, args[2]), carried, refused=ExternalRequestRefused)
     except Exception as error:
-        headers = header = carried = otel = go_on_after(error, None)
+        headers = header = carried = go_on_after(error, None)
+        within = directly
     if header != carried:
         kwargs = {**kwargs, "headers": _with_header({} if headers is None else headers, header)}
-    return call_in(otel, make, *args, **kwargs)
+    return within(make, *args, **kwargs)
 
 
 def _target(pool: Any, url: str) -> str:

@@ -89,6 +89,9 @@ Policy: TypeAlias = "OnRefused[Any, Any] | Park | Literal['raise']"
 """Where a refused message goes: a function keeps it, ``Park`` stops its partition, "raise" raises MessageRefused."""
 
 
+_Kept: TypeAlias = "OnRefused[Any, Any] | Literal['raise']"
+
+
 @dataclass
 class Incoming:
     """A received message: its place and offset, its headers, and the verdict on it or the error that refuses it."""
@@ -206,7 +209,7 @@ class Sorted:
 
     def __init__(self, messages: Iterable[Incoming], policies: Policies) -> None:
         self._kept: list[Incoming] = []
-        self.refused: list[tuple[Policy, list[RefusedMessage[Any]]]] = []
+        self.refused: list[tuple[_Kept, list[RefusedMessage[Any]]]] = []
         self.parked: dict[Place, tuple[int, float]] = {}
         for one in messages:
             if one.place in self.parked:
@@ -219,7 +222,7 @@ class Sorted:
                 self._for(policy).append(_refused(one, one.verdict))
             self._kept.append(one)
 
-    def _for(self, policy: Policy) -> list[RefusedMessage[Any]]:
+    def _for(self, policy: _Kept) -> list[RefusedMessage[Any]]:
         for known, messages in self.refused:
             if known is policy:
                 return messages

@@ -1,15 +1,17 @@
 """Outgoing calls and messages: which may be sent, and with which baggage (docs/protocol.md, "Inside and onward").
 
 A client integration calls ``depart`` once per hop, and an integration for messages calls ``dispatch``. It writes the
-header that it gets, and makes the call through ``call_in``, because instrumentation further down writes the baggage of
+header that it gets, and makes the call through ``within``, because instrumentation further down writes the baggage of
 the OpenTelemetry context. Stacked clients (requests over urllib3 over http.client) each ask, and the answers agree.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
-from typing import Final, NamedTuple, ParamSpec, TypeVar
+import sys
+from collections.abc import Callable, Coroutine
+from functools import partial
+from inspect import iscoroutine
+from typing import Any, Final, NamedTuple, ParamSpec, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
 from opentelemetry import baggage, context
@@ -25,10 +27,19 @@ from synthetic._work.outlived import report_if_outlived
 from synthetic._work.state import VERDICT, current_verdict, marker_of
 from synthetic.errors import ExternalCallRefused
 
-__all__ = ["EXTERNAL_CALL", "Departure", "await_in", "beside_message", "call_in", "depart", "dispatch", "takes_part"]
+__all__ = ["EXTERNAL_CALL", "Departure", "Within", "beside_message", "depart", "directly", "dispatch", "takes_part"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+if sys.version_info >= (3, 11):
+    from operator import call as directly
+else:
+
+    def directly(call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return ``call(*args, **kwargs)``."""
+        return call(*args, **kwargs)
+
 
 EXTERNAL_CALL: Final = "external-call"
 
@@ -38,14 +49,22 @@ _DECIDED: Final = context.create_key("synthetic-decided")
 _get_verdict = VERDICT.get
 
 
+class Within(Protocol):
+    """Makes a call in the OpenTelemetry context of a departure; also one whose result is a coroutine, to be awaited."""
+
+    def __call__(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return ``call(*args, **kwargs)``."""
+        ...
+
+
 class Departure(NamedTuple):
     """How a call or message may be sent: with ``header`` as its ``baggage`` header, or without one if that is None.
 
-    ``otel`` is the OpenTelemetry context to make the call in; None means the current one. The repr shows neither.
+    Make the call through ``within``: its OpenTelemetry context matches the header. The repr shows neither.
     """
 
     header: str | None
-    otel: context.Context | None = None
+    within: Within = directly
 
     def __repr__(self) -> str:
         return f"<departure {'with' if self.header else 'without'} baggage>"
@@ -54,32 +73,23 @@ class Departure(NamedTuple):
 _BARE: Final = Departure(None)
 
 
-def call_in(otel: context.Context | None, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Return ``call(*args, **kwargs)``, made in the OpenTelemetry context ``otel``; None means the current one.
-
-    Pass the context of a departure, which matches its header.
-    """
-    if otel is None:
-        return call(*args, **kwargs)
-    with _attached(otel):
-        return call(*args, **kwargs)
+def _within(otel: context.Context) -> Within:
+    return partial(_called_in, otel)
 
 
-async def await_in(
-    otel: context.Context | None, call: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs
-) -> R:
-    """Do the same as ``call_in`` for a coroutine function."""
-    if otel is None:
-        return await call(*args, **kwargs)
-    with _attached(otel):
-        return await call(*args, **kwargs)
-
-
-@contextmanager
-def _attached(otel: context.Context) -> Generator[None, None, None]:
+def _called_in(otel: context.Context, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     attached = context.attach(otel)
     try:
-        yield
+        result = call(*args, **kwargs)
+    finally:
+        context.detach(attached)
+    return cast("R", _awaited_in(otel, result)) if iscoroutine(result) else result
+
+
+async def _awaited_in(otel: context.Context, coroutine: Coroutine[Any, Any, R]) -> R:
+    attached = context.attach(otel)
+    try:
+        return await coroutine
     finally:
         context.detach(attached)
 
@@ -132,14 +142,14 @@ def takes_part(host: str) -> bool:
     return host in active().internal_hosts
 
 
-def beside_message(host: str) -> context.Context | None:
-    """Return the OpenTelemetry context for an HTTP request to a broker at ``host``; None means the current one.
+def beside_message(host: str) -> Within:
+    """Return how to make an HTTP request that brings a message to a broker at ``host``.
 
     The message in the request carries the marker, and no HTTP header does. HTTP clients further down do not decide on
-    this host again, and add nothing.
+    this host again, and add nothing. Raises UnverifiedMarker for work whose marker does not verify.
     """
-    header, otel = dispatch(None)
-    return otel if header is None else _unmarked_call(active(), current_verdict(), host)
+    header, within = dispatch(None)
+    return within if header is None else _without_marker(active(), current_verdict(), host)
 
 
 def _simulated(header: str | None, found: Found, verdict: Simulated, config: Configuration) -> Departure:
@@ -150,14 +160,14 @@ def _simulated(header: str | None, found: Found, verdict: Simulated, config: Con
     is_carried = baggage.get_baggage(config.key, present) == token
     return Departure(
         entry if header is None else merge(header, found, entry),
-        None if is_carried else marked(present, verdict, config.key),
+        directly if is_carried else _within(marked(present, verdict, config.key)),
     )
 
 
 def _real(header: str | None, found: Found, config: Configuration) -> Departure:
     present = context.get_current()
     is_stale = baggage.get_baggage(config.key, present) is not None
-    return Departure(header and merge(header, found, None), unmarked(present) if is_stale else None)
+    return Departure(header and merge(header, found, None), _within(unmarked(present)) if is_stale else directly)
 
 
 def _external(
@@ -183,13 +193,13 @@ def _external(
             marker=marker,
             target=host,
         )
-    return Departure(header and merge(header, found, None), _unmarked_call(config, verdict, host))
+    return Departure(header and merge(header, found, None), _without_marker(config, verdict, host))
 
 
-def _unmarked_call(config: Configuration, verdict: Verdict | None, host: str) -> context.Context:
-    """Return the OpenTelemetry context for a call without the marker.
+def _without_marker(config: Configuration, verdict: Verdict | None, host: str) -> Within:
+    """How to make a call that takes no marker along.
 
-    Only the baggage leaves the process, so only that is removed. The code that makes the call is still simulated.
+    Only the baggage leaves the process. The verdict stays: what the call does here in passing is still simulated.
     """
     present = context.set_value(MIRROR, verdict, context.get_current())
-    return baggage.remove_baggage(config.key, context.set_value(_DECIDED, host, present))
+    return _within(baggage.remove_baggage(config.key, context.set_value(_DECIDED, host, present)))

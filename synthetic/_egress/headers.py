@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-from opentelemetry.context import Context
-
 from synthetic._config.in_force import active
-from synthetic._egress.departure import dispatch
+from synthetic._egress.departure import Within, dispatch
 from synthetic._model.verdict import Simulated
 from synthetic._wire.baggage import entry_of
 from synthetic._wire.carrier import BAGGAGE, Carrier, baggage_in, is_baggage
@@ -32,32 +30,32 @@ def headers() -> dict[str, str]:
     return {BAGGAGE: entry_of(active().key, cast("Simulated", verdict).token())}
 
 
-def outgoing(headers: Mapping[str, Any] | None) -> tuple[Mapping[str, Any] | None, Context | None]:
-    """Return the headers to send a message with, and the OpenTelemetry context to send it in; None means the current.
+def outgoing(headers: Mapping[str, Any] | None) -> tuple[Mapping[str, Any] | None, Within]:
+    """Return the headers to send a message with, and ``within``, through which to send it.
 
     ``headers`` itself is not changed, because other work may send it again. Raises UnverifiedMarker for work whose
     marker does not verify.
     """
     present = baggage_in(headers) if headers else ()
     carried = ",".join(present) if present else None
-    header, otel = dispatch(carried)
+    header, within = dispatch(carried)
     if header == carried and len(present) < 2:
-        return headers, otel
+        return headers, within
     kept = {name: value for name, value in (headers or {}).items() if not is_baggage(name)}
-    return ({**kept, BAGGAGE: header} if header is not None else kept), otel
+    return ({**kept, BAGGAGE: header} if header is not None else kept), within
 
 
-def outgoing_pairs(headers: Carrier) -> tuple[Any, Context | None]:
+def outgoing_pairs(headers: Carrier) -> tuple[Any, Within]:
     """Do the same as ``outgoing`` for headers in pairs with values in bytes. Unchanged headers are not copied."""
     given: Any = headers if headers is None or isinstance(headers, _KEPT) else list(headers)
     present = baggage_in(given) if given else ()
     carried = ",".join(present) if present else None
-    header, otel = dispatch(carried)
+    header, within = dispatch(carried)
     if header == carried and len(present) < 2:
-        return given, otel
+        return given, within
     pairs: Any = given.items() if hasattr(given, "items") else given or ()
     kept = [(name, value) for name, value in pairs if not is_baggage(name)]
-    return ([*kept, (BAGGAGE, _encoded(header))] if header is not None else kept), otel
+    return ([*kept, (BAGGAGE, _encoded(header))] if header is not None else kept), within
 
 
 def _encoded(header: str) -> bytes:

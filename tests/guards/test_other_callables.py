@@ -136,5 +136,5 @@ def test_a_substitute_that_cannot_be_called_is_an_error_when_decorating() -> Non
 
 @pytest.mark.parametrize("effect", ["", None, print])
 def test_an_effect_is_a_name(effect: Any) -> None:
-    with pytest.raises(TypeError, match="the effect is a name, as in"):
+    with pytest.raises(TypeError, match="the effect must be a name, as in"):
         guard(effect)

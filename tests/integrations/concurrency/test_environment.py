@@ -161,4 +161,4 @@ def test_a_program_that_is_instrumented_at_its_start_is_what_its_starter_is(keys
             assert child(**variables).stdout == f"{RUN} True\n"
             refused = child(SYNTHETIC_KEYS=json.dumps(shared_key()))
             assert refused.returncode == 1
-            assert "UnverifiedMarker: this work carries a marker that cannot be verified (bad-" in refused.stderr
+            assert "UnverifiedMarker: the marker of this work cannot be verified (bad-" in refused.stderr

@@ -7,7 +7,7 @@ from functools import wraps
 
 from tiny_broker import Broker
 
-from synthetic.integration import IsOn, call_in, go_on_after, outgoing
+from synthetic.integration import IsOn, directly, go_on_after, outgoing
 
 
 def publishing(original: Callable[..., None], is_on: IsOn) -> Callable[..., None]:
@@ -17,11 +17,11 @@ def publishing(original: Callable[..., None], is_on: IsOn) -> Callable[..., None
     def publish(broker: Broker, topic: str, body: str, headers: Mapping[str, str] | None = None) -> None:
         if not is_on():
             return original(broker, topic, body, headers)
-        otel = None
+        within = directly
         try:
-            headers, otel = outgoing(headers)
+            headers, within = outgoing(headers)
         except Exception as error:
             headers = go_on_after(error, headers)
-        return call_in(otel, original, broker, topic, body, headers)
+        return within(original, broker, topic, body, headers)
 
     return publish
