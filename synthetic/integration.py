@@ -20,7 +20,8 @@ fails.
 
 **The way in: messages.** ``verdict_on`` returns the verdict on a message, given its headers, and raises
 ``synthetic.MessageRefused`` if the message is not admitted; ``verdict_on_values`` takes the values of its ``baggage``
-headers. ``under`` calls a function under the verdict. Around a coroutine, use ``with AdmittedMessage(verdict):``.
+headers. ``under`` calls a function under the verdict, and ``await_under`` a coroutine function. ``AdmittedMessage``
+puts the verdict in force for a ``with`` block.
 
 **The way in: requests.** An ``Entrance`` decides on requests, and returns ``Admitted`` or ``Refused``. ``refusal_of``
 gives the response (a ``Problem``) for a refused request, ``problem_of`` the one for a refused effect. In a simulated
@@ -28,7 +29,7 @@ response, ``SIMULATED_CACHE_CONTROL`` replaces all ``CACHE_HEADERS``. ``OnMissin
 settings of an entrance.
 
 **Headers.** ``baggage_in`` reads the header ``BAGGAGE`` from a ``Carrier``: a mapping or pairs. ``is_baggage``
-recognizes its name, and ``SPELLINGS`` has it in upper and lower case. ``has_marker`` tells whether headers have a
+recognizes its name. ``has_marker`` tells whether headers have a
 marker. ``claimed_by`` returns the verdict on a marker that was admitted elsewhere.
 
 **Verdicts.** A ``Verdict`` is ``Real`` (always ``REAL``), ``Simulated`` (``Received``, if it came with a token) or
@@ -62,7 +63,7 @@ from synthetic._admission.log_brokers import (
     verbatim,
     verdict_or_refusal,
 )
-from synthetic._admission.messages import AdmittedMessage, under, verdict_on, verdict_on_values
+from synthetic._admission.messages import AdmittedMessage, await_under, under, verdict_on, verdict_on_values
 from synthetic._admission.offsets import NOWHERE, Offsets, Place
 from synthetic._admission.problem import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, problem_of, refusal_of
 from synthetic._config.configuration import OnMissing, OnUnverified
@@ -74,7 +75,7 @@ from synthetic._instrument.instrument import Integration
 from synthetic._instrument.patches import IsOn, Patch, Patches, always_on
 from synthetic._model.reason import Reason
 from synthetic._model.verdict import REAL, Real, Received, Simulated, Unverified, Verdict
-from synthetic._wire.carrier import BAGGAGE, SPELLINGS, Carrier, baggage_in, is_baggage
+from synthetic._wire.carrier import BAGGAGE, Carrier, baggage_in, is_baggage
 from synthetic._work.carry import Carried
 from synthetic._work.claimed import claimed_by, has_marker
 from synthetic._work.greenlets import carry_into, is_pool_thread
@@ -88,7 +89,6 @@ __all__ = [
     "NOWHERE",
     "REAL",
     "SIMULATED_CACHE_CONTROL",
-    "SPELLINGS",
     "VERDICT",
     "Admitted",
     "AdmittedMessage",
@@ -124,6 +124,7 @@ __all__ = [
     "Verdict",
     "Within",
     "always_on",
+    "await_under",
     "baggage_in",
     "beside_message",
     "carry_into",

@@ -83,7 +83,7 @@ def _simulated(
 
 
 _FINISHED = (list, tuple)
-"""Bodies that run no application code when they are iterated. They stay as they are, for servers read their length."""
+"""Bodies that run no application code when they are iterated. They are not wrapped: servers read their length."""
 
 
 def _is_file(body: Iterable[bytes], environ: WSGIEnvironment) -> bool:

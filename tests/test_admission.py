@@ -200,7 +200,7 @@ def test_a_clock_that_fails_sends_simulated_work_away_for_later_and_leaves_real_
     assert [(o.reason, o.marker and o.marker.run) for o in outcomes] == [("not-ready", "rush-hour")] * 2
     lines = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert lines
-    assert all("no time server" in line and "for later" in line for line in lines)
+    assert all("no time server" in line and "refused until it works again" in line for line in lines)
 
 
 def test_a_clock_that_fails_is_a_response_that_says_when_to_come_again(keys: dict[str, Any]) -> None:

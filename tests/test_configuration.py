@@ -198,7 +198,7 @@ WRONG: list[tuple[str, Any, str | None, str]] = [
     ("policy", {"payment": "deny"}, None, "the actions are allow, divert, refuse, skip, substitute"),
     ("service", "a\nb", "a\nb", "a value that works: 'rides'"),
     ("environment", "two words", "two words", "a value that works: 'staging'"),
-    ("internal_hosts", ["http://payments"], "http://payments", "'http://payments' is not a host name; .*'payments'"),
+    ("internal_hosts", ["http://payments"], "http://payments", r"'http://payments' is not a host name\. .*'payments'"),
     ("internal_hosts", [1], None, r"a value that works: \['payments', 'analytics'\]"),
     ("edge", "perhaps", "perhaps", "'perhaps' is not one of: 1, true, yes, on, 0, false, no, off"),
     ("on_unverified", "ignore", "ignore", "'ignore' is not one of: refuse, strip"),
@@ -274,7 +274,9 @@ def test_an_unknown_setting_in_the_file_is_an_error_with_a_suggestion() -> None:
 @pytest.mark.parametrize("name", ["ready", "shed", "clock"])
 def test_what_only_an_argument_can_give_is_an_error_in_the_file(name: str) -> None:
     write(f"{name} = 1\n")
-    with pytest.raises(ConfigurationError, match=rf"^{name} \(from {name} in synthetic\.toml\): the value is not callable"):
+    with pytest.raises(
+        ConfigurationError, match=rf"^{name} \(from {name} in synthetic\.toml\): the value is not callable"
+    ):
         synthetic.configure()
 
 

@@ -172,7 +172,7 @@ def test_the_decision_follows_the_configuration_at_the_moment_of_the_call(keys: 
 def test_a_call_to_a_broker_lets_its_host_pass_and_no_other() -> None:
     broker = "sqs.example.com"
     with ledger.recorded() as outcomes, synthetic.simulated(run="rush-hour"):
-        beside_message = egress.beside_message(broker)
+        beside_message = egress.beside_message(f"https://{broker}/queue")
         assert beside_message is not directly
         with attached(beside_message):
             assert depart(broker, "a=1") == Departure("a=1")
@@ -187,9 +187,9 @@ def test_a_call_to_a_broker_lets_its_host_pass_and_no_other() -> None:
 
 
 def test_a_call_of_real_work_to_a_broker_is_like_any_other() -> None:
-    assert egress.beside_message("sqs.example.com") is directly
+    assert egress.beside_message("https://sqs.example.com/queue") is directly
     with synthetic.real():
-        assert egress.beside_message("sqs.example.com") is directly
+        assert egress.beside_message("https://sqs.example.com/queue") is directly
 
 
 def test_each_external_call_of_simulated_work_is_on_the_ledger_and_no_other(keys: dict[str, Any]) -> None:

@@ -70,8 +70,8 @@ WRONG: list[tuple[object, str]] = [
     ('{"keys":\n [}', "the JWKS is not JSON: line 2, column 3"),
     ('[{"kty":"oct"}]', 'the JWKS is not a JSON object with a "keys" list'),
     ("[" * 100_000, "the JWKS is not JSON"),
-    (5, "a int is not a JWKS; give a dict, JSON text, or the path of a file"),
-    ([OCT], "a list is not a JWKS; give a dict, JSON text, or the path of a file"),
+    (5, "a value of type int is not a JWKS; give a dict, JSON text, or the path of a file"),
+    ([OCT], "a value of type list is not a JWKS; give a dict, JSON text, or the path of a file"),
 ]
 
 
@@ -247,9 +247,7 @@ def test_a_key_file_is_followed_as_it_changes_breaks_and_heals(
     assert _eventually(lambda: _outcome(by_new) == "simulated" and bool(errors()))
     assert [_outcome(by_new), _outcome(mint(old))] == ["simulated", "simulated"]
     (line,) = errors()
-    assert line.startswith(
-        f"{path} changed and is invalid; its previous content stays active: the JWKS is not JSON"
-    )
+    assert line.startswith(f"{path} changed and is invalid; its previous content stays active: the JWKS is not JSON")
     assert K not in caplog.text
 
     path.write_text(json.dumps({"keys": [*old["keys"], *new["keys"]]}))

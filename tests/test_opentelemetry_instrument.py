@@ -78,7 +78,7 @@ def test_named_and_instrumented_it_is_there_once(keys: dict[str, Any], headers: 
 
 
 def test_it_can_be_left_out(keys: dict[str, Any]) -> None:
-    app = "import synthetic, synthetic._instrument as i; print(sorted(i._instrumented))"
+    app = "from synthetic._config.instrumented import INSTRUMENTED as on; import synthetic; print(sorted(on))"
     left_out = run(str(COMMAND), *OPTIONS, sys.executable, "-c", app, OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="synthetic")
     assert left_out.strip() == "[]"
     assert "requests" in run(str(COMMAND), *OPTIONS, sys.executable, "-c", app)

@@ -231,11 +231,14 @@ def test_a_table_of_tables_is_read_as_a_policy_file_is(keys: dict[str, Any]) -> 
 @pytest.mark.parametrize(
     ("policy", "message"),
     [
-        ({"payment": "deny"}, "effect 'payment' has the unknown action 'deny'; the actions are allow, divert, refuse, skip"),
+        (
+            {"payment": "deny"},
+            "effect 'payment' has the unknown action 'deny'; the actions are allow, divert, refuse, skip",
+        ),
         ({"payment": None}, "effect 'payment' has the unknown action None"),
         ({"payment": "skip", "default": {}}, "effect 'default' has the unknown action"),
         ("no-such-file.toml", "no-such-file.toml cannot be read: No such file"),
-        (42, "a int is not a policy; give a dict effect -> action"),
+        (42, "a value of type int is not a policy; give a dict effect -> action"),
     ],
 )
 def test_a_wrong_policy_is_an_error_that_says_what_would_work(policy: Any, message: str) -> None:

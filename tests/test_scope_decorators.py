@@ -78,7 +78,9 @@ def test_a_plain_function_that_returns_work_to_come_is_an_error_at_the_call(
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        with pytest.raises(TypeError, match=rf"work returns a {what}, whose work would run later, outside of the scope"):
+        with pytest.raises(
+            TypeError, match=rf"work returns a {what}, whose work would run later, outside of the scope"
+        ):
             work()
         gc.collect()
     assert [str(warning.message) for warning in caught] == []

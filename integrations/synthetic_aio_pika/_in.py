@@ -12,7 +12,7 @@ from aio_pika.queue import QueueIterator
 from aio_pika.tools import ensure_awaitable
 
 from synthetic.errors import MessageRefused
-from synthetic.integration import AdmittedMessage, IsOn, enter, leave, verdict_on
+from synthetic.integration import AdmittedMessage, IsOn, await_under, verdict_on
 from synthetic_aio_pika._refusal import admitted_or_rejected, reject
 
 __all__ = ["beginning", "consuming", "covered", "ending", "handing_out"]
@@ -101,11 +101,7 @@ def covered(
                 raise  # it cannot be rejected any more: aio-pika logs the error
             await reject(message, error)
             return None
-        entered = enter(verdict, is_work=True, marks_span=True)
-        try:
-            return await callback(message)
-        finally:
-            leave(entered)
+        return await await_under(verdict, callback, message)
 
     return on_message
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, MutableMapping
 from functools import wraps
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import synthetic
 from synthetic.integration import BAGGAGE, IsOn, Within, beside_message, depart, directly, go_on_after
@@ -66,15 +65,14 @@ def in_request(original: Any, is_on: IsOn) -> Any:
     def _make_request(self: Any, operation_model: Any, request_dict: Any, request_context: Any) -> Any:
         if not is_on() or _AT_BROKER not in request_context:
             return original(self, operation_model, request_dict, request_context)
-        within = _beside_message(request_dict["url"])
-        return within(original, self, operation_model, request_dict, request_context)
+        return _beside_message(request_dict["url"])(original, self, operation_model, request_dict, request_context)
 
     return _make_request
 
 
 def _beside_message(url: str) -> Within:
     try:
-        return beside_message(urlsplit(url).hostname or "")
+        return beside_message(url)
     except Exception as error:
         return go_on_after(error, directly)
 

@@ -10,21 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from synthetic.integration import BAGGAGE, SPELLINGS, Within, baggage_in, has_marker, outgoing
+from synthetic.integration import BAGGAGE, Within, baggage_in, has_marker, outgoing
 
 __all__ = ["departing", "markers_in", "markers_of", "markers_received"]
 
 _BELOW: Final = "headers"
 
-_OURS: Final = SPELLINGS | {_BELOW}
-"""The names under which a marker may be found."""
-
 
 def markers_received(message: Any) -> Sequence[str]:
     """Return the values of the ``baggage`` headers of a message, and store them where the task looks for them."""
     headers: dict[str, Any] = message.headers
-    if not headers or headers.keys().isdisjoint(_OURS):
-        return ()
     values = markers_in(headers)
     if values and BAGGAGE not in headers and not headers.get(_BELOW):
         headers[BAGGAGE] = ",".join(values)

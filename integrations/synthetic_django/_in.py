@@ -10,7 +10,7 @@ from django.conf import settings as django_settings  # type: ignore[import-untyp
 from django.http import HttpResponse  # type: ignore[import-untyped,unused-ignore]
 
 from synthetic.errors import ConfigurationError
-from synthetic.integration import Entrance, Problem, Real, Received, Refused, enter, leave, problem_of, refusal_of
+from synthetic.integration import Entrance, Problem, Real, Received, Refused, await_under, problem_of, refusal_of, under
 from synthetic_django._headers import replace_baggage
 from synthetic_django._response import cover
 
@@ -46,23 +46,13 @@ class SyntheticTrafficMiddleware:
         verdict = self._admitted(request)
         if not isinstance(verdict, (Real, Received)):
             return verdict
-        entered = enter(verdict, is_work=True, marks_span=True)
-        try:
-            response = self.get_response(request)
-        finally:
-            leave(entered)
-        return cover(response, verdict)
+        return cover(under(verdict, self.get_response, request), verdict)
 
     async def _handled(self, request: Any) -> Any:
         verdict = self._admitted(request)
         if not isinstance(verdict, (Real, Received)):
             return verdict
-        entered = enter(verdict, is_work=True, marks_span=True)
-        try:
-            response = await self.get_response(request)
-        finally:
-            leave(entered)
-        return cover(response, verdict)
+        return cover(await await_under(verdict, self.get_response, request), verdict)
 
     def process_exception(self, request: Any, exception: Exception) -> Any:
         """Answer a request where a guard refused an effect in a view or a template, with status 403."""

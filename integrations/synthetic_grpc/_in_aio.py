@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from functools import partial, update_wrapper
 from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction
 from typing import Any, cast
 
 import grpc
 import grpc.aio
-from opentelemetry.context import get_current
 
 from synthetic.integration import (
     REAL,
-    VERDICT,
     Admitted,
     Entrance,
     IsOn,
@@ -21,6 +19,7 @@ from synthetic.integration import (
     OnUnverified,
     Real,
     Received,
+    await_under,
     enter,
     leave,
 )
@@ -29,9 +28,6 @@ from synthetic_grpc._headers import baggage_of, context_of, with_onward
 from synthetic_grpc._refusal import Answer, answer_to, answer_to_reason
 
 __all__ = ["AioServerInterceptor"]
-
-_set_verdict = VERDICT.set
-_reset_verdict = VERDICT.reset
 
 
 class AioServerInterceptor(grpc.aio.ServerInterceptor):
@@ -60,7 +56,7 @@ class AioServerInterceptor(grpc.aio.ServerInterceptor):
             return _refusing(answer_to_reason(decision.reason))
         verdict, onward = decision
         if verdict is REAL and onward is None:
-            handler = await _really(continuation, handler_call_details)
+            handler = await await_under(REAL, continuation, handler_call_details)
             return None if handler is None else as_real(handler, _real)
         entered = enter(verdict)
         try:
@@ -68,25 +64,6 @@ class AioServerInterceptor(grpc.aio.ServerInterceptor):
         finally:
             leave(entered)
         return None if handler is None else _admitted(handler, verdict, onward)
-
-
-async def _really(call: Callable[..., Awaitable[Any]], /, *args: Any) -> Any:
-    """Return ``await call(*args)`` under ``REAL``: what ``under`` does for a function, for a coroutine function."""
-    if get_current():
-        entered = enter(REAL)
-        try:
-            return await call(*args)
-        finally:
-            leave(entered)
-    # Nearly every call comes this way, and pays for nothing else.
-    alone = _set_verdict(REAL)
-    try:
-        return await call(*args)
-    finally:
-        try:
-            _reset_verdict(alone)
-        except ValueError:
-            pass  # finalised in another context: there is nothing to restore here
 
 
 def _real(handler: Any) -> Any:
@@ -118,7 +95,7 @@ def _refusing(answer: Answer) -> Any:
 
 def _coroutine(behavior: Callable[..., Any], verdict: Real | Received, onward: Any) -> Callable[..., Any]:
     if onward is None and verdict is REAL:
-        return update_wrapper(partial(_really, behavior), behavior)
+        return update_wrapper(partial(await_under, REAL, behavior), behavior)
 
     async def handle(request: Any, context: Any) -> Any:
         entered = enter(verdict, is_work=True, marks_span=True)

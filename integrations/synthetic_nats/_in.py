@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from synthetic.errors import MessageRefused
-from synthetic.integration import IsOn, enter, leave, verdict_on
+from synthetic.integration import IsOn, await_under, verdict_on
 from synthetic_nats._headers import RESERVED
 from synthetic_nats._refusal import answer, reject
 
@@ -46,11 +46,7 @@ def covered(callback: Callable[[Msg], Awaitable[None]], is_on: IsOn) -> Callable
         except MessageRefused as error:
             await (answer(msg, error) if is_endpoint else reject(msg, error))
             raise
-        entered = enter(verdict, is_work=True, marks_span=True)
-        try:
-            return await callback(msg)
-        finally:
-            leave(entered)
+        return await await_under(verdict, callback, msg)
 
     return on_message
 

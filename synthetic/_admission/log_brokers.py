@@ -151,8 +151,8 @@ class Policies:
                     "failures itself. Use DeadLetter(producer, topic), Park(seconds), 'raise', or a function.",
                     setting=name,
                 )
-        self._on_refused = on_refused
-        self._on_later = on_refused if on_later is None else on_later
+        self._on_refused: Policy = on_refused
+        self._on_later: Policy = on_refused if on_later is None else on_later
 
     def choose(self, error: MessageRefused) -> Policy:
         """Return the policy for a message that ``error`` refuses."""

@@ -6,7 +6,7 @@ an error, which the broker's retry or dead-letter handling sees.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
@@ -22,7 +22,7 @@ from synthetic._work.blocks import pop, push
 from synthetic._work.state import BLOCKS, VERDICT, abandon, enter, leave
 from synthetic.errors import MessageRefused
 
-__all__ = ["AdmittedMessage", "admitted", "under", "verdict_on", "verdict_on_values"]
+__all__ = ["AdmittedMessage", "admitted", "await_under", "under", "verdict_on", "verdict_on_values"]
 
 R = TypeVar("R")
 
@@ -91,6 +91,28 @@ def under(verdict: Real | Received, handle: Callable[..., R], *args: Any) -> R:
         _reset_verdict(alone)
         if _get_blocks() is not blocks:
             abandon(blocks)
+
+
+async def await_under(verdict: Real | Received, handle: Callable[..., Awaitable[R]], *args: Any) -> R:
+    """Do the same as ``under`` for a coroutine function."""
+    if verdict is not REAL or get_current():
+        entered = enter(verdict, is_work=True, marks_span=True)
+        try:
+            return await handle(*args)
+        finally:
+            leave(entered)
+    blocks = _get_blocks()
+    alone = _set_verdict(REAL)
+    try:
+        return await handle(*args)
+    finally:
+        try:
+            _reset_verdict(alone)
+        except ValueError:
+            pass  # finalised in another context: there is nothing to restore here
+        else:
+            if _get_blocks() is not blocks:
+                abandon(blocks)
 
 
 def admitted(headers: Carrier) -> AdmittedMessage:

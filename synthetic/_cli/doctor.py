@@ -112,7 +112,7 @@ def _libraries() -> Iterator[Finding]:
         if least and _key(found) < _key(least):
             yield Finding("libraries", "fix", subject, f"older than the oldest version tested: {_upgrade(extra)}")
         elif _key(found) > _key(coverage.newest):
-            yield Finding("libraries", "note", subject, f"{coverage.how}; newer than the newest version ({tested})")
+            yield Finding("libraries", "note", subject, f"{coverage.how}; newer than any tested version ({tested})")
         else:
             yield Finding("libraries", "ok", subject, f"{coverage.how}; {tested}")
     for distribution, advice in BY_HAND.items():

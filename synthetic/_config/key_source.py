@@ -38,7 +38,9 @@ def load_keys(value: object, base: Path) -> KeySource:
         return KeySource(parse_keys(value))
     if isinstance(value, (str, Path)):
         return KeySource(file=_key_file(base / value))
-    raise ValueError(f"a {type(value).__name__} is not a JWKS; give a dict, JSON text, or the path of a file")
+    raise ValueError(
+        f"a value of type {type(value).__name__} is not a JWKS; give a dict, JSON text, or the path of a file"
+    )
 
 
 def _key_file(path: Path) -> WatchedFile[Keys]:

@@ -34,7 +34,9 @@ def load_policy(value: object, environment: str, base: Path) -> Policy:
     if isinstance(value, (str, Path)):
         return _of_environment(_read(base / value), environment, f"the policy file {base / value}")
     if not isinstance(value, Mapping):
-        raise ValueError(f"a {type(value).__name__} is not a policy; give a dict effect -> action, or a TOML file")
+        raise ValueError(
+            f"a value of type {type(value).__name__} is not a policy; give a dict effect -> action, or a TOML file"
+        )
     table = cast("Mapping[str, Any]", value)
     if table and all(isinstance(inner, Mapping) for inner in table.values()):
         return _of_environment(table, environment, "the policy")

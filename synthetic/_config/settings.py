@@ -8,13 +8,13 @@ variables, the names in the TOML file, the options of ``opentelemetry-instrument
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple, TypedDict, cast
+from typing import Annotated, Any, Final, NamedTuple, TypedDict, get_args
 
 from synthetic._config.configuration import Configuration, OnMissing, OnUnverified
 from synthetic._config.halts import halt_file, halted
 from synthetic._config.hosts import HostRule
-from synthetic._config.key_source import load_keys
-from synthetic._config.policy import load_policy
+from synthetic._config.key_source import KeySource, load_keys
+from synthetic._config.policy import Policy, load_policy
 from synthetic._config.readers import Raw, choice, flag, function, names, optional, seconds, text
 from synthetic._config.recorders import warn_about_recorders
 from synthetic._config.sources import Sources
@@ -43,6 +43,14 @@ class Setting(NamedTuple):
         return self.read in _IN_CODE
 
 
+def _keys(raw: Raw) -> KeySource:
+    return load_keys(raw.value, raw.base)
+
+
+def _policy(raw: Raw) -> Policy:
+    return load_policy(raw.value, raw.environment, raw.base)
+
+
 def _hosts(raw: Raw) -> HostRule:
     return HostRule(None if raw.value is None else names(raw))
 
@@ -63,7 +71,7 @@ class Settings(TypedDict, total=False):
     keys: Annotated[
         Mapping[str, Any] | str | Path | None,
         Setting(
-            lambda raw: load_keys(raw.value, raw.base),
+            _keys,
             None,
             "the keys: a JWKS as a dict, as JSON text, or as the path of a file, which is read again when it changes",
         ),
@@ -71,7 +79,7 @@ class Settings(TypedDict, total=False):
     policy: Annotated[
         Mapping[str, Any] | str | Path | None,
         Setting(
-            lambda raw: load_policy(raw.value, raw.environment, raw.base),
+            _policy,
             None,
             "the policy: effect → action, as a dict, as one such dict per environment, or as the path of a TOML file "
             "with one table per environment",
@@ -194,7 +202,7 @@ class Settings(TypedDict, total=False):
 
 
 SETTINGS: Final[Mapping[str, Setting]] = {
-    name: cast("Any", annotation).__metadata__[0] for name, annotation in Settings.__annotations__.items()
+    name: get_args(annotation)[1] for name, annotation in Settings.__annotations__.items()
 }
 
 

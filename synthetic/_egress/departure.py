@@ -33,11 +33,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 if sys.version_info >= (3, 11):
-    from operator import call as directly
+    from operator import call as _call
 else:
 
-    def directly(call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Return ``call(*args, **kwargs)``."""
+    def _call(call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         return call(*args, **kwargs)
 
 
@@ -55,6 +54,10 @@ class Within(Protocol):
     def __call__(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return ``call(*args, **kwargs)``."""
         ...
+
+
+directly: Final[Within] = _call
+"""Makes a call in the current OpenTelemetry context."""
 
 
 class Departure(NamedTuple):
@@ -142,14 +145,14 @@ def takes_part(host: str) -> bool:
     return host in active().internal_hosts
 
 
-def beside_message(host: str) -> Within:
-    """Return how to make an HTTP request that brings a message to a broker at ``host``.
+def beside_message(url: str) -> Within:
+    """Return how to make an HTTP request that brings a message to a broker at ``url``.
 
     The message in the request carries the marker, and no HTTP header does. HTTP clients further down do not decide on
     this host again, and add nothing. Raises UnverifiedMarker for work whose marker does not verify.
     """
     header, within = dispatch(None)
-    return within if header is None else _without_marker(active(), current_verdict(), host)
+    return within if header is None else _without_marker(active(), current_verdict(), urlsplit(url).hostname or "")
 
 
 def _simulated(header: str | None, found: Found, verdict: Simulated, config: Configuration) -> Departure:
@@ -197,9 +200,9 @@ def _external(
 
 
 def _without_marker(config: Configuration, verdict: Verdict | None, host: str) -> Within:
-    """How to make a call that takes no marker along.
+    """Return how to make a call without the marker.
 
-    Only the baggage leaves the process. The verdict stays: what the call does here in passing is still simulated.
+    Only the baggage leaves the process, so only that is removed. The code that makes the call is still simulated.
     """
     present = context.set_value(MIRROR, verdict, context.get_current())
     return _within(baggage.remove_baggage(config.key, context.set_value(_DECIDED, host, present)))

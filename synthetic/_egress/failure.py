@@ -1,6 +1,6 @@
 """What happens to a call or message if the hook on it breaks, for example after a library upgrade.
 
-A real call is sent: handling of simulated traffic must not stop real traffic. Any other call is not sent, because its
+A real call is sent: handling of simulated traffic must not stop real traffic. A call of marked work is not sent: its
 marker may be missing, and without it simulated work would be executed as real.
 """
 

@@ -74,7 +74,7 @@ COVERED: Final[Mapping[str, Coverage]] = {
 _WSGI = "put synthetic.wsgi.SyntheticTrafficMiddleware around the application"
 _CLIENT = "send synthetic.headers() with calls to services that take part, and guard calls to others"
 _QUEUE = "send synthetic.headers() with each message, and handle it in synthetic.admitted(headers)"
-_JOBS = "submit synthetic.carry(job), and start the scheduler in an empty contextvars.Context()"
+_JOBS = "wrap each job in synthetic.carry(job), and schedule it from an empty contextvars.Context()"
 
 BY_HAND: Final[Mapping[str, str]] = {
     "aiobotocore": _QUEUE,

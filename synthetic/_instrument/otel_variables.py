@@ -22,7 +22,7 @@ globals().update({f"{_OPTION}{variable}": f"{_OPTION}{variable}" for variable in
 
 
 def apply() -> None:
-    """Copy the variables above that are set to ``SYNTHETIC_*``. An option overrides a variable."""
+    """Copy each variable above that has a value to its ``SYNTHETIC_*`` variable, which it overrides."""
     for variable in _VARIABLES:
         value = os.environ.get(_OPTION + variable)
         if value:

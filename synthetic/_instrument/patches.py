@@ -1,4 +1,4 @@
-"""Patches on another library's class or module. Applying one twice is once; any order with other patches works."""
+"""Patches on another library's class or module, which you apply and remove in any order with other patches."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ __all__ = ["Action"]
 
 
 class Action(str, Enum):
-    """What a guard does with a side effect of simulated work. The values are the ones of a policy."""
+    """What a guard does with a side effect of simulated work. A policy uses these values."""
 
     ALLOW = "allow"
     """Execute it for real."""

@@ -13,7 +13,7 @@ VISIBLE_KINDS: Final = ("coroutine", "generator", "async generator")
 """The kinds that ``inspect`` distinguishes from other callables, and that frameworks check."""
 
 # Every context manager function that contextlib makes has one of these two code objects.
-_CONTEXT_MANAGER: Final = cast("Any", contextlib.contextmanager(iter)).__code__
+_CONTEXT_MANAGER: Final = cast("Any", contextlib.contextmanager(cast("Any", iter))).__code__
 _ASYNC_CONTEXT_MANAGER: Final = cast("Any", contextlib.asynccontextmanager(cast("Any", iter))).__code__
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from multiprocessing.process import BaseProcess
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from opentelemetry.context import get_current
 
 from synthetic._work.state import VERDICT, enter, leave
 
-__all__ = ["is_undecided", "is_worker", "started_unset"]
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
+__all__ = ["is_worker", "started_unset"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,7 +39,7 @@ def is_worker(started: threading.Thread | BaseProcess) -> bool:
     return _TAKE_JOBS.isdisjoint(f"{kind.__module__}.{kind.__qualname__}" for kind in owner.__class__.__mro__)
 
 
-def is_undecided() -> bool:
+def _is_undecided() -> bool:
     """Whether nothing is in force, so that a worker started now has no verdict anyway."""
     return _get_verdict() is None and not get_current()
 
@@ -48,7 +50,7 @@ def started_unset(start: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R
     With a verdict, the worker would ignore every propagated marker. The other context variables stay: a fork copies
     them.
     """
-    if is_undecided():
+    if _is_undecided():
         return start(*args, **kwargs)
     entered = enter(None)
     try:

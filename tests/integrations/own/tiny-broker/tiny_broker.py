@@ -55,7 +55,8 @@ class Broker:
         while True:
             message = self._queue.get()
             try:
-                self._callbacks[message.topic](message)
+                callback = self._callbacks[message.topic]
+                callback(message)
             except TryAgain as wanted:
                 threading.Timer(wanted.seconds, self._put_back, [message]).start()
                 continue
