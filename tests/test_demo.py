@@ -51,7 +51,7 @@ def start(tmp_path: Path, *arguments: str, program: Path = RIDES, **variables: s
 def finished(demo: subprocess.Popen[str]) -> tuple[int, str, str]:
     """The exit code, what was printed, and the errors; a demo that hangs fails the test."""
     try:
-        printed, errors = demo.communicate(timeout=120)
+        printed, errors = demo.communicate(timeout=300)
     finally:
         demo.kill()
     return demo.returncode, printed, errors

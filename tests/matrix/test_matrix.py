@@ -51,7 +51,7 @@ def test_what_is_sent_is_what_arrives(row: Row, request: pytest.FixtureRequest) 
     module, hop = all_hops()[row["hop"]]
     addresses = [json.dumps(request.getfixturevalue(ADDRESSES[name])) for name in hop.brokers]
     command = [sys.executable, "-m", "tests.matrix", module, row["hop"], row["telemetry"], *addresses]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=300)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout.splitlines()[-1])
     print(row["hop"], row["telemetry"], seen)

@@ -147,7 +147,7 @@ def kafka() -> Iterator[str]:
     from confluent_kafka import Producer
 
     host = Producer({"test.mock.num.brokers": 1, "log_level": 0})
-    yield ",".join(f"{broker.host}:{broker.port}" for broker in host.list_topics(timeout=10).brokers.values())
+    yield ",".join(f"{broker.host}:{broker.port}" for broker in host.list_topics(timeout=60).brokers.values())
 
 
 _KAFKA = """

@@ -75,7 +75,7 @@ class Rides:
         """What dramatiq keeps of the exception that a message was rejected for."""
         with_failure: list[str] = []
         try:
-            self.results.get_result(message, block=True, timeout=5000)
+            self.results.get_result(message, block=True, timeout=60_000)
         except ResultFailure as error:
             with_failure.append(str(error))
         (text,) = with_failure

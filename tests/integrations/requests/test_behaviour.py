@@ -33,7 +33,7 @@ def either_work(request: pytest.FixtureRequest, instrumented: None) -> Iterator[
 @pytest.mark.usefixtures("either_work")
 def test_top_level_functions_and_methods_work(server: RecordingServer) -> None:
     for method in ("get", "post", "put", "delete", "patch", "options"):
-        response = getattr(requests, method)(server.url("/x"), params={"q": "a b"}, timeout=10)
+        response = getattr(requests, method)(server.url("/x"), params={"q": "a b"}, timeout=60)
         assert (response.text, response.request.method) == ("ok", method.upper())
     assert requests.head(server.url()).status_code == 200
     assert [request.method for request in server.requests] == ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]

@@ -33,7 +33,7 @@ def _out(case: Case, port: int) -> str:
 
 async def _connected(port: int, queue: Queue, do: Callable[[Any, Queue], Awaitable[Any]]) -> Any:
     async with await aio_pika.connect_robust(f"amqp://guest:guest@127.0.0.1:{port}/") as connection:
-        return await asyncio.wait_for(do(await connection.channel(), queue), 10)
+        return await asyncio.wait_for(do(await connection.channel(), queue), 60)
 
 
 async def _by_callback(channel: Any, queue: Queue) -> str:

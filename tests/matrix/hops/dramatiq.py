@@ -45,7 +45,7 @@ def _out(make: Make) -> Callable[[Case, int], str]:
 
 
 def _taken(rides: Rides) -> list[dramatiq.Message[Any]]:
-    consumer = rides.broker.consume(rides.queue_name, timeout=5000)
+    consumer = rides.broker.consume(rides.queue_name, timeout=60_000)
     message: Any = next(consumer)
     consumer.ack(message)
     consumer.close()

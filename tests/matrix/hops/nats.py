@@ -54,7 +54,7 @@ def _met(scenario: Callable[[Meeting, Case], Awaitable[None]]) -> Callable[[Case
         await meeting.open(port)
         try:
             await scenario(meeting, case)
-            return await asyncio.wait_for(meeting.told, 10)
+            return await asyncio.wait_for(meeting.told, 60)
         except synthetic.UnverifiedMarker:
             return "refused"
         finally:
