@@ -23,6 +23,7 @@ from synthetic._keys import load_keys, parse_keys
 from synthetic._reason import Reason
 from synthetic.errors import ConfigurationError
 from tests.support.keys import eddsa_pair, encoded, entry, mint, shared_key
+from tests.support.servers import PATIENCE
 
 SECRET = b"the secret that nobody may ever read, 32 bytes and more"
 K = encoded(SECRET)
@@ -208,8 +209,8 @@ def test_no_repr_holds_a_secret_or_a_token() -> None:
 
 
 def _eventually(holds: Callable[[], bool]) -> bool:
-    """Whether something holds within a few seconds."""
-    limit = time.monotonic() + 5
+    """Whether something comes to hold."""
+    limit = time.monotonic() + PATIENCE
     while not holds():
         if time.monotonic() > limit:
             return False
