@@ -2,6 +2,8 @@ PYTHON ?= python3
 ARGS ?=
 
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+# Hundreds of tests start a Python of their own: without this, each compiles the sources anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 python := .venv/bin/python
 packages := synthetic $(filter-out %_shared,$(notdir $(wildcard integrations/synthetic_*)))
@@ -19,8 +21,8 @@ help:  ## List these commands
 demo: .venv/.installed-demo  ## Run a small company with real and simulated riders; ARGS="--help" lists the options
 	@$(python) docs/examples/rides $(ARGS)
 
-test: .venv/.installed-test  ## Run the tests; ARGS goes to pytest, for example ARGS="-k policy"
-	@$(python) -m pytest -n auto --dist worksteal $(ARGS)
+test: .venv/.installed-test  ## Run the tests but the long ones; ARGS="-m long --long" runs those, ARGS="-k policy" some
+	@$(python) -m pytest -n auto --dist worksteal -m "not long" $(ARGS)
 
 check: .venv/.installed-check  ## Check style, format, imports and types
 	$(python) -m ruff check

@@ -22,7 +22,7 @@ from synthetic.asgi import SyntheticTrafficMiddleware
 from synthetic.errors import ConfigurationError
 from tests.support.clients import run_script
 from tests.support.keys import entry, mint, shared_key
-from tests.support.servers import uvicorn_server
+from tests.support.servers import PATIENCE, uvicorn_server
 from tests.support.wire import get
 
 NOW = 1_800_000_000
@@ -132,7 +132,7 @@ def test_a_halt_file_is_followed_as_it_comes_and_goes(
 
 
 def _eventually(holds: Callable[[], bool]) -> bool:
-    limit = time.monotonic() + 5
+    limit = time.monotonic() + PATIENCE
     while not holds():
         if time.monotonic() > limit:
             return False
@@ -422,7 +422,7 @@ def test_refusals_are_logged_once_a_second_with_the_number_held_back_and_never_t
     while "held back" not in caplog.text and "more since" not in caplog.text:
         decide((forged,))
         sent += 1
-        assert time.monotonic() < began + 5
+        assert time.monotonic() < began + PATIENCE
     lines = [record.getMessage() for record in caplog.records]
     told = "refused: bad-signature. The simulation marker of this work cannot be verified"
     assert [line.startswith(told) for line in lines] == [True, True]

@@ -64,7 +64,7 @@ def test_a_wrong_setting_stops_the_start_and_is_named(tmp_path: Path, kind: str)
         env={**environment(), **variables},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=300,
     )
     assert started.returncode != 0
     assert "Application startup complete" not in started.stderr

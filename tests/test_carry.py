@@ -98,7 +98,7 @@ def test_a_job_can_be_done_several_times_and_by_several_threads_at_once() -> Non
     meet = threading.Barrier(4)
 
     def meeting() -> str:
-        meet.wait(10)
+        meet.wait(60)
         return seen()
 
     with simulated(run="rush-hour"):

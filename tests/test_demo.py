@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.docs.pages import blocks_of
+from tests.support.servers import wait_until
 
 for needed in ("aiosmtpd", "cryptography", "rich", "uvicorn", "waitress"):
     pytest.importorskip(needed, reason=f"the demo needs {needed}")
@@ -54,7 +54,7 @@ def start(tmp_path: Path, *arguments: str, program: Path = RIDES, **variables: s
 def finished(demo: subprocess.Popen[str]) -> tuple[int, str, str]:
     """The exit code, what was printed, and the errors; a demo that hangs fails the test."""
     try:
-        printed, errors = demo.communicate(timeout=120)
+        printed, errors = demo.communicate(timeout=300)
     finally:
         demo.kill()
     return demo.returncode, printed, errors
@@ -222,11 +222,7 @@ def test_however_the_demo_is_ended_its_services_end_too(tmp_path: Path, number: 
     assert len(services) == 4  # the two vendors run the same script
     demo.send_signal(number)
     assert finished(demo)[0] == code
-    for _ in range(200):
-        if not any(is_running(pid) for pid in services.values()):
-            break
-        time.sleep(0.05)
-    assert not any(is_running(pid) for pid in services.values())
+    wait_until(lambda: not any(is_running(pid) for pid in services.values()))
     if number != signal.SIGKILL:
         assert list(tmp_path.iterdir()) == []
 

@@ -213,13 +213,13 @@ def test_a_module_that_guards_what_it_has_not_defined_yet_is_an_error_that_says_
 
 def test_a_target_whose_module_another_thread_is_importing_is_guarded(vendor: Vendor) -> None:
     name = vendor.write(
-        f"import sys, threading\nhalf, go_on = sys.{vendor.name}\nhalf.set()\nassert go_on.wait(10)\n{VENDOR}"
+        f"import sys, threading\nhalf, go_on = sys.{vendor.name}\nhalf.set()\nassert go_on.wait(60)\n{VENDOR}"
     )
     half, go_on = threading.Event(), threading.Event()
     setattr(sys, name, (half, go_on))
     importing = threading.Thread(target=vendor.imported)
     importing.start()
-    assert half.wait(10)
+    assert half.wait(60)
     failures: list[BaseException] = []
 
     def guarding() -> None:

@@ -91,7 +91,7 @@ def test_a_halt_file_that_changes_to_what_is_not_understood_halts_everything_unt
     config = configure(halt_file=file)
     assert [config.is_halted(run) for run in ("any", "other")] == [False, True]
     file.write_bytes(content)
-    wait_until(lambda: config.is_halted("any"), seconds=3)
+    wait_until(lambda: config.is_halted("any"))
     assert config.is_halted("other")
     assert any("halt" in message for message in caplog.messages)
     file.write_bytes(b"other\n# all")

@@ -198,7 +198,7 @@ def test_start_up_race_a_target_is_guarded_before_anybody_can_call_it(
     started = threading.Barrier(4)
 
     def at_start_up() -> None:
-        started.wait(10)
+        started.wait(60)
         with simulated(run="rush-hour"):
             import vendor_of_leaks  # type: ignore[import-not-found]
 

@@ -40,7 +40,7 @@ print(json.dumps({"instrumented": synthetic.instrument("requests"), "seen": [see
 
 def run(*command: str, **variables: str) -> str:
     done = subprocess.run(
-        [*command], env={**environment(), **variables}, capture_output=True, text=True, timeout=60, check=False
+        [*command], env={**environment(), **variables}, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr, done.stderr
@@ -91,7 +91,7 @@ def test_a_wrong_setting_ends_neither_the_program_nor_the_instrumentation_of_oth
         env={**environment(), "SYNTHETIC_LIFETIME": "long"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.stdout.strip() == "True", done.stderr
 

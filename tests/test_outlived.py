@@ -138,10 +138,12 @@ def test_the_log_of_reports_is_throttled_and_the_ledger_is_not(run: str, caplog:
     with simulated(run=run):
         later = Later()
     with ledger.recorded() as outcomes, caplog.at_level(logging.WARNING, "synthetic"):
+        began = time.monotonic()
         for _ in range(5):
             later.run(charge)
+        seconds = time.monotonic() - began
     assert len(reports(outcomes)) == 5
-    assert len(caplog.records) == 1
+    assert 1 <= len(caplog.records) <= 1 + seconds
 
 
 def test_a_worker_task_that_was_started_in_a_simulated_request_is_reported_when_it_serves_another(run: str) -> None:

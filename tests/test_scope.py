@@ -82,14 +82,14 @@ def test_one_scope_can_be_used_by_several_threads_at_once(keys: dict[str, Any]) 
 
     def first() -> None:
         with scope:
-            both_inside.wait(10)
+            both_inside.wait(60)
         left["first"] = is_synthetic()
         first_has_left.set()
 
     def second() -> None:
         with scope:
-            both_inside.wait(10)
-            assert first_has_left.wait(10)
+            both_inside.wait(60)
+            assert first_has_left.wait(60)
         left["second"] = is_synthetic()
 
     threads = [threading.Thread(target=first), threading.Thread(target=second)]

@@ -18,6 +18,7 @@ from synthetic._work.state import VERDICT
 from tests.support.clients import break_part, brought_by_opentelemetry, claims_of
 from tests.support.keys import entry, mint, shared_key
 from tests.support.markers import DAY, REFUSED, expired
+from tests.support.servers import PATIENCE
 
 Keys = dict[str, Any]
 
@@ -68,7 +69,7 @@ class Broker(Protocol):
         ...
 
     def handled(self, name: str) -> Seen:
-        """Wait until the message was handled, and return what the handler saw; TimeoutError after ten seconds."""
+        """Wait until the message was handled, and return what the handler saw; TimeoutError where it never is."""
         ...
 
     def refused(self, name: str) -> str:
@@ -236,7 +237,7 @@ class MessageContract:
                 assert claims_of(seen.headers["baggage"].partition("=")[2])["run"] == name
 
 
-def eventually(found: Any, *, seconds: float = 10) -> Any:
+def eventually(found: Any, *, seconds: float = PATIENCE) -> Any:
     """Return what ``found()`` gives, once that is not None; TimeoutError where it does not come."""
     deadline = time.monotonic() + seconds
     while (value := found()) is None:

@@ -38,7 +38,7 @@ def _execute(step: dict[str, Any], module: types.ModuleType) -> None:
 
 def _command(step: dict[str, Any], _module: types.ModuleType) -> None:
     done = subprocess.run(
-        ["sh", "-c", step["command"]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120
+        ["sh", "-c", step["command"]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300
     )
     where = f"{step['place']}: $ {step['command']}\n{done.stdout}"
     assert done.returncode == 0, f"{where}exit code {done.returncode}"
@@ -48,7 +48,7 @@ def _command(step: dict[str, Any], _module: types.ModuleType) -> None:
 
 def _export(step: dict[str, Any], _module: types.ModuleType) -> None:
     script = f"{step['command']}; env -0"
-    output = subprocess.run(["sh", "-ec", script], stdout=subprocess.PIPE, check=True, timeout=120).stdout
+    output = subprocess.run(["sh", "-ec", script], stdout=subprocess.PIPE, check=True, timeout=300).stdout
     os.environ.update(item.split("=", 1) for item in output.decode().split("\0") if item)
 
 

@@ -63,7 +63,7 @@ def test_the_code_blocks_of_the_page_run_from_top_to_bottom_and_show_what_happen
     folder.mkdir()
     command = [sys.executable, *_warnings(request.config), str(Path(__file__).with_name("run_page.py")), str(steps)]
     environment = finding(folder / SITE, _environment())
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     if lacking := {lack for block in blocks_of(page) if (lack := _lacking(block))}:
         pytest.skip(f"all blocks ran but those that need {', '.join(sorted(lacking))}")

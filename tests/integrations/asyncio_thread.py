@@ -22,7 +22,7 @@ class Loop:
     def close(self) -> None:
         self.run(_tidied())
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
         self.loop.close()
 
 

@@ -15,10 +15,11 @@ from pika.channel import Channel
 from synthetic import ledger
 from tests.contract.messages import eventually
 from tests.docs.pages import PROJECT, blocks_of
+from tests.support.servers import PATIENCE
 
 
 def parameters(port: int) -> pika.ConnectionParameters:
-    return pika.ConnectionParameters("127.0.0.1", port)
+    return pika.ConnectionParameters("127.0.0.1", port, socket_timeout=PATIENCE, stack_timeout=PATIENCE)
 
 
 @contextmanager

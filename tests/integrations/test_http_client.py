@@ -52,7 +52,7 @@ class OpenerClient:
 
     def get(self, url: str, headers: Mapping[str, Any] | None = None) -> int:
         request = urllib.request.Request(url, headers={**self.headers, **(headers or {})})
-        with self.opener.open(request, timeout=10) as response:
+        with self.opener.open(request, timeout=60) as response:
             return int(response.status)
 
 
@@ -65,7 +65,7 @@ class ConnectionClient:
 
     def get(self, url: str, headers: Mapping[str, Any] | None = None) -> int:
         parts = urlsplit(url)
-        connection = self.kind(parts.hostname, parts.port, timeout=10)
+        connection = self.kind(parts.hostname, parts.port, timeout=60)
         try:
             connection.request("GET", parts.path, headers={**self.headers, **(headers or {})})
             with connection.getresponse() as response:
@@ -192,12 +192,12 @@ def test_over_tls_the_handler_sends_the_marker_with_the_context_that_it_was_give
     with tls_server(file) as server:
         url = f"https://{OURS}:{server.port}/"
         with synthetic.simulated(run="rush-hour"):
-            opener.open(url, timeout=10).close()
+            opener.open(url, timeout=60).close()
             with pytest.raises(ExternalRequestRefused):
-                opener.open(f"https://{THEIRS}:{server.port}/", timeout=10)
-        opener.open(url, timeout=10).close()
+                opener.open(f"https://{THEIRS}:{server.port}/", timeout=60)
+        opener.open(url, timeout=60).close()
         with pytest.raises(urllib.error.URLError, match="certificate verify failed"):
-            urllib.request.build_opener(SyntheticHTTPSHandler()).open(url, timeout=10)
+            urllib.request.build_opener(SyntheticHTTPSHandler()).open(url, timeout=60)
     first, second = server.requests
     assert token_of(first)
     assert has_no_marker(second)

@@ -102,7 +102,7 @@ def asked(connection: http.client.HTTPConnection, url: str = "/", **options: Any
 def test_lines_that_others_wrote_become_one_with_ours_first() -> None:
     with listening() as server, synthetic.simulated(run="rush-hour"):
         stale = synthetic.headers()["baggage"]
-        connection = http.client.HTTPConnection(OURS, server.port, timeout=10)
+        connection = http.client.HTTPConnection(OURS, server.port, timeout=60)
         connection.putrequest("GET", "/")
         connection.putheader("Baggage", "a=1, b=2")
         connection.putheader("X-Own", "kept")
@@ -117,7 +117,7 @@ def test_lines_that_others_wrote_become_one_with_ours_first() -> None:
 
 def test_the_lines_of_real_work_stay_as_they_are() -> None:
     with listening() as server, synthetic.real():
-        connection = http.client.HTTPConnection(OURS, server.port, timeout=10)
+        connection = http.client.HTTPConnection(OURS, server.port, timeout=60)
         connection.putrequest("GET", "/")
         connection.putheader("baggage", "a=1")
         connection.putheader("Baggage", "b=2", "c=3")
@@ -138,7 +138,7 @@ def test_a_body_in_chunks_is_sent_whole_and_made_under_the_verdict(server: Recor
             seen.append(synthetic.is_synthetic())
             yield step
 
-    connection = http.client.HTTPConnection(OURS, server.port, timeout=10)
+    connection = http.client.HTTPConnection(OURS, server.port, timeout=60)
     connection.request("POST", "/", body=steps())
     assert connection.getresponse().read() == b"ok"
     connection.request("POST", "/text", body="text", headers={"baggage": "a=1"})
@@ -159,7 +159,7 @@ def test_a_request_of_http_1_0_carries_the_marker() -> None:
         _http_vsn_str = "HTTP/1.0"
 
     with listening() as server, synthetic.simulated(run="rush-hour"):
-        assert asked_once(Old(OURS, server.port, timeout=10)) == 200
+        assert asked_once(Old(OURS, server.port, timeout=60)) == 200
         assert server.lines()[0] == b"GET / HTTP/1.0"
         assert server.baggage() == [synthetic.headers()["baggage"].encode()]
 
@@ -170,7 +170,7 @@ def test_a_request_of_http_1_0_carries_the_marker() -> None:
 def test_through_a_tunnel_it_is_the_host_at_the_other_end_that_counts(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys, internal_hosts=["payments"])
     with listening(tunnels=True) as proxy, synthetic.simulated(run="rush-hour"):
-        connection = http.client.HTTPConnection(OURS, proxy.port, timeout=10)
+        connection = http.client.HTTPConnection(OURS, proxy.port, timeout=60)
         connection.set_tunnel("payments", 80, {"Proxy-Authorization": "secret"})
         assert asked(connection) == 200
         connection.close()
@@ -182,7 +182,7 @@ def test_through_a_tunnel_it_is_the_host_at_the_other_end_that_counts(keys: dict
 
 def test_through_a_tunnel_to_an_undeclared_host_nothing_is_sent() -> None:
     with listening(tunnels=True) as proxy, synthetic.simulated(run="rush-hour"):
-        connection = http.client.HTTPConnection(OURS, proxy.port, timeout=10)
+        connection = http.client.HTTPConnection(OURS, proxy.port, timeout=60)
         connection.set_tunnel("api.vendor.example", 443)
         with pytest.raises(ExternalRequestRefused) as refused:
             asked(connection)
@@ -198,10 +198,10 @@ def test_through_a_proxy_it_is_the_host_of_the_url_that_counts(
     synthetic.configure(keys=keys, internal_hosts=["payments"])
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": server.url()}))
     with synthetic.simulated(run="rush-hour") if simulated else synthetic.real():
-        opener.open("http://payments/charges", timeout=10).close()
+        opener.open("http://payments/charges", timeout=60).close()
         if simulated:
             with pytest.raises(ExternalRequestRefused, match=r"vendor\.example"):
-                opener.open("http://api.vendor.example/", timeout=10)
+                opener.open("http://api.vendor.example/", timeout=60)
     assert server.only.path == "http://payments/charges"
     assert has_no_marker(server.only) is not simulated
 
@@ -225,7 +225,7 @@ def test_through_a_proxy_it_is_the_host_of_the_url_that_counts(
 def test_no_spelling_of_a_url_for_a_proxy_gets_the_marker_to_an_undeclared_host(
     server: RecordingServer, url: str
 ) -> None:
-    connection = http.client.HTTPConnection(OURS, server.port, timeout=10)
+    connection = http.client.HTTPConnection(OURS, server.port, timeout=60)
     with synthetic.simulated(run="rush-hour"), pytest.raises((ExternalRequestRefused, ValueError)):
         asked(connection, url.format(ours=OURS, theirs="vendor.example"))
     assert not server.requests
@@ -234,7 +234,7 @@ def test_no_spelling_of_a_url_for_a_proxy_gets_the_marker_to_an_undeclared_host(
 
 def test_the_method_connect_names_its_host() -> None:
     with listening(tunnels=True) as proxy, synthetic.simulated(run="rush-hour"):
-        connection = http.client.HTTPConnection(OURS, proxy.port, timeout=10)
+        connection = http.client.HTTPConnection(OURS, proxy.port, timeout=60)
         with pytest.raises(ExternalRequestRefused, match=r"vendor\.example"):
             connection.request("CONNECT", "vendor.example:443")
         connection.request("CONNECT", f"{OURS}:443")
@@ -248,9 +248,9 @@ def test_an_address_of_ipv6_takes_part_as_it_is_declared(keys: dict[str, Any]) -
         pytest.skip(f"this machine has no IPv6 loopback: {error}")
     with server, synthetic.simulated(run="rush-hour"):
         with pytest.raises(ExternalRequestRefused, match="::1"):
-            urllib.request.urlopen(server.url(), timeout=10)
+            urllib.request.urlopen(server.url(), timeout=60)
         synthetic.configure(keys=keys, internal_hosts=["::1"])
-        urllib.request.urlopen(server.url(), timeout=10).close()
+        urllib.request.urlopen(server.url(), timeout=60).close()
     assert token_of(server.only)
 
 
@@ -276,7 +276,7 @@ def test_a_unix_socket_takes_part_under_the_host_name_that_it_is_given(tmp_path:
 
 
 def test_a_url_without_a_leading_slash_goes_where_the_connection_leads(server: RecordingServer) -> None:
-    connection = http.client.HTTPConnection(OURS, server.port, timeout=10)
+    connection = http.client.HTTPConnection(OURS, server.port, timeout=60)
     with synthetic.simulated(run="rush-hour"):
         asked(connection, "a/b?next=http://vendor.example/")
         asked(connection, "*")
@@ -288,7 +288,7 @@ def test_a_url_without_a_leading_slash_goes_where_the_connection_leads(server: R
 
 
 def test_what_was_refused_is_not_sent_with_the_next_request(server: RecordingServer, keys: dict[str, Any]) -> None:
-    connection = http.client.HTTPConnection(THEIRS, server.port, timeout=10)
+    connection = http.client.HTTPConnection(THEIRS, server.port, timeout=60)
     with synthetic.simulated(run="rush-hour"):
         for _ in range(2):
             with pytest.raises(ExternalRequestRefused):
@@ -308,7 +308,7 @@ def test_what_was_refused_is_not_sent_with_the_next_request(server: RecordingSer
 def test_a_refusal_goes_through_urllib_as_it_is(server: RecordingServer) -> None:
     server.redirect("/", server.url("/steal", host=THEIRS))
     with synthetic.simulated(run="rush-hour"), pytest.raises(ExternalRequestRefused) as refused:
-        urllib.request.urlopen(server.url(), timeout=10)
+        urllib.request.urlopen(server.url(), timeout=60)
     assert isinstance(refused.value, http.client.HTTPException)
     assert not isinstance(refused.value, urllib.error.URLError)
 
@@ -328,18 +328,18 @@ def test_errors_stay_those_of_the_library(server: RecordingServer) -> None:
     server.answers["/missing"] = Answer(404)
     server.redirect("/loop", server.url("/loop"))
     with pytest.raises(urllib.error.HTTPError) as missing:
-        urllib.request.urlopen(server.url("/missing"), timeout=10)
+        urllib.request.urlopen(server.url("/missing"), timeout=60)
     missing.value.close()
     with pytest.raises(urllib.error.HTTPError, match="infinite loop") as looped:
-        urllib.request.urlopen(server.url("/loop"), timeout=10)
+        urllib.request.urlopen(server.url("/loop"), timeout=60)
     looped.value.close()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         with pytest.raises(TimeoutError):
             asked_once(http.client.HTTPConnection(OURS, silent.getsockname()[1], timeout=0.05))
         port = silent.getsockname()[1]
     with pytest.raises(urllib.error.URLError):
-        urllib.request.urlopen(f"http://{OURS}:{port}/", timeout=10)
-    connection = http.client.HTTPConnection(OURS, server.port, timeout=10)
+        urllib.request.urlopen(f"http://{OURS}:{port}/", timeout=60)
+    connection = http.client.HTTPConnection(OURS, server.port, timeout=60)
     with pytest.raises(http.client.CannotSendHeader):
         connection.endheaders()
     connection.putrequest("GET", "/")
@@ -350,8 +350,8 @@ def test_errors_stay_those_of_the_library(server: RecordingServer) -> None:
 def test_a_request_object_is_reused_across_a_flip_of_the_mark(server: RecordingServer) -> None:
     request = urllib.request.Request(server.url(), headers={"baggage": "a=1"})
     with synthetic.simulated(run="rush-hour"):
-        urllib.request.urlopen(request, timeout=10).close()
-    urllib.request.urlopen(request, timeout=10).close()
+        urllib.request.urlopen(request, timeout=60).close()
+    urllib.request.urlopen(request, timeout=60).close()
     first, second = server.requests
     assert token_of(first)
     assert second.values("baggage") == ["a=1"]
@@ -371,8 +371,8 @@ def test_digest_authentication_and_cookies_work(server: RecordingServer) -> None
     opener = urllib.request.build_opener(
         urllib.request.HTTPDigestAuthHandler(passwords), urllib.request.HTTPCookieProcessor()
     )
-    opener.open(server.url(), timeout=10).close()
-    opener.open(server.url("/next"), timeout=10).close()
+    opener.open(server.url(), timeout=60).close()
+    opener.open(server.url("/next"), timeout=60).close()
     assert len(server.requests) == 3
     assert server.requests[-1].values("cookie") == ["seat=12"]
     assert len({tuple(request.values("baggage")) for request in server.requests}) == 1
@@ -391,6 +391,6 @@ def test_a_subclass_with_its_own_last_step_is_covered(server: RecordingServer) -
             super().endheaders(message_body, encode_chunked=encode_chunked)
 
     with synthetic.simulated(run="rush-hour"):
-        asked_once(Own(OURS, server.port, timeout=10))
+        asked_once(Own(OURS, server.port, timeout=60))
     assert token_of(server.only)
     assert server.only.values("x-own") == ["1"]

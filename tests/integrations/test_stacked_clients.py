@@ -30,15 +30,15 @@ SUBSETS = [subset for size in (1, 2, 3) for subset in combinations(LAYERS, size)
 
 
 def by_requests(url: str, **headers: str) -> int:
-    return requests.get(url, headers=headers, timeout=10).status_code
+    return requests.get(url, headers=headers, timeout=60).status_code
 
 
 def by_urllib3(url: str, **headers: str) -> int:
-    return urllib3.PoolManager().request("GET", url, headers=headers, timeout=10).status
+    return urllib3.PoolManager().request("GET", url, headers=headers, timeout=60).status
 
 
 def by_urllib(url: str, **headers: str) -> int:
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as response:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60) as response:
         return int(response.status)
 
 
@@ -151,8 +151,8 @@ def test_a_body_that_is_streamed_is_made_under_the_verdict(server: RecordingServ
     synthetic.instrument(*names)
     try:
         with synthetic.simulated(run="rush-hour"):
-            requests.post(server.url(), data=steps(), timeout=10)
-            requests.get(server.url(), timeout=10)
+            requests.post(server.url(), data=steps(), timeout=60)
+            requests.get(server.url(), timeout=60)
     finally:
         synthetic.uninstrument(*names)
     assert (seen, server.requests[0].body) == ([True], b"onetwo")

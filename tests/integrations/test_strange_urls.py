@@ -48,7 +48,7 @@ def strange_url(random: Random) -> str:
 
 
 def by_http_client(url: str) -> None:
-    http.client.HTTPConnection(urlsplit(url).netloc, timeout=5).request("GET", "/")
+    http.client.HTTPConnection(urlsplit(url).netloc, timeout=60).request("GET", "/")
 
 
 def by_aiohttp(url: str) -> None:

@@ -34,7 +34,7 @@ class ManagerClient:
 
     def get(self, url: str, headers: Mapping[str, Any] | None = None) -> int:
         passed = self.kind({**self.headers, **(headers or {})})
-        return self.manager.request("GET", url, headers=passed, timeout=10).status
+        return self.manager.request("GET", url, headers=passed, timeout=60).status
 
 
 class Urllib3Contract(ClientContract):

@@ -1,4 +1,8 @@
-"""Run one hop in a process of its own: ``python -m tests.matrix HOP none|contrib|native`` prints each outcome."""
+"""Run one hop in a process of its own: ``python -m tests.matrix MODULE HOP none|contrib|native`` prints each outcome.
+
+``MODULE`` is where the hop is, in ``hops``. Give the addresses of the brokers that the hop needs as further arguments,
+each as JSON; without them, the process starts its own.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +10,53 @@ import importlib
 import json
 import pkgutil
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import synthetic
 from tests.matrix import hops
 from tests.matrix.cases import Case, Hop
+from tests.support import brokers
 from tests.support.keys import shared_key
 
 
-def all_hops() -> dict[str, Hop]:
-    """Every hop, by its name."""
-    modules = (
-        importlib.import_module(f"{hops.__name__}.{module.name}") for module in pkgutil.iter_modules(hops.__path__)
-    )
-    return {hop.name: hop for module in modules for hop in module.HOPS}
+def modules() -> list[str]:
+    """The names of all modules with hops."""
+    return [module.name for module in pkgutil.iter_modules(hops.__path__)]
 
 
-def outcomes(hop: Hop, telemetry: str) -> dict[str, str]:
+def hops_of(module: str) -> dict[str, Hop]:
+    """The hops of a module, by their names."""
+    return {hop.name: hop for hop in importlib.import_module(f"{hops.__name__}.{module}").HOPS}
+
+
+def outcomes(hop: Hop, telemetry: str, addresses: Sequence[Any]) -> dict[str, str]:
     """What each case gave."""
     keys = shared_key()
     synthetic.configure(keys=keys, internal_hosts=["127.0.0.1", "localhost"])
     if telemetry != "none":
         hop.telemetry[telemetry]()
-    with hop.servers() as servers:
+    with hop.servers(*addresses) as servers:
         # Twice over: what one case leaves behind, the next one meets.
         rounds = [{case: hop.pass_on(Case(case, keys), servers) for case in hop.cases} for _ in range(2)]
     assert rounds[0] == rounds[1], rounds
     return rounds[0]
 
 
+@contextmanager
+def own(names: Sequence[str]) -> Iterator[list[Any]]:
+    """Start these brokers; gives their addresses."""
+    with ExitStack() as running:
+        yield [running.enter_context(getattr(brokers, name)()) for name in names]
+
+
+def main(module: str, name: str, telemetry: str, *given: str) -> None:
+    # Only what this hop needs is imported: the other modules import every product.
+    hop = hops_of(module)[name]
+    with own(hop.brokers[len(given) :]) as others:
+        print(json.dumps(outcomes(hop, telemetry, [*map(json.loads, given), *others])))
+
+
 if __name__ == "__main__":
-    print(json.dumps(outcomes(all_hops()[sys.argv[1]], sys.argv[2])))
+    main(*sys.argv[1:])

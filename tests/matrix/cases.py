@@ -88,12 +88,14 @@ class Hop:
     ``product`` is the integration, by its extra. ``pass_on`` sends one case over the hop and returns what the other end
     made of it: real, simulated, or refused. ``telemetry`` has what OpenTelemetry offers for it, ``contrib`` or
     ``native``, each a function that switches it on for the rest of the process. ``servers`` are up meanwhile;
-    ``pass_on`` gets what they give. ``cases`` are those that the hop can be in.
+    ``pass_on`` gets what they give. ``cases`` are those that the hop can be in. ``brokers`` names functions of
+    tests.support.brokers: these are slow to start, so all rows share them, and ``servers`` gets their addresses.
     """
 
     name: str
     product: str
     pass_on: Callable[[Case, Any], str]
     telemetry: Mapping[str, Callable[[], None]] = field(default_factory=dict)
-    servers: Callable[[], AbstractContextManager[Any]] = nullcontext
+    servers: Callable[..., AbstractContextManager[Any]] = nullcontext
     cases: tuple[str, ...] = CASES
+    brokers: tuple[str, ...] = ()

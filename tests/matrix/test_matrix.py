@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.matrix.__main__ import all_hops
-from tests.matrix.cases import CASES
+from tests.matrix.__main__ import hops_of, modules
+from tests.matrix.cases import CASES, Hop
 from tests.matrix.table import Row, expected, page, rows
 from tests.support.servers import environment
 from tests.support.versions import AIOKAFKA, HTTPX2, skip_before
@@ -32,14 +33,25 @@ NEWER = {
 }
 """By product and telemetry, the rows that need a newer version than the oldest supported."""
 
+ADDRESSES = {"aws": "aws_url", "rabbitmq": "rabbitmq_port"}
+"""The fixtures for the brokers that rows share."""
+
+
+@cache
+def all_hops() -> dict[str, tuple[str, Hop]]:
+    """Every hop and the module it is in, by the hop's name."""
+    return {name: (module, hop) for module in modules() for name, hop in hops_of(module).items()}
+
 
 @pytest.mark.long
 @pytest.mark.parametrize("row", rows(), ids=lambda row: f"{row['hop']}-{row['telemetry']}")
-def test_what_is_sent_is_what_arrives(row: Row) -> None:
+def test_what_is_sent_is_what_arrives(row: Row, request: pytest.FixtureRequest) -> None:
     if needed := NEWER.get((row["product"], row["telemetry"])):
         skip_before(*needed)
-    command = [sys.executable, "-m", "tests.matrix", row["hop"], row["telemetry"]]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=120)
+    module, hop = all_hops()[row["hop"]]
+    addresses = [json.dumps(request.getfixturevalue(ADDRESSES[name])) for name in hop.brokers]
+    command = [sys.executable, "-m", "tests.matrix", module, row["hop"], row["telemetry"], *addresses]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=300)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout.splitlines()[-1])
     print(row["hop"], row["telemetry"], seen)
@@ -59,7 +71,7 @@ def test_the_table_says_what_the_one_rule_says() -> None:
 def test_the_table_has_every_hop_with_whatever_opentelemetry_has_for_it() -> None:
     offered = {
         (name, hop.product, telemetry, hop.cases)
-        for name, hop in all_hops().items()
+        for name, (_, hop) in all_hops().items()
         for telemetry in ("none", *hop.telemetry)
     }
     told = {

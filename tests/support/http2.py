@@ -20,7 +20,7 @@ def call_raw(port: int, path: str, metadata: Sequence[tuple[str, str]]) -> dict[
     connection.send_headers(1, [(name.encode(), value.encode("latin-1")) for name, value in headers])
     connection.send_data(1, b"\0\0\0\0\0", end_stream=True)
     answered: dict[str, str] = {}
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connected:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connected:
         connected.sendall(connection.data_to_send())
         while True:
             for event in connection.receive_data(connected.recv(65_536)):

@@ -20,6 +20,9 @@ from tests.support.reaper import reaped
 
 ROOT = Path(__file__).parents[2]
 
+PATIENCE = 60.0
+"""Seconds after which something that never comes is given up: many times what it takes on a machine that is busy."""
+
 
 @contextmanager
 def uvicorn_server(
@@ -97,14 +100,21 @@ def waitress_server(app: Any, *, threads: int = 4) -> Iterator[int]:
 
 
 def _end_waitress(server: Any, thread: threading.Thread, sockets: dict[int, Any]) -> None:
-    # Its loop ends when nothing is left in its map; only that thread may change the map.
-    def close_all() -> None:
+    # Only its own thread may close what is in its map; its loop ends when nothing is left there.
+    def close_connections() -> None:
+        for channel in list(server.active_channels.values()):
+            channel.handle_close()
+
+    def close_the_rest() -> None:
         for channel in list(sockets.values()):
             channel.close()
 
-    server.trigger.pull_trigger(close_all)
+    # A client may have its whole response before the thread that wrote it is done. That thread still writes to the
+    # trigger: once this is closed, its number may be that of any other file of this process.
+    server.trigger.pull_trigger(close_connections)
+    server.task_dispatcher.shutdown(timeout=PATIENCE)
+    server.trigger.pull_trigger(close_the_rest)
     thread.join()
-    server.task_dispatcher.shutdown()
 
 
 @contextmanager
@@ -153,7 +163,7 @@ def _process(folder: Path, variables: Mapping[str, str], *arguments: str) -> Ite
             yield port, log
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(PATIENCE)
 
 
 def environment() -> dict[str, str]:
@@ -162,7 +172,7 @@ def environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT)}
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float = 10) -> None:
+def wait_until(condition: Callable[[], bool], *, seconds: float = PATIENCE) -> None:
     """Return when ``condition`` holds; TimeoutError where it does not come to hold."""
     deadline = time.monotonic() + seconds
     while not condition():

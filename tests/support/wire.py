@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from tests.support.servers import PATIENCE
+
 Headers = Iterable[tuple[str, str]]
 
 
@@ -45,7 +47,7 @@ class Connection:
         self._open()
 
     def _open(self) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", self._port), timeout=10)
+        self.socket = socket.create_connection(("127.0.0.1", self._port), timeout=PATIENCE)
         self._file = self.socket.makefile("rb")
         self.is_over = False
 

@@ -58,7 +58,7 @@ def run(rabbitmq_port: int) -> Run:
 
     async def main(function: Any) -> Any:
         async with channel() as opened:
-            given = await asyncio.wait_for(function(opened), 15)
+            given = await asyncio.wait_for(function(opened), 60)
             assert current_verdict() is None
             return given
 

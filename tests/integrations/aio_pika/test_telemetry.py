@@ -96,7 +96,7 @@ def test_a_remote_call_that_is_refused_fails_at_the_caller(
             with synthetic.simulated(run="stopped"):
                 synthetic.configure(keys=keys, halt=["stopped"])
                 with pytest.raises(asyncio.TimeoutError, match="timed-out"):
-                    await asyncio.wait_for(rpc.proxy.never(), 10)
+                    await asyncio.wait_for(rpc.proxy.never(), 60)
             await rpc.close()
 
     asyncio.run(main())
@@ -145,5 +145,5 @@ async def consumed(port: int, queue: str) -> list[Any]:
 
     async with await aio_pika.connect(f"amqp://guest:guest@127.0.0.1:{port}/") as connection:
         await (await (await connection.channel()).get_queue(queue)).consume(handle, no_ack=True)
-        await asyncio.wait_for(done.wait(), 10)
+        await asyncio.wait_for(done.wait(), 60)
     return seen

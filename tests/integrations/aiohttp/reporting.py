@@ -27,7 +27,7 @@ def aiohttp_server(build: Callable[[], web.Application], **options: Any) -> Iter
     thread.start()
 
     def done(work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, loop).result(60)
 
     async def start() -> tuple[web.AppRunner, int]:
         # A marker may stand behind more than the 8190 bytes that aiohttp takes by itself.

@@ -18,7 +18,7 @@ has_middlewares = pytest.mark.skipif(
 
 def in_session(work: Callable[[aiohttp.ClientSession], Coroutine[Any, Any, Any]], **options: Any) -> Any:
     async def run() -> Any:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10), **options) as session:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(60), **options) as session:
             return await work(session)
 
     return asyncio.run(run())

@@ -69,7 +69,7 @@ class SessionClient:
         return status
 
     async def _open(self, headers: Any, options: Any) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(10), **options)
+        return aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(60), **options)
 
     async def _get(self, url: str, headers: Any) -> int:
         async with self.session.get(url, headers=headers) as response:

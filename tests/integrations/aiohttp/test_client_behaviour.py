@@ -78,7 +78,7 @@ def test_a_websocket_carries_the_marker(keys: dict[str, Any], simulated: bool) -
                 with pytest.raises(ExternalRequestRefused):
                     await session.ws_connect(f"ws://{THEIRS}:{port}/")
             async with session.ws_connect(f"ws://{OURS}:{port}/") as socket:
-                return await socket.receive_json(timeout=10)
+                return await socket.receive_json(timeout=60)
 
     assert asyncio.run(ask()) is simulated
 
@@ -283,7 +283,7 @@ def test_errors_timeouts_and_cancellation_stay_those_of_the_library(server: Reco
 
     def slow(request: Recorded) -> Answer:
         arrived.set()
-        may_go.wait(10)
+        may_go.wait(60)
         return Answer()
 
     server.answers["/slow"] = slow
@@ -295,7 +295,7 @@ def test_errors_timeouts_and_cancellation_stay_those_of_the_library(server: Reco
             await read(session, server.url("/slow"), timeout=aiohttp.ClientTimeout(0.05))
         arrived.clear()
         task = asyncio.create_task(read(session, server.url("/slow")))
-        await asyncio.to_thread(arrived.wait, 10)
+        await asyncio.to_thread(arrived.wait, 60)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

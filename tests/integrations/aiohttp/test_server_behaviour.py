@@ -209,7 +209,7 @@ async def talk(port: int, headers: Any, *texts: str) -> list[Any]:
         answers = []
         for text in texts:
             await socket.send_str(text)
-            answers.append(await socket.receive_json(timeout=10))
+            answers.append(await socket.receive_json(timeout=60))
         return answers
 
 
@@ -243,7 +243,7 @@ def test_an_effect_that_is_refused_on_a_websocket_ends_it(keys: Keys) -> None:
             session.ws_connect(f"http://127.0.0.1:{port}/ws", headers=marked(keys)) as socket,
         ):
             await socket.send_str("pay")
-            return (await socket.receive(timeout=10)).type
+            return (await socket.receive(timeout=60)).type
 
     with aiohttp_server(build) as port:
         assert asyncio.run(pay(port)) in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)

@@ -29,7 +29,7 @@ class Rides:
     """A pool, a queue, and what has become of the jobs in it. Knows nothing of the library but ``create_pool``."""
 
     def __init__(self, port: int, create_pool: CreatePool = arq.create_pool) -> None:
-        self.settings = RedisSettings(port=port)
+        self.settings = RedisSettings(port=port, conn_timeout=60)
         self.queue_name = f"rides-{uuid4().hex}"
         self.seen: dict[str, Seen] = {}
         self._create_pool = create_pool

@@ -14,6 +14,7 @@ import synthetic
 from synthetic._model.verdict import REAL
 from synthetic._work.state import VERDICT
 from tests.contract.messages import Seen
+from tests.support.servers import PATIENCE
 
 DEAD = "dead"
 """The queue for what is rejected, where the broker has such a thing."""
@@ -27,6 +28,7 @@ def make_app(broker: str, store: str, queue: str, **options: Any) -> Celery:
         task_default_queue=queue,
         task_queues=[Queue(queue, Exchange(""), routing_key=queue, queue_arguments=dead_letters)],
         broker_connection_retry_on_startup=True,
+        broker_connection_timeout=60,
     )
     notes = Notes(f"{store}/2")
     add_reports(app, notes)
@@ -44,7 +46,7 @@ class Notes:
     def add(self, name: str, note: Any) -> None:
         self._store.rpush(name, json.dumps(note))
 
-    def next(self, name: str, *, seconds: float = 10) -> Any:
+    def next(self, name: str, *, seconds: float = PATIENCE) -> Any:
         """Wait for a note by this name, and take it away."""
         found: Any = self._store.blpop([name], timeout=seconds)
         if found is None:

@@ -39,7 +39,7 @@ class CeleryBroker:
 
     def refused(self, name: str) -> str:
         with pytest.raises(TaskRefused) as refused:
-            self._app.AsyncResult(name).get(timeout=10)
+            self._app.AsyncResult(name).get(timeout=60)
         if self._dead:
             eventually(lambda: dead_letter(self._app, name))
         return refused.value.reason.value

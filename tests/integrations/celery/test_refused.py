@@ -67,7 +67,7 @@ def nothing_came_of(app: Celery, workers: Workers) -> Callable[[str], bool]:
 
 def error_of(result: Any) -> Any:
     with pytest.raises(Exception) as raised:  # noqa: PT011 - a chord's is its own
-        result.get(timeout=10)
+        result.get(timeout=60)
     return raised.value
 
 
@@ -159,7 +159,7 @@ def test_what_cannot_be_taken_now_comes_again_and_real_tasks_do_not_wait_for_it(
         app.tasks["note"].delay(name=names["real"])
     assert workers.notes.next(names["real"]) == "note real"
     assert [workers.notes.next(name) for _ in range(2)] == ["attempt peak", "note peak"]
-    assert app.AsyncResult(name).get(timeout=10) == name
+    assert app.AsyncResult(name).get(timeout=60) == name
     assert workers.notes.all(ANSWERS) == []
 
 

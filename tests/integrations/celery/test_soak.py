@@ -84,4 +84,4 @@ def test_many_tasks_on_few_threads_are_each_what_they_are(
             dead.add(message.headers["id"])
         return dead >= set(traffic.refused)
 
-    wait_until(all_are_dead, seconds=60)
+    wait_until(all_are_dead)

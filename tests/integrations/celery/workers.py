@@ -47,7 +47,7 @@ class Workers:
             self._running[queue] = process = self._process(broker, queue, pool, settings)
             self._reaped[queue] = ExitStack()
             self._reaped[queue].enter_context(reaped(process.pid))
-            self.notes.next(f"ready {queue}", seconds=30)
+            self.notes.next(f"ready {queue}", seconds=120)
         return self.app(broker, queue)
 
     def _process(self, broker: str, queue: str, pool: str, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:

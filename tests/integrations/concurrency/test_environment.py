@@ -152,7 +152,7 @@ print(marker and marker.run, bool(synthetic.headers()))
 def test_a_program_that_is_instrumented_at_its_start_is_what_its_starter_is(keys: dict[str, Any]) -> None:
     def child(**settings: str) -> Any:
         env = {**environment(), **settings}
-        return subprocess.run([sys.executable, "-c", CHILD], env=env, capture_output=True, text=True, timeout=60)
+        return subprocess.run([sys.executable, "-c", CHILD], env=env, capture_output=True, text=True, timeout=300)
 
     variables = {"SYNTHETIC_KEYS": json.dumps(keys)}
     with carried():

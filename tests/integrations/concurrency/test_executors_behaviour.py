@@ -53,7 +53,7 @@ def test_results_errors_and_arguments_are_those_of_the_job(pool: ThreadPoolExecu
 def test_a_job_that_waits_can_be_cancelled_and_waited_for(pool: ThreadPoolExecutor) -> None:
     go_on = threading.Event()
     with simulated(run=RUN):
-        running = pool.submit(go_on.wait, 10)
+        running = pool.submit(go_on.wait, 60)
         waiting = [pool.submit(seen) for _ in range(3)]
         assert waiting[0].cancel()
         with pytest.raises(FutureTimeoutError):
@@ -73,7 +73,7 @@ def test_shutdown_cancels_what_waits_and_refuses_more() -> None:
     go_on = threading.Event()
     pool = ThreadPoolExecutor(1)
     with simulated(run=RUN):
-        running = pool.submit(go_on.wait, 10)
+        running = pool.submit(go_on.wait, 60)
         waiting = pool.submit(seen)
         pool.shutdown(wait=False, cancel_futures=True)
         go_on.set()
@@ -112,7 +112,7 @@ def test_the_job_is_let_go_when_it_is_done_and_the_pool_when_nobody_has_it(pool:
         del short_lived
         gc.collect()
         for worker in workers:
-            worker.join(10)
+            worker.join(60)
             assert not worker.is_alive()
 
 

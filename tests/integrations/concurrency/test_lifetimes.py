@@ -64,7 +64,7 @@ class Serving:
 
     def ask(self, job: Callable[[], Any]) -> Any:
         self.jobs.put(job)
-        return self.results.get(timeout=10)
+        return self.results.get(timeout=60)
 
 
 # Threads

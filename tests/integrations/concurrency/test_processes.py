@@ -180,9 +180,9 @@ def test_the_thread_that_feeds_a_queue_is_unset_whoever_was_first_to_put() -> No
     queue = get_context("fork").Queue()
     with simulated(run=RUN):
         queue.put(Pickled())
-    assert queue.get(timeout=10) == "unset"
+    assert queue.get(timeout=60) == "unset"
     queue.put(Pickled())
-    assert queue.get(timeout=10) == "unset"
+    assert queue.get(timeout=60) == "unset"
     queue.close()
     queue.join_thread()
 
@@ -244,7 +244,7 @@ def test_a_child_without_keys_believes_its_parent_and_not_the_environment(
     variables = environment() | {"KEYS": json.dumps(keys)}
     if started_as == "simulated":
         variables |= {"BAGGAGE": entry(mint(keys, claims={"run": "job"})), "SYNTHETIC_KEYS": json.dumps(keys)}
-    done = subprocess.run([sys.executable, str(program)], env=variables, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, str(program)], env=variables, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {method: [RUN, None] for method in METHODS}
 

@@ -48,7 +48,7 @@ def test_a_log_listener_started_in_simulated_work_handles_records_under_no_verdi
         listener.start()
     try:
         records.put(logging.makeLogRecord({"msg": "hello"}))
-        assert handled.get(timeout=10) == "unset"
+        assert handled.get(timeout=60) == "unset"
     finally:
         listener.stop()
 
@@ -63,7 +63,7 @@ worker = BackgroundWorker()
 with synthetic.simulated(run="rush-hour"):
     worker.submit(lambda: found.put(synthetic.is_synthetic()))
 worker.submit(lambda: found.put(synthetic.is_synthetic()))
-print(found.get(timeout=10), found.get(timeout=10))
+print(found.get(timeout=60), found.get(timeout=60))
 worker.kill()
 """
 
@@ -115,7 +115,7 @@ def test_a_thread_that_does_nothing_but_hand_a_job_to_a_pool_is_no_worker(method
         thread = threading.Thread(target=getattr(pool, method), args=(job, *arguments))
         thread.start()
         thread.join()
-        return found.get(timeout=10)
+        return found.get(timeout=60)
 
     for kind in (ThreadPoolExecutor, ThreadPool):
         if not hasattr(kind, method):

@@ -95,7 +95,7 @@ async def _left_between_steps(app: Any, headers: Any) -> None:
             await asyncio.Event().wait()
 
     await app(scope("/async-steps", headers), receive, send)
-    await asyncio.wait_for(_two_notes(), 10)
+    await asyncio.wait_for(_two_notes(), 60)
     assert (current_verdict(), context.get_current()) == (None, {})
 
 

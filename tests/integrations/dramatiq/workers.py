@@ -17,6 +17,7 @@ from dramatiq.results.backends.stub import StubBackend
 
 import synthetic
 from tests.contract.messages import Seen, eventually
+from tests.support.servers import PATIENCE
 
 
 class Rides:
@@ -75,7 +76,7 @@ class Rides:
         """What dramatiq keeps of the exception that a message was rejected for."""
         with_failure: list[str] = []
         try:
-            self.results.get_result(message, block=True, timeout=5000)
+            self.results.get_result(message, block=True, timeout=60_000)
         except ResultFailure as error:
             with_failure.append(str(error))
         (text,) = with_failure
@@ -97,8 +98,8 @@ class RedisRides(Rides):
 
 
 class RabbitmqRides(Rides):
-    def __init__(self, port: int, **options: Any) -> None:
-        super().__init__(RabbitmqBroker(host="127.0.0.1", port=port, **options))
+    def __init__(self, port: int) -> None:
+        super().__init__(RabbitmqBroker(host="127.0.0.1", port=port, socket_timeout=PATIENCE, stack_timeout=PATIENCE))
         self._dead: set[str] = set()
 
     def dead_letters(self) -> set[str]:

@@ -30,19 +30,19 @@ def noted(start: Callable[[Function], Any]) -> Hop:
     def hop(function: Function) -> Any:
         result = gevent.event.AsyncResult()
         start(lambda: result.set(function()))
-        return result.get(timeout=10)
+        return result.get(timeout=60)
 
     return hop
 
 
 def started(greenlet: gevent.Greenlet) -> Any:
     greenlet.start()
-    return greenlet.get(timeout=10)
+    return greenlet.get(timeout=60)
 
 
 def in_executor(function: Function) -> Any:
     with gevent.threadpool.ThreadPoolExecutor(1) as executor:
-        return executor.submit(function).result(timeout=10)
+        return executor.submit(function).result(timeout=60)
 
 
 def in_executors_callback(function: Function) -> Any:
@@ -62,7 +62,7 @@ def each(pool: Any, method: str) -> Hop:
 
     def hop(function: Function) -> Any:
         results = getattr(pool(), method)(lambda _: function(), [0, 1])
-        first, second = results.get(timeout=10) if method == "map_async" else results
+        first, second = results.get(timeout=60) if method == "map_async" else results
         assert first == second
         return first
 
@@ -70,17 +70,17 @@ def each(pool: Any, method: str) -> Hop:
 
 
 GREENLETS: dict[str, Hop] = {
-    "spawn": lambda function: gevent.spawn(function).get(timeout=10),
-    "spawn_later": lambda function: gevent.spawn_later(0, function).get(timeout=10),
+    "spawn": lambda function: gevent.spawn(function).get(timeout=60),
+    "spawn_later": lambda function: gevent.spawn_later(0, function).get(timeout=60),
     "spawn_raw": noted(lambda function: gevent.spawn_raw(function)),
     "spawn_raw, keywords": noted(lambda function: gevent.spawn_raw(lambda *, call: call(), call=function)),
     "start": lambda function: started(gevent.Greenlet(function)),
     "subclass": lambda function: started(Subclass(function)),
-    "a greenlet's greenlet": lambda function: gevent.spawn(lambda: gevent.spawn(function).get()).get(timeout=10),
-    "Group.spawn": lambda function: gevent.pool.Group().spawn(function).get(timeout=10),
-    "Pool.spawn": lambda function: gevent.pool.Pool(1).spawn(function).get(timeout=10),
+    "a greenlet's greenlet": lambda function: gevent.spawn(lambda: gevent.spawn(function).get()).get(timeout=60),
+    "Group.spawn": lambda function: gevent.pool.Group().spawn(function).get(timeout=60),
+    "Pool.spawn": lambda function: gevent.pool.Pool(1).spawn(function).get(timeout=60),
     "Pool.apply": lambda function: gevent.pool.Pool(1).apply(function),
-    "Pool.apply_async": lambda function: gevent.pool.Pool(1).apply_async(function).get(timeout=10),
+    "Pool.apply_async": lambda function: gevent.pool.Pool(1).apply_async(function).get(timeout=60),
     "Pool.apply_async, callback": noted(
         lambda function: gevent.pool.Pool(1).apply_async(int, callback=lambda _: function())
     ),
@@ -91,9 +91,9 @@ GREENLETS: dict[str, Hop] = {
 }
 
 THREADS: dict[str, Hop] = {
-    "threadpool.spawn": lambda function: threadpool().spawn(function).get(timeout=10),
+    "threadpool.spawn": lambda function: threadpool().spawn(function).get(timeout=60),
     "threadpool.apply": lambda function: threadpool().apply(function),
-    "threadpool.apply_async": lambda function: threadpool().apply_async(function).get(timeout=10),
+    "threadpool.apply_async": lambda function: threadpool().apply_async(function).get(timeout=60),
     "threadpool.apply_async, callback": noted(
         lambda function: threadpool().apply_async(int, callback=lambda _: function())
     ),

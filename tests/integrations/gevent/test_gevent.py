@@ -154,7 +154,7 @@ class TestWhatLivesOn:
         go_on = threading.Event()
 
         def job() -> bool:
-            go_on.wait(10)
+            go_on.wait(60)
             return synthetic.allows("payment")
 
         with simulated(run="the-job-goes-on"):

@@ -263,7 +263,7 @@ def aio_server(*interceptors: Any, servicer: Any = None) -> Iterator[int]:
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
     try:
-        assert is_up.wait(10)
+        assert is_up.wait(60)
         yield ready[0]
     finally:
         for stop in stops:
@@ -300,10 +300,10 @@ def call(
         responses: list[bytes] = []
         try:
             if kind.endswith("unary"):
-                response, ended = method.with_call(request, metadata=tuple(metadata), timeout=10)
+                response, ended = method.with_call(request, metadata=tuple(metadata), timeout=60)
                 responses.append(response)
             else:
-                ended = method(request, metadata=tuple(metadata), timeout=10)
+                ended = method(request, metadata=tuple(metadata), timeout=60)
                 responses.extend(ended)
         except grpc.RpcError as error:
             ended = error

@@ -97,7 +97,7 @@ def sync(host):
     server.start()
     try:
         with insecure_channel(f"{host}:{port}") as channel:
-            return channel.unary_unary(METHOD)(b"", timeout=10).decode()
+            return channel.unary_unary(METHOD)(b"", timeout=60).decode()
     finally:
         server.stop(0).wait()
 
@@ -109,7 +109,7 @@ def aio(host):
         await server.start()
         try:
             async with grpc.aio.insecure_channel(f"{host}:{port}") as channel:
-                return (await channel.unary_unary(METHOD)(b"", timeout=10)).decode()
+                return (await channel.unary_unary(METHOD)(b"", timeout=60)).decode()
         finally:
             await server.stop(0)
     return asyncio.run(main())
@@ -195,7 +195,7 @@ with sentry_sdk.start_transaction(name="ride"):
     if len(sys.argv) > 2:
         for work in (lambda: synthetic.simulated(run="rush-hour"), synthetic.real):
             with work(), grpc.insecure_channel(sys.argv[2]) as channel:
-                channel.unary_unary(METHOD)(b"", timeout=10)
+                channel.unary_unary(METHOD)(b"", timeout=60)
 """
 
 

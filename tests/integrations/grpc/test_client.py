@@ -26,7 +26,7 @@ class SyncClient:
     def call(self, kind: str = "unary_unary", metadata: Any = None, method: str = "/rides.Rides/book") -> list[bytes]:
         made = getattr(self.channel, kind)(method)
         request = iter([b"a", b"b"]) if kind.startswith("stream") else b"a"
-        answer = made(request, metadata=metadata, timeout=10)
+        answer = made(request, metadata=metadata, timeout=60)
         return list(answer) if kind.endswith("stream") else [answer]
 
     def close(self) -> None:
@@ -49,7 +49,7 @@ class AioClient:
     async def _call(self, kind: str, metadata: Any, method: str) -> list[bytes]:
         made = getattr(self.channel, kind)(method)
         request = iter([b"a", b"b"]) if kind.startswith("stream") else b"a"
-        answer = made(request, metadata=metadata, timeout=10)
+        answer = made(request, metadata=metadata, timeout=60)
         return [one async for one in answer] if kind.endswith("stream") else [await answer]
 
     def close(self) -> None:

@@ -129,7 +129,7 @@ def test_a_call_is_still_all_that_grpc_offers(channel: grpc.Channel, server: Rec
     assert isinstance(channel.stream_stream(BOOK), grpc.StreamStreamMultiCallable)
     with synthetic.simulated(run="rush-hour"):
         response, ended = method.with_call(
-            b"1", timeout=10, metadata=(("own", "1"),), wait_for_ready=True, compression=grpc.Compression.Gzip
+            b"1", timeout=60, metadata=(("own", "1"),), wait_for_ready=True, compression=grpc.Compression.Gzip
         )
         future = method.future(b"2", 10, (("own", "2"),))
         assert (response, ended.code(), future.result()) == (b"1", grpc.StatusCode.OK, b"2")
@@ -201,7 +201,7 @@ def test_an_interceptor_above_sees_a_refusal_as_a_call_that_failed(
 def test_an_aio_call_is_still_all_that_grpc_offers(server: Recording) -> None:
     async def main() -> None:
         async with grpc.aio.insecure_channel(server.target()) as channel:
-            call = channel.unary_unary(BOOK)(b"1", timeout=10, metadata=(("own", "1"),))
+            call = channel.unary_unary(BOOK)(b"1", timeout=60, metadata=(("own", "1"),))
             assert isinstance(call, grpc.aio.UnaryUnaryCall)
             remaining = call.time_remaining()  # NotImplementedError with any interceptor
             assert remaining is not None
@@ -486,7 +486,7 @@ def test_what_a_handler_has_done_at_the_end_of_a_call_is_what_the_call_is(
         for simulated in (True, False, True):
             headers = marked(keys) if simulated else ()
             assert call(port, kind, headers).responses == [b"booked"]
-            assert registering.ended.get(timeout=10) == (simulated, simulated)
+            assert registering.ended.get(timeout=60) == (simulated, simulated)
 
 
 def test_every_handler_is_served() -> None:

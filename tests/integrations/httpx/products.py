@@ -85,7 +85,7 @@ class Loop:
         self._thread = threading.Thread(target=self._loop.run_forever)
 
     def run(self, work: Coroutine[Any, Any, R]) -> R:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     def __enter__(self) -> Loop:
         self._thread.start()

@@ -42,7 +42,7 @@ def stalled(server: RecordingServer) -> Iterator[str]:
     may_answer = threading.Event()
 
     def wait(request: Recorded) -> Answer:
-        may_answer.wait(10)
+        may_answer.wait(60)
         return Answer()
 
     server.answers["/stalled"] = wait

@@ -76,7 +76,7 @@ def test_errors_stay_those_of_the_library_and_name_the_callers_request(
     library, may_answer = product.library, threading.Event()
 
     def slow(request: Recorded) -> Answer:
-        may_answer.wait(10)
+        may_answer.wait(60)
         return Answer()
 
     server.answers["/slow"] = slow

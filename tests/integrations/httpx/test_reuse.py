@@ -43,10 +43,10 @@ def test_a_request_that_two_threads_send_at_once_carries_the_marker_of_each(
         def handle_request(self, request: Any) -> Any:
             if synthetic.is_synthetic():
                 is_waiting.set()
-                may_go.wait(10)
+                may_go.wait(60)
             else:
                 may_go.set()
-                thread.join(10)
+                thread.join(60)
             return super().handle_request(request)
 
     def simulated() -> None:
@@ -57,7 +57,7 @@ def test_a_request_that_two_threads_send_at_once_carries_the_marker_of_each(
         request = client.build_request("GET", server.url())
         thread = threading.Thread(target=simulated)
         thread.start()
-        assert is_waiting.wait(10)
+        assert is_waiting.wait(60)
         with synthetic.real():
             client.send(request)
     marked, real = server.requests

@@ -44,7 +44,7 @@ async def burying(letters: Topic) -> AsyncIterator[DeadLetter]:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 20))
+    asyncio.run(asyncio.wait_for(work, 60))
 
 
 def saw(message: ConsumerRecord[Any, Any]) -> tuple[str, str | None]:

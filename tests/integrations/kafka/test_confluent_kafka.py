@@ -27,7 +27,7 @@ class KafkaBroker:
         self.producer: Any = None
         self.stranger = confluent_kafka.cimpl.Producer(self.settings)
         for topic in (self.topic, f"{self.topic}.refused"):
-            self.stranger.list_topics(topic, timeout=10)
+            self.stranger.list_topics(topic, timeout=60)
         self.seen: dict[str, Seen] = {}
         self.letters: dict[str, dict[str, Any]] = {}
         self.stop = threading.Event()
@@ -89,7 +89,7 @@ class KafkaBroker:
     def __exit__(self, *error: object) -> None:
         self.stop.set()
         for thread in self.threads:
-            thread.join(10)
+            thread.join(60)
 
 
 @pytest.fixture(scope="module")

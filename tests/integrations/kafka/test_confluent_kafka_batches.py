@@ -30,7 +30,7 @@ def test_a_batch_of_simulated_work_has_its_marker_on_every_message(producer: Pro
     with synthetic.simulated(run="peak"):
         ours = synthetic.headers()["baggage"]
         assert producer.produce_batch(topic.name, messages, partition=1) == 2
-    producer.flush(10)
+    producer.flush(60)
     assert {message.value(): baggage_of(message) for message in topic.arrived(2)} == {b"1": [ours], b"2": [ours]}
     assert [("_error" in message) for message in messages] == [False, True, False]
     assert messages[1]["_error"].name() == "MSG_SIZE_TOO_LARGE"
@@ -46,7 +46,7 @@ def test_a_batch_of_real_work_is_a_batch_and_its_reports_are_real(producer: Prod
     messages: list[dict[str, Any]] = [{"value": b"1", "callback": report}, {"value": b"x" * 2_000_000}, {"value": b"2"}]
     producer.produce_batch(topic.name, messages, 0, report)
     with synthetic.simulated(run="peak"):
-        producer.flush(10)
+        producer.flush(60)
     assert [baggage_of(message) for message in topic.arrived(2)] == [[], []]
     assert [sorted(message) for message in messages] == [["callback", "value"], ["_error", "value"], ["value"]]
     assert reports == [False, False]

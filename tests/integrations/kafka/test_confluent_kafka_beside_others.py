@@ -41,7 +41,7 @@ for number, step in enumerate(sys.argv[2:]):
         producer.produce(topic.name, "simulated", partition=0, headers=[("baggage", "user=7")])
     with synthetic.real():
         producer.produce(topic.name, "real", partition=0, headers=[("baggage", stale)])
-    producer.flush(10)
+    producer.flush(60)
     simulated, real = topic.arrived(2 * number + 2)[-2:]
     once = baggage_of(simulated) == [ours + ",user=7"]
     print("carried" if once and baggage_of(real) == [] else "not carried")
@@ -87,7 +87,7 @@ def test_a_producer_that_opentelemetry_wraps_by_itself_sends_the_marker_once(top
     with synthetic.simulated(run="peak"):
         ours = synthetic.headers()["baggage"]
         producer.produce(topic.name, b"v")
-    producer.flush(10)
+    producer.flush(60)
     (message,) = topic.arrived(1)
     assert baggage_of(message) == [ours]
     assert "traceparent" in dict(message.headers())

@@ -75,7 +75,7 @@ def stored(consumer: Consumer, partition: int = 0) -> int:
     with suppress(KafkaException):  # where nothing is stored
         consumer.commit(asynchronous=False)
     (assigned,) = [place for place in consumer.assignment() if place.partition == partition]
-    (found,) = consumer.committed([assigned], timeout=10)
+    (found,) = consumer.committed([assigned], timeout=60)
     return max(found.offset, -1)
 
 
@@ -131,12 +131,12 @@ def test_events_of_the_client_come_as_they_are(topic: Topic, keys: dict[str, Any
     synthetic.configure(keys=keys, on_missing="refuse")  # what is no message need not be marked
     consumer = topic.consumer(**{"enable.partition.eof": True})
     messages = SyntheticConsumer(consumer, on_refused="raise")
-    with messages.poll(10) as event:
+    with messages.poll(60) as event:
         assert event is not None
         assert event.error().name() == "_PARTITION_EOF"
     topic.put(("s", [("baggage", entry(mint(keys)).encode())]))
     assert handled(messages, 1) == [("s", "rush-hour")]
-    (group,) = messages.consume(1, 10)
+    (group,) = messages.consume(1, 60)
     with group as events:
         assert [event.error().name() for event in events] == ["_PARTITION_EOF"]
     assert stored(consumer) == 1
@@ -148,7 +148,7 @@ def test_what_is_handled_is_stored_and_what_fails_is_not(topic: Topic, consumer:
     messages = SyntheticConsumer(consumer, on_refused="raise")
     assert handled(messages, 1) == [("1", None)]
     assert stored(consumer) == 1
-    with pytest.raises(LookupError), messages.poll(10):
+    with pytest.raises(LookupError), messages.poll(60):
         raise LookupError("in the handler")
     assert stored(consumer) == 1
     handled(messages, 1)
@@ -160,7 +160,7 @@ def test_in_its_time_the_client_commits_by_itself_as_ever(topic: Topic) -> None:
     consumer = topic.consumer()
     messages = SyntheticConsumer(consumer, on_refused="raise")
     handled(messages, 1)
-    with pytest.raises(LookupError), messages.poll(10):
+    with pytest.raises(LookupError), messages.poll(60):
         raise LookupError("in the handler")
     consumer.close()
     assert topic.committed() == 1
@@ -195,7 +195,7 @@ def test_the_offset_passes_a_refused_message_once_its_letter_has_arrived(
 ) -> None:
     topic.put(("forged", forged))
     messages = SyntheticConsumer(consumer, on_refused=dead_letter(letters))
-    with messages.poll(10) as message:
+    with messages.poll(60) as message:
         assert message is None
     assert len(letters.arrived(1)) == 1
     assert stored(consumer) == 1
@@ -209,7 +209,7 @@ def test_a_letter_that_does_not_arrive_is_an_error_and_the_message_comes_again(
     messages = SyntheticConsumer(consumer, on_refused=DeadLetter(nowhere, letters.name, timeout=0.2))
     for _ in range(2):
         with pytest.raises(KafkaException, match="_TIMED_OUT"):
-            messages.poll(10)
+            messages.poll(60)
         assert stored(consumer) == -1
     nowhere.purge()
     there = SyntheticConsumer(consumer, on_refused=dead_letter(letters))
@@ -224,14 +224,14 @@ def test_a_letter_that_the_broker_does_not_take_is_an_error(
     small = Producer({**topic.settings, "message.max.bytes": 1000})
     messages = SyntheticConsumer(consumer, on_refused=DeadLetter(small, letters.name))
     with pytest.raises(KafkaException, match="MSG_SIZE_TOO_LARGE"):
-        messages.poll(10)
+        messages.poll(60)
     assert stored(consumer) == -1
 
 
 def test_headers_that_cannot_be_read_are_refused(topic: Topic, letters: Topic, consumer: Consumer) -> None:
     _put_with_a_name_that_is_not_text(topic)
     messages = SyntheticConsumer(consumer, on_refused=dead_letter(letters))
-    with messages.poll(10) as message:
+    with messages.poll(60) as message:
         assert message is None
     (letter,) = letters.arrived(1)
     assert letter.value() == b"odd"
@@ -249,7 +249,7 @@ def test_what_is_raised_comes_again_until_it_is_dealt_with(
     handled(messages, 1)
     for _ in range(3):
         with pytest.raises(synthetic.MessageRefused, match="bad-signature"):
-            messages.poll(10)
+            messages.poll(60)
         assert stored(consumer) == 1
     assert handled(SyntheticConsumer(consumer, on_refused=dead_letter(letters)), 1) == [("2", None)]
 
@@ -275,7 +275,7 @@ def test_a_parked_partition_waits_while_others_go_on_and_nothing_is_lost(
     topic.put(("0 first", []), ("0 halted", marked("stopped")), *((f"0 {number}", []) for number in range(50)))
     messages = SyntheticConsumer(consumer, on_refused=Park(0.1))
     assert handled(messages, 1) == [("0 first", None)]
-    with messages.poll(10) as message:
+    with messages.poll(60) as message:
         assert message is None
     topic.put(("1 first", []), ("1 second", marked("peak")), partition=1)
     assert handled(messages, 2) == [("1 first", None), ("1 second", "peak")]
@@ -308,7 +308,7 @@ def test_what_may_be_admitted_later_can_be_parked_while_the_rest_is_buried(
     topic.put(("forged", forged), ("s", marked("peak")), ("r", []))
     messages = SyntheticConsumer(consumer, on_refused=dead_letter(letters), on_later=Park(0.05))
     for _ in range(2):
-        with messages.poll(10) as message:
+        with messages.poll(60) as message:
             assert message is None
     assert stored(consumer) == 1
     busy = False
@@ -369,7 +369,7 @@ def test_a_group_that_fails_is_not_passed_by_those_that_were_refused(
     with pytest.raises(LookupError), real:
         raise LookupError("in the handler")
     topic.put(("f2", forged))
-    with messages.poll(10) as message:
+    with messages.poll(60) as message:
         assert message is None
     assert stored(consumer) <= 0
 

@@ -53,7 +53,7 @@ def test_headers_of_either_kind_get_the_marker_and_the_callers_own_stay_as_they_
     with synthetic.simulated(run="peak"):
         ours = marker()
         producer.produce(topic.name, b"v", headers=headers)
-    producer.flush(10)
+    producer.flush(60)
     (message,) = topic.arrived(1)
     assert headers == before
     assert message.headers() == [("a", b"1"), ("baggage", f"{ours},user=7".encode())]
@@ -66,7 +66,7 @@ def test_every_argument_may_be_positional(producer: Producer, topic: Topic) -> N
         producer.produce(
             topic.name, b"v", b"k", 1, lambda error, _: reports.append(error), None, 1_700_000_000_000, {"a": None}
         )
-    producer.flush(10)
+    producer.flush(60)
     (message,) = topic.arrived(1)
     assert (message.value(), message.key(), message.partition(), message.timestamp()[1]) == (
         b"v", b"k", 1, 1_700_000_000_000)  # fmt: skip
@@ -134,7 +134,7 @@ def test_a_report_runs_under_the_verdict_of_its_message_whoever_polls(topic: Top
         producer.produce(topic.name, b"real", **extra)
     producer.produce(topic.name, b"undecided", **extra)
     with synthetic.simulated(run="other"):
-        producer.flush(10)
+        producer.flush(60)
     assert seen == {b"simulated": "peak", b"real": None, b"undecided": None}
 
 
@@ -145,7 +145,7 @@ def test_a_report_that_fails_fails_as_ever_and_leaves_nothing_behind(producer: P
     with synthetic.simulated(run="peak"):
         producer.produce(topic.name, b"v", on_delivery=report)
     with pytest.raises(LookupError):
-        producer.flush(10)
+        producer.flush(60)
     assert not synthetic.is_synthetic()
 
 
@@ -169,7 +169,7 @@ def test_a_producer_of_any_class_is_covered(topic: Topic, make: Any) -> None:
     with synthetic.simulated(run="peak"):
         ours = marker()
         producer.produce(topic.name, value="v")
-    producer.flush(10)
+    producer.flush(60)
     (message,) = topic.arrived(1)
     assert baggage_of(message) == [ours]
     assert isinstance(producer, Producer)
@@ -182,12 +182,12 @@ def test_an_object_that_was_there_before_is_covered_where_its_class_is_derived(t
         ours = marker()
         derived.produce(topic.name, "covered", partition=0)
         plain.produce(topic.name, "not covered", partition=0)
-    derived.flush(10)
-    plain.flush(10)
+    derived.flush(60)
+    plain.flush(60)
     synthetic.uninstrument("confluent-kafka")
     with synthetic.simulated(run="peak"):
         derived.produce(topic.name, "not any more", partition=0)
-    derived.flush(10)
+    derived.flush(60)
     assert {message.value(): baggage_of(message) for message in topic.arrived(3)} == {
         b"covered": [ours],
         b"not covered": [],
@@ -211,7 +211,7 @@ def test_switched_off_everything_is_as_it_was(topic: Topic) -> None:
         assert SerializingProducer.__bases__[0] is OurOwn.__bases__[0] is Producer
     with synthetic.simulated(run="peak"):
         made.produce(topic.name, "made meanwhile")
-    made.flush(10)
+    made.flush(60)
     (message,) = topic.arrived(1)
     assert baggage_of(message) == []
 
@@ -239,7 +239,7 @@ with synthetic.simulated(run="peak"):
     for make in (OurProducer, confluent_kafka.Producer, SerializingProducer):
         producer = make(topic.settings)
         producer.produce(topic.name, value="v", partition=0)
-        producer.flush(10)
+        producer.flush(60)
 print([len(baggage_of(message)) for message in topic.arrived(3)])
 """
 

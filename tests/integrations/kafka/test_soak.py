@@ -170,9 +170,9 @@ def test_confluent_kafka_in_threads(load: Load, long_run: bool) -> None:
             change()
             load.send(numbers, produce)
             producer.flush(30)
-            eventually(is_settled, seconds=60)
+            eventually(is_settled)
             eventually(lambda numbers=numbers: load.is_handled(numbers) or None, seconds=120)
-        eventually(load.is_passed, seconds=60)
+        eventually(load.is_passed)
     finally:
         for member in members:
             member.leave()

@@ -24,13 +24,13 @@ class Topic:
         self.group = uuid4().hex
         self.settings: dict[str, Any] = {"bootstrap.servers": address, "linger.ms": 0}
         self.stranger = Producer(self.settings)
-        self.stranger.list_topics(self.name, timeout=10)
+        self.stranger.list_topics(self.name, timeout=60)
 
     def put(self, *values: tuple[str, Headers], partition: int = 0, key: bytes | None = None) -> None:
         """Send messages as a stranger does: these values and headers, and nothing else."""
         for value, headers in values:
             self.stranger.produce(self.name, value, key, partition, headers=headers)
-        self.stranger.flush(10)
+        self.stranger.flush(60)
 
     def consumer(self, kind: Any = Consumer, partitions: tuple[int, ...] = (0,), **settings: Any) -> Any:
         """A consumer with these partitions, that goes on where the group has got to."""
@@ -54,14 +54,14 @@ class Topic:
     def end(self, partition: int) -> int:
         """The offset that the next message of a partition will have."""
         consumer = self.consumer(partitions=())
-        _, end = consumer.get_watermark_offsets(TopicPartition(self.name, partition), timeout=10)
+        _, end = consumer.get_watermark_offsets(TopicPartition(self.name, partition), timeout=60)
         consumer.close()
         return int(end)
 
     def committed(self, partition: int = 0) -> int | None:
         """The offset that the group would go on from; None where nothing was ever committed."""
         consumer = self.consumer(partitions=())
-        (found,) = consumer.committed([TopicPartition(self.name, partition)], timeout=10)
+        (found,) = consumer.committed([TopicPartition(self.name, partition)], timeout=60)
         consumer.close()
         return found.offset if found.offset >= 0 else None
 

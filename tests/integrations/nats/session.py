@@ -65,9 +65,9 @@ def run(nats_port: int) -> Run:
         async def failed(error: Exception) -> None:
             errors.append(error)
 
-        client = await nats.connect(f"nats://127.0.0.1:{nats_port}", error_cb=failed)
+        client = await nats.connect(f"nats://127.0.0.1:{nats_port}", connect_timeout=60, error_cb=failed)
         try:
-            given = await asyncio.wait_for(function(Session(client, errors)), 15)
+            given = await asyncio.wait_for(function(Session(client, errors)), 60)
         finally:
             await client.close()
         assert current_verdict() is None

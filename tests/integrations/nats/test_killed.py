@@ -30,7 +30,7 @@ async def handle(msg):
     await asyncio.sleep(60)
 
 async def main():
-    client = await nats.connect(f"nats://127.0.0.1:{sys.argv[1]}")
+    client = await nats.connect(f"nats://127.0.0.1:{sys.argv[1]}", connect_timeout=60)
     js = client.jetstream()
     await js.subscribe_bind(sys.argv[2], (await js.consumer_info(sys.argv[2], "drivers")).config, "drivers", cb=handle)
     await asyncio.sleep(60)

@@ -51,7 +51,7 @@ class Core:
         loop.run(self._start(f"nats://127.0.0.1:{port}"))
 
     async def _start(self, url: str) -> None:
-        self.client = await nats.connect(url, error_cb=self._failed)
+        self.client = await nats.connect(url, connect_timeout=60, error_cb=self._failed)
         await self._subscribe()
         await self.client.flush()
 

@@ -146,7 +146,7 @@ class Asynchronous:
             self.connection.close()
 
         self.connection.ioloop.add_callback_threadsafe(end)
-        self._thread.join(10)
+        self._thread.join(60)
         assert not self._thread.is_alive()
         self.connection.ioloop.close()
 
@@ -174,7 +174,7 @@ def test_callbacks_of_an_asynchronous_channel_are_covered(
         queue.put("one", good)
     consumer = Asynchronous(rabbitmq_port, lambda channel: getattr(channel, way)(queue.name, handle))
     try:
-        assert consumer.ready.wait(10)
+        assert consumer.ready.wait(60)
         if way == "basic_consume":
             queue.put("forged", FORGED)
             assert queue.dead_letter("forged")

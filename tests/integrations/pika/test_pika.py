@@ -30,7 +30,7 @@ class Consumer:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(port,))
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(60)
 
     def _run(self, port: int) -> None:
         with channel_to(port) as self._channel:
@@ -50,7 +50,7 @@ class Consumer:
 
     def close(self) -> None:
         self._channel.connection.add_callback_threadsafe(self._channel.stop_consuming)
-        self._thread.join(10)
+        self._thread.join(60)
 
 
 class Pika:

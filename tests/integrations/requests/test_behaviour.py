@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-import time
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def either_work(request: pytest.FixtureRequest, instrumented: None) -> Iterator[
 @pytest.mark.usefixtures("either_work")
 def test_top_level_functions_and_methods_work(server: RecordingServer) -> None:
     for method in ("get", "post", "put", "delete", "patch", "options"):
-        response = getattr(requests, method)(server.url("/x"), params={"q": "a b"}, timeout=10)
+        response = getattr(requests, method)(server.url("/x"), params={"q": "a b"}, timeout=60)
         assert (response.text, response.request.method) == ("ok", method.upper())
     assert requests.head(server.url()).status_code == 200
     assert [request.method for request in server.requests] == ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
@@ -65,14 +65,17 @@ def test_a_response_can_be_streamed_after_the_call(server: RecordingServer) -> N
 
 @pytest.mark.usefixtures("either_work")
 def test_errors_stay_those_of_requests(server: RecordingServer) -> None:
+    may_answer = threading.Event()
+
     def slow(request: Recorded) -> Answer:
-        time.sleep(0.5)
+        may_answer.wait(60)
         return Answer()
 
     server.answers["/slow"] = slow
     server.answers["/missing"] = Answer(404)
     with pytest.raises(requests.ReadTimeout) as timed_out:
         requests.get(server.url("/slow"), timeout=0.05)
+    may_answer.set()
     assert timed_out.value.request.url == server.url("/slow")
     with pytest.raises(requests.HTTPError):
         requests.get(server.url("/missing")).raise_for_status()

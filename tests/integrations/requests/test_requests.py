@@ -27,7 +27,7 @@ class SessionClient:
             self.session.mount("http://", adapter)
 
     def get(self, url: str, headers: Mapping[str, Any] | None = None) -> int:
-        return self.session.get(url, headers=headers, timeout=10).status_code
+        return self.session.get(url, headers=headers, timeout=60).status_code
 
 
 class RequestsContract(ClientContract):

@@ -63,10 +63,10 @@ def test_a_prepared_request_that_two_threads_send_at_once_carries_the_marker_of_
         def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
             if synthetic.is_synthetic():
                 is_waiting.set()
-                may_go.wait(10)
+                may_go.wait(60)
             else:
                 may_go.set()
-                thread.join(10)
+                thread.join(60)
             return super().send(request, *args, **kwargs)
 
     def simulated() -> None:
@@ -78,7 +78,7 @@ def test_a_prepared_request_that_two_threads_send_at_once_carries_the_marker_of_
         prepared = session.prepare_request(requests.Request("GET", server.url()))
         thread = threading.Thread(target=simulated)
         thread.start()
-        assert is_waiting.wait(10)
+        assert is_waiting.wait(60)
         with synthetic.real():
             session.send(prepared)
     marked, real = server.requests

@@ -37,7 +37,7 @@ def test_the_command_performs_each_job_as_what_it_is(jobs: Jobs, keys: Keys, val
         env=environment() | {"SYNTHETIC_KEYS": json.dumps(keys)},
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=300,
     )
     assert runs(jobs, simulated, real) == ["peak", None]
     assert reason_in(jobs.connection, forged) == "bad-signature"

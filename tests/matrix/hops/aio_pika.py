@@ -12,7 +12,6 @@ import synthetic
 from tests.integrations.rabbitmq import Queue
 from tests.matrix.cases import Case, Hop, seen
 from tests.matrix.hops.pika import a_queue, arrived
-from tests.support.brokers import rabbitmq
 
 
 def _out(case: Case, port: int) -> str:
@@ -34,7 +33,7 @@ def _out(case: Case, port: int) -> str:
 
 async def _connected(port: int, queue: Queue, do: Callable[[Any, Queue], Awaitable[Any]]) -> Any:
     async with await aio_pika.connect_robust(f"amqp://guest:guest@127.0.0.1:{port}/") as connection:
-        return await asyncio.wait_for(do(await connection.channel(), queue), 10)
+        return await asyncio.wait_for(do(await connection.channel(), queue), 60)
 
 
 async def _by_callback(channel: Any, queue: Queue) -> str:
@@ -92,7 +91,7 @@ def _contrib() -> None:
 
 
 HOPS: list[Hop] = [
-    Hop("aio-pika, producer", "aio-pika", _out, {"contrib": _contrib}, servers=rabbitmq),
-    Hop("aio-pika, consumer", "aio-pika", _in(_by_callback), {"contrib": _contrib}, servers=rabbitmq),
-    Hop("aio-pika, consumer, iterator", "aio-pika", _in(_by_iterator), {"contrib": _contrib}, servers=rabbitmq),
+    Hop("aio-pika, producer", "aio-pika", _out, {"contrib": _contrib}, brokers=("rabbitmq",)),
+    Hop("aio-pika, consumer", "aio-pika", _in(_by_callback), {"contrib": _contrib}, brokers=("rabbitmq",)),
+    Hop("aio-pika, consumer, iterator", "aio-pika", _in(_by_iterator), {"contrib": _contrib}, brokers=("rabbitmq",)),
 ]

@@ -61,11 +61,11 @@ def _server() -> Iterator[int]:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         return runner
 
-    runner = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+    runner = asyncio.run_coroutine_threadsafe(start(), loop).result(60)
     try:
         yield runner.addresses[0][1]
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
@@ -86,7 +86,7 @@ def _in_by_websocket(case: Case, port: int) -> str:
             aiohttp.ClientSession() as session,
             session.ws_connect(f"http://127.0.0.1:{port}/ws", headers=headers) as socket,
         ):
-            return await socket.receive_str(timeout=10)
+            return await socket.receive_str(timeout=60)
 
     try:
         return asyncio.run(ask())

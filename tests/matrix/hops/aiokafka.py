@@ -63,7 +63,7 @@ class _Consumed:
         topic = Topic(address)
         topic.put(("v", [("baggage", value.encode()) for value in case.headers()]))
         topic.put(("end", []))
-        return asyncio.run(asyncio.wait_for(self.consume(topic), 10))
+        return asyncio.run(asyncio.wait_for(self.consume(topic), 60))
 
     async def consume(self, topic: Topic) -> str:
         from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition

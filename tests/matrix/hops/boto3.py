@@ -18,7 +18,6 @@ from tests.integrations.boto3.queues import (
     subscribed_topic,
 )
 from tests.matrix.cases import Case, Hop, judged, seen
-from tests.support.brokers import aws
 
 Send = Callable[[str | None], Any]
 
@@ -90,8 +89,8 @@ def _contrib() -> None:
 
 
 HOPS: list[Hop] = [
-    Hop("boto3, SQS, send", "boto3", _out(_to_sqs), {"contrib": _contrib}, servers=aws),
-    Hop("boto3, SNS, publish", "boto3", _out(_to_sns), {"contrib": _contrib}, servers=aws),
-    Hop("boto3, EventBridge, put", "boto3", _out(_to_bridge), {"contrib": _contrib}, servers=aws),
-    Hop("boto3, SQS, receive", "boto3", _in, {"contrib": _contrib}, servers=aws),
+    Hop("boto3, SQS, send", "boto3", _out(_to_sqs), {"contrib": _contrib}, brokers=("aws",)),
+    Hop("boto3, SNS, publish", "boto3", _out(_to_sns), {"contrib": _contrib}, brokers=("aws",)),
+    Hop("boto3, EventBridge, put", "boto3", _out(_to_bridge), {"contrib": _contrib}, brokers=("aws",)),
+    Hop("boto3, SQS, receive", "boto3", _in, {"contrib": _contrib}, brokers=("aws",)),
 ]

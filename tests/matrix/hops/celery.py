@@ -18,9 +18,12 @@ from synthetic_celery import TaskRefused
 from tests.contract.messages import eventually, in_a_bare_thread
 from tests.integrations.celery.workers import Workers, having, send_as_a_stranger
 from tests.matrix.cases import RUN, Case, Hop, judged
-from tests.support.brokers import rabbitmq, valkey
+from tests.support.brokers import valkey
 
 _switched_on: list[str] = []
+
+_OWN = uuid4().hex
+"""In the names of queues, for other rows use the same broker."""
 
 
 def _opentelemetry() -> None:
@@ -31,8 +34,8 @@ def _opentelemetry() -> None:
 
 
 @contextmanager
-def _servers() -> Iterator[tuple[str, Workers]]:
-    with valkey() as store, rabbitmq() as broker, tempfile.TemporaryDirectory() as folder:
+def _servers(broker: int) -> Iterator[tuple[str, Workers]]:
+    with valkey() as store, tempfile.TemporaryDirectory() as folder:
         workers = Workers(f"redis://127.0.0.1:{store}", Path(folder))
         yield f"amqp://guest:guest@127.0.0.1:{broker}//", workers
         workers.close()
@@ -41,9 +44,10 @@ def _servers() -> Iterator[tuple[str, Workers]]:
 def _out(case: Case, servers: tuple[str, Workers]) -> str:
     synthetic.instrument("celery")
     broker, workers = servers
-    app = workers.app(broker, "out")
+    name = f"out-{_OWN}"
+    app = workers.app(broker, name)
     with app.pool.acquire(block=True) as connection:
-        queue = Queue("out", queue_arguments=app.amqp.queues["out"].queue_arguments)(connection.default_channel)
+        queue = Queue(name, queue_arguments=app.amqp.queues[name].queue_arguments)(connection.default_channel)
         queue.declare()
         try:
             with case.work() as baggage:
@@ -60,7 +64,7 @@ def _in(pool: str, task: str, notes: list[str], case: Case, servers: tuple[str, 
     synthetic.instrument("celery")
     broker, workers = servers
     settings = having(dict(case.keys), steps=" ".join(["app", "ours", *_switched_on]))
-    app = workers.start(broker, pool, pool, settings)
+    app = workers.start(broker, f"{pool}-{_OWN}", pool, settings)
     name = uuid4().hex
     header = case.joined()
     in_a_bare_thread(send_as_a_stranger, app, name, {} if header is None else {"baggage": header}, task)
@@ -79,14 +83,13 @@ def _in(pool: str, task: str, notes: list[str], case: Case, servers: tuple[str, 
     return known
 
 
-_CONTRIB = {"contrib": _opentelemetry}
+_hop = partial(Hop, product="celery", telemetry={"contrib": _opentelemetry}, servers=_servers, brokers=("rabbitmq",))
 
 HOPS = [
-    Hop("Celery, send", "celery", _out, telemetry=_CONTRIB, servers=_servers),
+    _hop("Celery, send", pass_on=_out),
     *(
-        Hop(f"Celery, {pool}", "celery", partial(_in, pool, "flaky", ["attempt"]), telemetry=_CONTRIB, servers=_servers)
+        _hop(f"Celery, {pool}", pass_on=partial(_in, pool, "flaky", ["attempt"]))
         for pool in ("prefork", "threads", "gevent")
     ),
-    Hop("Celery, task to task", "celery", partial(_in, "threads", "parent", ["child", "parent"]),
-        telemetry=_CONTRIB, servers=_servers),
-]  # fmt: skip
+    _hop("Celery, task to task", pass_on=partial(_in, "threads", "parent", ["child", "parent"])),
+]

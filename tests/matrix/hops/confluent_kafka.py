@@ -36,7 +36,7 @@ def _produced(case: Case, address: str) -> str:
             producer.produce(topic.name, b"v", headers=[] if own is None else [("baggage", own.encode())])
     except synthetic.UnverifiedMarker:
         return "refused"
-    producer.flush(10)
+    producer.flush(60)
     (message,) = topic.arrived(1)
     assert len(baggage_of(message)) <= 1
     return judged(baggage_of(message))
@@ -62,11 +62,11 @@ class _Consumed:
 
     def handled(self, messages: Any) -> str:
         if self.in_batches:
-            for group in messages.consume(1, 10):
+            for group in messages.consume(1, 60):
                 with group:
                     return seen()
             return "refused"
-        with messages.poll(10) as message:
+        with messages.poll(60) as message:
             return "refused" if message is None else seen()
 
 

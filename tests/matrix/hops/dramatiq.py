@@ -13,7 +13,7 @@ from synthetic_dramatiq import SyntheticTrafficMiddleware
 from tests.contract.messages import eventually
 from tests.integrations.dramatiq.workers import RabbitmqRides, RedisRides, Rides, working
 from tests.matrix.cases import Case, Hop, judged, seen
-from tests.support.brokers import rabbitmq, valkey
+from tests.support.brokers import valkey
 
 Make = Callable[[int], Rides]
 
@@ -45,7 +45,7 @@ def _out(make: Make) -> Callable[[Case, int], str]:
 
 
 def _taken(rides: Rides) -> list[dramatiq.Message[Any]]:
-    consumer = rides.broker.consume(rides.queue_name, timeout=5000)
+    consumer = rides.broker.consume(rides.queue_name, timeout=60_000)
     message: Any = next(consumer)
     consumer.ack(message)
     consumer.close()
@@ -77,6 +77,6 @@ HOPS: list[Hop] = [
     Hop("dramatiq on Redis, send", "dramatiq", _out(RedisRides), servers=valkey),
     Hop("dramatiq on Redis, actor", "dramatiq", _in(RedisRides), servers=valkey),
     Hop("dramatiq on Redis, actor, middleware", "dramatiq", _in(_with_middleware, is_patched=False), servers=valkey),
-    Hop("dramatiq on RabbitMQ, send", "dramatiq", _out(RabbitmqRides), servers=rabbitmq),
-    Hop("dramatiq on RabbitMQ, actor", "dramatiq", _in(RabbitmqRides), servers=rabbitmq),
+    Hop("dramatiq on RabbitMQ, send", "dramatiq", _out(RabbitmqRides), brokers=("rabbitmq",)),
+    Hop("dramatiq on RabbitMQ, actor", "dramatiq", _in(RabbitmqRides), brokers=("rabbitmq",)),
 ]

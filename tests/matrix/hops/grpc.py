@@ -49,13 +49,13 @@ def _sent(send: Callable[[str, Any], None]) -> Callable[[Case, Recording], str]:
 
 def _sync(target: str, metadata: Any) -> None:
     with grpc.insecure_channel(target, options=OPTIONS) as channel:
-        channel.unary_unary(_METHOD)(b"", metadata=metadata, timeout=10)
+        channel.unary_unary(_METHOD)(b"", metadata=metadata, timeout=60)
 
 
 def _aio(target: str, metadata: Any) -> None:
     async def call() -> None:
         async with grpc.aio.insecure_channel(target, options=OPTIONS) as channel:
-            await channel.unary_unary(_METHOD)(b"", metadata=metadata, timeout=10)
+            await channel.unary_unary(_METHOD)(b"", metadata=metadata, timeout=60)
 
     asyncio.run(call())
 
@@ -92,7 +92,7 @@ def _received(case: Case, port: int) -> str:
     headers = [("baggage", header) for header in case.headers()]
     with grpc.insecure_channel(f"127.0.0.1:{port}", options=OPTIONS) as channel:
         try:
-            answer: bytes = channel.unary_unary(_METHOD)(b"", metadata=headers, timeout=10)
+            answer: bytes = channel.unary_unary(_METHOD)(b"", metadata=headers, timeout=60)
         except grpc.RpcError as error:
             return {grpc.StatusCode.PERMISSION_DENIED: "refused"}[error.code()]
     return answer.decode()

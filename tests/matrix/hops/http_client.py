@@ -12,11 +12,11 @@ from tests.support.recording_server import RecordingServer
 
 
 def _by_urllib(url: str, headers: dict[str, str]) -> None:
-    urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10).close()
+    urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60).close()
 
 
 def _by_http_client(url: str, headers: dict[str, str]) -> None:
-    connection = http.client.HTTPConnection(url.split("/")[2], timeout=10)
+    connection = http.client.HTTPConnection(url.split("/")[2], timeout=60)
     try:
         connection.request("GET", "/", headers=headers)
         connection.getresponse().read()

@@ -28,7 +28,7 @@ class Meeting:
     async def open(self, port: int) -> None:
         self.subject = f"rides-{secrets.token_hex(4)}"
         self.told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.client = await nats.connect(f"nats://127.0.0.1:{port}", error_cb=self.failed)
+        self.client = await nats.connect(f"nats://127.0.0.1:{port}", connect_timeout=60, error_cb=self.failed)
 
     async def failed(self, error: Exception) -> None:
         assert isinstance(error, synthetic.MessageRefused)
@@ -54,7 +54,7 @@ def _met(scenario: Callable[[Meeting, Case], Awaitable[None]]) -> Callable[[Case
         await meeting.open(port)
         try:
             await scenario(meeting, case)
-            return await asyncio.wait_for(meeting.told, 10)
+            return await asyncio.wait_for(meeting.told, 60)
         except synthetic.UnverifiedMarker:
             return "refused"
         finally:

@@ -13,7 +13,6 @@ from synthetic_pika import message
 from tests.contract.messages import eventually
 from tests.integrations.rabbitmq import Queue, channel_to
 from tests.matrix.cases import Case, Hop, judged, seen
-from tests.support.brokers import rabbitmq
 
 
 @contextmanager
@@ -90,7 +89,7 @@ def _contrib() -> None:
 
 
 HOPS: list[Hop] = [
-    Hop("pika, producer", "pika", _out, {"contrib": _contrib}, servers=rabbitmq),
-    Hop("pika, consumer", "pika", _in, {"contrib": _contrib}, servers=rabbitmq),
-    Hop("pika, consumer, message by message", "pika", _in_by_generator, {"contrib": _contrib}, servers=rabbitmq),
+    Hop("pika, producer", "pika", _out, {"contrib": _contrib}, brokers=("rabbitmq",)),
+    Hop("pika, consumer", "pika", _in, {"contrib": _contrib}, brokers=("rabbitmq",)),
+    Hop("pika, consumer, message by message", "pika", _in_by_generator, {"contrib": _contrib}, brokers=("rabbitmq",)),
 ]
