@@ -332,7 +332,29 @@ def test_an_integration_of_another_distribution_is_found_and_an_absent_product_o
     assert again == "on off on"
     assert anew == "on off on off on"
     assert "a_product_that_nobody_has_installed" in missing
-    assert 'pip install "synthetic-traffic[absent]"' in missing
+    assert missing.endswith("Install what the distribution 'absent' needs.")
+
+
+TWICE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import synthetic
+for names in ((), ("requests",)):
+    try:
+        synthetic.instrument(*names)
+    except synthetic.errors.ConfigurationError as error:
+        print(error)
+"""
+
+
+def test_no_other_distribution_can_take_the_place_of_an_integration(tmp_path: Path) -> None:
+    add_distribution(tmp_path, "requests", "impostor", ANOTHER)
+    told = run_script(TWICE, str(tmp_path)).splitlines()
+    assert (
+        told
+        == ["two distributions have an integration 'requests': requests and synthetic-traffic. Uninstall one of them."]
+        * 2
+    )
 
 
 ABSENT = """

@@ -287,7 +287,7 @@ def test_a_request_that_is_not_admitted_is_an_outcome_with_its_reason(service: s
 def test_a_refusal_is_logged_at_most_once_a_second_and_reason_with_the_number_held_back(
     service: str, keys: dict[str, Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("synthetic._admission._refusals", ThrottledLog())
+    monkeypatch.setattr("synthetic._admission.decision._refusals", ThrottledLog())
     bad = {"malformed": entry("forged"), "wrong-environment": entry(mint(keys, claims={"aud": "other"}))}
 
     def lines(reason: str) -> list[logging.LogRecord]:

@@ -17,6 +17,8 @@ __all__ = ["GROUP", "PRODUCTS", "Integration", "instrument", "is_absent", "unins
 
 _log = logging.getLogger("synthetic")
 
+_DISTRIBUTION = "synthetic-traffic"
+
 GROUP = "synthetic.integrations"
 """The entry-point group of integrations: a name, and its ``Integration``."""
 
@@ -80,7 +82,14 @@ def uninstrument(*names: str) -> tuple[str, ...]:
 
 
 def _points(names: tuple[str, ...]) -> list[EntryPoint]:
-    known = {point.name: point for point in entry_points(group=GROUP)}
+    known: dict[str, EntryPoint] = {}
+    for point in entry_points(group=GROUP):
+        other = known.setdefault(point.name, point)
+        if _distribution_of(other) != _distribution_of(point):
+            raise ConfigurationError(
+                f"two distributions have an integration {point.name!r}: {_distribution_of(other)} and "
+                f"{_distribution_of(point)}. Uninstall one of them."
+            )
     names = tuple(name if name in known else name.replace("_", "-") for name in names)
     for name in names:
         if name not in known:
@@ -113,14 +122,23 @@ def _instrument_wanted(point: EntryPoint, product: str | None) -> None:
     except Exception as error:
         if is_absent(error, product):
             raise ConfigurationError(
-                f"{point.name!r} cannot be instrumented: {error}. Install it with: "
-                f'pip install "synthetic-traffic[{point.name}]"'
+                f"{point.name!r} cannot be instrumented: {error}. {_how_to_install(point)}"
             ) from error
         raise ConfigurationError(
             f"{point.name!r} cannot be instrumented: {error!r}. synthetic-traffic doctor lists the tested versions."
         ) from error
     _awaited.discard(point.name)
     INSTRUMENTED.add(point.name)
+
+
+def _how_to_install(point: EntryPoint) -> str:
+    if _distribution_of(point) == _DISTRIBUTION:
+        return f'Install it with: pip install "{_DISTRIBUTION}[{point.name}]"'
+    return f"Install what the distribution {_distribution_of(point)!r} needs."
+
+
+def _distribution_of(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else _DISTRIBUTION
 
 
 def _instrument_found(point: EntryPoint, product: str | None) -> None:
