@@ -37,7 +37,7 @@ class HostRule:
         self._names: set[str] = set()
         self._suffixes: list[str] = []
         self._networks: list[object] = []
-        self.is_everything = False
+        self.is_everything: bool = False
         """Whether every host takes part."""
         self._known: dict[str, bool] = {}
         for host in DEFAULT_HOSTS if hosts is None else hosts:

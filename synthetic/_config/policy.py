@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +16,7 @@ class Policy:
 
     def __init__(self, actions: Mapping[str, Action] | None = None) -> None:
         self._actions = dict(actions or {})
-        self.get = self._actions.get
+        self.get: Callable[[str], Action | None] = self._actions.get
 
     def __repr__(self) -> str:
         return f"Policy({ {effect: action.value for effect, action in self._actions.items()} })"

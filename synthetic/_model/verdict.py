@@ -89,7 +89,7 @@ class Unverified:
     is_simulated: ClassVar[bool] = False
 
     def __init__(self, reason: Reason) -> None:
-        self.reason = reason
+        self.reason: Final[Reason] = reason
 
     def __repr__(self) -> str:
         return f"<unverified: {self.reason.value}>"

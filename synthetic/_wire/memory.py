@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 __all__ = ["Memory"]
@@ -31,7 +32,7 @@ class Memory(Generic[K, V]):
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._items: OrderedDict[K, V] = OrderedDict()
-        self.get = self._items.get
+        self.get: Callable[[K], V | None] = self._items.get
 
     def remember(self, key: K, value: V) -> None:
         """Remember ``value``, and forget the oldest entry if the mapping is full."""

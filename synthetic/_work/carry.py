@@ -23,7 +23,7 @@ class Carried(Generic[P, R]):
 
     def __init__(self, verdict: Verdict | None, function: Callable[P, R]) -> None:
         self._verdict = verdict
-        self.__wrapped__ = function
+        self.__wrapped__: Callable[P, R] = function
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function, and restore the verdict from before."""

@@ -56,7 +56,7 @@ def _signed_token(marker: Marker, config: Configuration, keys: Keys) -> _Signed:
 
     now = config.clock()
     slot = (marker, config.issuer, config.environment, config.lifetime)
-    token, renew_at = keys.signed.get(slot, ("", 0.0))
+    token, renew_at = keys.signed.get(slot) or ("", 0.0)
     if now >= renew_at:
         token, expires_at = sign(
             keys, marker, issuer=config.issuer, environment=config.environment, now=now, lifetime=config.lifetime
