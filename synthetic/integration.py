@@ -23,10 +23,10 @@ fails.
 headers. ``under`` calls a function under the verdict, and ``await_under`` a coroutine function. ``AdmittedMessage``
 puts the verdict in force for a ``with`` block.
 
-**The way in: requests.** An ``Entrance`` decides on requests, and returns ``Admitted`` or ``Refused``. ``refusal_of``
-gives the response (a ``Problem``) for a refused request, ``problem_of`` the one for a refused effect. In a simulated
-response, ``SIMULATED_CACHE_CONTROL`` replaces all ``CACHE_HEADERS``. ``OnMissing`` and ``OnUnverified`` are the
-settings of an entrance.
+**The way in: requests.** An ``Entrance`` decides on requests, and returns ``Admitted`` (``AS_REAL``, if the request
+carries no marker) or ``Refused``. ``refusal_of`` gives the response (a ``Problem``) for a refused request,
+``problem_of`` the one for a refused effect. In a simulated response, ``SIMULATED_CACHE_CONTROL`` replaces all
+``CACHE_HEADERS``. ``OnMissing`` and ``OnUnverified`` are the settings of an entrance.
 
 **Headers.** ``baggage_in`` reads the header ``BAGGAGE`` from a ``Carrier``: a mapping or pairs. ``is_baggage``
 recognizes its name. ``has_marker`` tells whether headers have a
@@ -48,7 +48,7 @@ are for greenlets.
 and ``is_verbatim`` are for dead letters, which keep the headers that they came with.
 """
 
-from synthetic._admission.decision import Admitted, Refused
+from synthetic._admission.decision import AS_REAL, Admitted, Refused
 from synthetic._admission.entrance import Entrance
 from synthetic._admission.log_brokers import (
     Handling,
@@ -84,6 +84,7 @@ from synthetic._work.state import VERDICT, Entered, current_verdict, enter, leav
 from synthetic._work.workers import is_worker, started_unset
 
 __all__ = [
+    "AS_REAL",
     "BAGGAGE",
     "CACHE_HEADERS",
     "NOWHERE",

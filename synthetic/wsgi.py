@@ -8,11 +8,11 @@ from contextvars import Context, copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from synthetic._admission.decision import Refused
+from synthetic._admission.decision import AS_REAL, Refused
 from synthetic._admission.entrance import Entrance
 from synthetic._admission.problem import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, problem_of, refusal_of
 from synthetic._config.configuration import OnMissing, OnUnverified
-from synthetic._model.verdict import Received
+from synthetic._model.verdict import REAL, Received
 from synthetic._work.state import enter
 
 if TYPE_CHECKING:
@@ -48,17 +48,15 @@ class SyntheticTrafficMiddleware:
         """Handle one request."""
         header: str | None = environ.get(_HEADER)
         decision = self._entrance.decide(() if header is None else (header,))
-        if isinstance(decision, Refused):
-            return _answer(refusal_of(decision.reason), environ, start_response)
-        verdict = decision.verdict
-        if decision.onward is not None:
-            environ = _with_baggage(environ, decision.onward_joined())
-        if isinstance(verdict, Received):
-            start_response = _uncached(start_response)
         context = copy_context()
-        context.run(enter, verdict, marks_span=True)
-        if isinstance(verdict, Received):
-            return _simulated(verdict, context, self.app, environ, start_response)
+        if decision is not AS_REAL:
+            if isinstance(decision, Refused):
+                return _answer(refusal_of(decision.reason), environ, start_response)
+            if decision.onward is not None:
+                environ = _with_baggage(environ, decision.onward_joined())
+            if isinstance(decision.verdict, Received):
+                return _simulated(decision.verdict, context, self.app, environ, _uncached(start_response))
+        context.run(enter, REAL)
         body = context.run(self.app, environ, start_response)
         return body if type(body) in _FINISHED or _is_file(body, environ) else _Steps(context, body)
 
@@ -67,6 +65,7 @@ def _simulated(
     verdict: Received, context: Context, app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
 ) -> Iterable[bytes]:
     goes_on = False
+    context.run(enter, verdict, marks_span=True)
     verdict.begin()
     try:
         body = context.run(app, environ, start_response)

@@ -1,4 +1,4 @@
-"""Admission: the table of the protocol, what an entrance may say for itself, and what a refusal leaves behind."""
+"""Admission: the table of the protocol, the settings of an entrance, and the records of a refusal."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def service(keys: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("entrance", [EDGE, INSIDE], ids=["edge", "inside"])
-def test_what_carries_nothing_of_ours_is_real(service: dict[str, Any], entrance: dict[str, Any]) -> None:
+def test_a_request_without_our_entry_is_real(service: dict[str, Any], entrance: dict[str, Any]) -> None:
     assert decide((), **entrance) == "real"
     assert decide(("userId=alice", "k=v"), **entrance) == "real"
 
@@ -71,7 +71,7 @@ def test_a_good_token_is_simulated(service: dict[str, Any], entrance: dict[str, 
         (7 * DAY + 30, "expired", "expired"),
     ],
 )
-def test_expiry_closes_the_edge_and_the_retention_time_closes_the_inside(
+def test_the_edge_refuses_at_expiry_and_inner_services_after_the_retention_time(
     service: dict[str, Any], past_expiry: int, at_the_edge: str, inside: str
 ) -> None:
     expired = made(service, iat=NOW - past_expiry - 600, exp=NOW - past_expiry)
@@ -90,21 +90,21 @@ def test_expiry_closes_the_edge_and_the_retention_time_closes_the_inside(
         ({}, {"kid": "gone"}, "unknown-key"),
     ],
 )
-def test_a_token_of_any_other_sort_is_refused_with_its_reason(
+def test_a_token_that_is_not_valid_here_is_refused_with_its_reason(
     service: dict[str, Any], entrance: dict[str, Any], claims: dict[str, Any], headers: dict[str, Any], reason: str
 ) -> None:
     token = mint(service, claims={"iat": NOW, "exp": NOW + 600, **claims}, headers=headers)
     assert decide((entry(token),), **entrance) == reason
 
 
-def test_a_forged_token_is_refused_however_often_it_comes(service: dict[str, Any]) -> None:
+def test_a_forged_token_is_refused_every_time(service: dict[str, Any]) -> None:
     forged = made(shared_key())
     assert [decide((forged,)) for _ in range(3)] == ["bad-signature"] * 3
     assert decide((made(service),)) == "simulated"
 
 
 @pytest.mark.parametrize("entrance", [EDGE, INSIDE], ids=["edge", "inside"])
-def test_without_keys_any_entry_of_ours_is_refused(keys: dict[str, Any], entrance: dict[str, Any]) -> None:
+def test_without_keys_every_marker_is_refused(keys: dict[str, Any], entrance: dict[str, Any]) -> None:
     assert decide((made(keys),), **entrance) == "no-keys"
     assert decide(("x=1",), **entrance) == "real"
 
@@ -117,7 +117,7 @@ def test_a_halted_run_is_refused(keys: dict[str, Any], halt: Any) -> None:
     assert decide(("x=1",)) == "real"
 
 
-def test_a_halt_file_is_followed_as_it_comes_and_goes(
+def test_creating_and_deleting_a_halt_file_takes_effect(
     keys: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("synthetic._config.watched._LOOK_AGAIN", 0.05)
@@ -152,7 +152,7 @@ def _eventually(holds: Callable[[], bool]) -> bool:
         ({"shed": lambda: 1 / 0}, "shed"),
     ],
 )
-def test_a_service_that_cannot_take_it_sends_only_simulated_work_away(
+def test_a_service_that_sheds_or_is_not_ready_defers_only_simulated_work(
     keys: dict[str, Any], settings: dict[str, Any], expected: str
 ) -> None:
     synthetic.configure(keys=keys, clock=lambda: NOW, **settings)
@@ -161,7 +161,7 @@ def test_a_service_that_cannot_take_it_sends_only_simulated_work_away(
     assert decide((made(keys, aud="production"),)) == "wrong-environment"
 
 
-def test_real_work_never_asks_whether_the_service_sheds(keys: dict[str, Any]) -> None:
+def test_shed_is_only_called_for_work_with_a_good_marker(keys: dict[str, Any]) -> None:
     asked: list[int] = []
     synthetic.configure(keys=keys, clock=lambda: NOW, shed=lambda: bool(asked.append(1)))
     decide(("x=1",))
@@ -171,7 +171,7 @@ def test_real_work_never_asks_whether_the_service_sheds(keys: dict[str, Any]) ->
     assert asked == [1]
 
 
-def test_a_question_that_fails_is_logged_without_stopping_anything(
+def test_a_failing_ready_function_is_logged_and_defers_simulated_work(
     keys: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken() -> bool:
@@ -184,7 +184,7 @@ def test_a_question_that_fails_is_logged_without_stopping_anything(
     assert "refused until it works again" in line
 
 
-def test_a_clock_that_fails_sends_simulated_work_away_for_later_and_leaves_real_work_alone(
+def test_a_failing_clock_defers_simulated_work_and_leaves_real_work_alone(
     keys: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken() -> float:
@@ -203,7 +203,7 @@ def test_a_clock_that_fails_sends_simulated_work_away_for_later_and_leaves_real_
     assert all("no time server" in line and "refused until it works again" in line for line in lines)
 
 
-def test_a_clock_that_fails_is_a_response_that_says_when_to_come_again(keys: dict[str, Any]) -> None:
+def test_a_failing_clock_gives_a_429_response_with_retry_after(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys, clock=lambda: 1 / 0)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -217,7 +217,7 @@ def test_a_clock_that_fails_is_a_response_that_says_when_to_come_again(keys: dic
         assert get(port, "/").status == 200
 
 
-# What an entrance says goes before the configuration.
+# The settings of an entrance override the configuration.
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_a_clock_that_fails_is_a_response_that_says_when_to_come_again(keys: dic
         (False, True, "expired"),
     ],
 )
-def test_an_entrance_may_be_an_edge_of_its_own(
+def test_an_entrance_may_override_the_edge_setting(
     keys: dict[str, Any], configured: bool, given: bool | None, expected: str
 ) -> None:
     synthetic.configure(keys=keys, clock=lambda: NOW, edge=configured)
@@ -240,7 +240,9 @@ def test_an_entrance_may_be_an_edge_of_its_own(
     ("configured", "given", "expected"),
     [("real", None, "real"), ("refuse", None, "missing"), ("real", "refuse", "missing"), ("refuse", "real", "real")],
 )
-def test_an_entrance_may_ask_for_a_marker(service: dict[str, Any], configured: Any, given: Any, expected: str) -> None:
+def test_an_entrance_may_override_on_missing(
+    service: dict[str, Any], configured: Any, given: Any, expected: str
+) -> None:
     synthetic.configure(keys=service, clock=lambda: NOW, on_missing=configured)
     assert decide((), on_missing=given) == decide(("x=1",), on_missing=given) == expected
     assert decide((made(service),), on_missing=given) == "simulated"
@@ -255,13 +257,15 @@ def test_an_entrance_may_ask_for_a_marker(service: dict[str, Any], configured: A
         ("strip", "refuse", "malformed"),
     ],
 )
-def test_an_entrance_may_strip(service: dict[str, Any], configured: Any, given: Any, expected: str) -> None:
+def test_an_entrance_may_override_on_unverified(
+    service: dict[str, Any], configured: Any, given: Any, expected: str
+) -> None:
     with synthetic.configured(on_unverified=configured):
         assert decide(("synthetic-traffic=1",), on_unverified=given) == expected
         assert decide((made(service),), on_unverified=given) == "simulated"
 
 
-def test_an_entrance_reads_the_configuration_of_the_moment(keys: dict[str, Any]) -> None:
+def test_an_entrance_uses_the_current_configuration(keys: dict[str, Any]) -> None:
     entrance = Entrance()
     assert entrance.decide((made(keys),)) == Refused(Reason.NO_KEYS)
     synthetic.configure(keys=keys, clock=lambda: NOW)
@@ -271,7 +275,7 @@ def test_an_entrance_reads_the_configuration_of_the_moment(keys: dict[str, Any])
 
 
 @pytest.mark.parametrize("options", [{"on_unverified": "ignore"}, {"on_missing": "strip"}, {"on_unverified": True}])
-def test_an_entrance_refuses_an_option_that_does_not_exist(options: dict[str, Any]) -> None:
+def test_an_entrance_rejects_an_unknown_value_of_an_option(options: dict[str, Any]) -> None:
     ((name, value),) = options.items()
     with pytest.raises(ConfigurationError) as caught:
         Entrance(**options)
@@ -279,7 +283,7 @@ def test_an_entrance_refuses_an_option_that_does_not_exist(options: dict[str, An
     assert str(caught.value).startswith(f"{name}={value!r} is not one of: ")
 
 
-# Stripping: for an edge that strangers reach.
+# Stripping, for an edge that is open to the public.
 
 NEEDS_KEYS = (
     "on_unverified='strip' needs keys: without them, no marker can be verified. Set keys (or SYNTHETIC_KEYS), or use "
@@ -296,7 +300,7 @@ def test_stripping_without_keys_is_an_error_at_start_up(keys: dict[str, Any]) ->
     assert str(caught.value) == NEEDS_KEYS
 
 
-def test_an_entrance_that_was_built_before_the_configuration_is_checked_with_it(
+def test_configure_checks_an_entrance_that_was_built_earlier(
     keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(in_force, "config", None)
@@ -310,13 +314,13 @@ def test_an_entrance_that_was_built_before_the_configuration_is_checked_with_it(
     assert decision.verdict.marker is not None
 
 
-def test_an_entrance_that_strips_and_loses_its_keys_refuses_tokens(service: dict[str, Any]) -> None:
+def test_a_stripping_entrance_refuses_tokens_once_its_keys_are_gone(service: dict[str, Any]) -> None:
     entrance = Entrance(on_unverified="strip")
     synthetic.configure()
     assert entrance.decide((made(service),)) == Refused(Reason.NO_KEYS)
 
 
-def test_what_is_stripped_is_only_what_does_not_name_us(service: dict[str, Any]) -> None:
+def test_only_entries_that_do_not_name_us_are_stripped(service: dict[str, Any]) -> None:
     def handed_on(*headers: str) -> object:
         decision = Entrance(on_unverified="strip").decide(headers)
         return decision.reason.value if isinstance(decision, Refused) else list(decision.onward or ())
@@ -352,7 +356,7 @@ DISGUISES: dict[str, Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("disguise", DISGUISES)
-def test_a_token_of_ours_in_any_disguise_is_refused_and_not_stripped(service: dict[str, Any], disguise: str) -> None:
+def test_a_disguised_token_is_refused_and_not_stripped(service: dict[str, Any], disguise: str) -> None:
     token = mint(service, claims={"iat": NOW, "exp": NOW + 600})
     for value in (token, mint(shared_key(), claims={"iat": NOW, "exp": NOW + 600}), token.rpartition(".")[0]):
         for spelled in (DISGUISES[disguise](value), f"{DISGUISES[disguise](value)};p=1"):
@@ -363,19 +367,19 @@ def test_a_token_of_ours_in_any_disguise_is_refused_and_not_stripped(service: di
 
 
 @pytest.mark.parametrize("end", range(1, 40))
-def test_a_token_that_a_proxy_cut_near_its_end_never_becomes_real(service: dict[str, Any], end: int) -> None:
+def test_a_token_truncated_by_a_proxy_never_becomes_real(service: dict[str, Any], end: int) -> None:
     token = mint(service, claims={"iat": NOW, "exp": NOW + 600})
     assert decide((entry(token[:-end]),), on_unverified="strip") in ("bad-signature", "malformed")
 
 
-def test_stripping_where_everything_must_be_marked_refuses(service: dict[str, Any]) -> None:
+def test_a_stripped_request_is_refused_when_markers_are_required(service: dict[str, Any]) -> None:
     assert decide(("synthetic-traffic=1",), on_unverified="strip", on_missing="refuse") == "missing"
 
 
 # Replays
 
 
-def test_a_captured_marker_is_good_nowhere_else_and_not_for_long(keys: dict[str, Any]) -> None:
+def test_a_captured_marker_is_useless_elsewhere_and_after_expiry(keys: dict[str, Any]) -> None:
     now = [NOW]
     captured = made(keys)
     synthetic.configure(keys=keys, clock=lambda: now[0])
@@ -394,10 +398,10 @@ def test_a_captured_marker_is_good_nowhere_else_and_not_for_long(keys: dict[str,
         assert decide((captured,)) == "unknown-key"
 
 
-# What a refusal leaves behind
+# Records of a refusal
 
 
-def test_every_refusal_is_on_the_ledger_with_its_marker_where_it_is_known(keys: dict[str, Any]) -> None:
+def test_every_refusal_is_on_the_ledger_with_its_marker_if_known(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys, clock=lambda: NOW, service="rides", halt="halted-run")
     with ledger.recorded() as outcomes:
         decide((made(keys, run="halted-run"),))
@@ -412,7 +416,7 @@ def test_every_refusal_is_on_the_ledger_with_its_marker_where_it_is_known(keys: 
     assert outcomes[1].marker is None
 
 
-def test_refusals_are_logged_once_a_second_with_the_number_held_back_and_never_the_token(
+def test_refusals_are_logged_once_per_second_with_a_count_and_no_token(
     service: dict[str, Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("synthetic._admission.decision._refusals", ThrottledLog())
@@ -435,7 +439,7 @@ def test_refusals_are_logged_once_a_second_with_the_number_held_back_and_never_t
     assert caplog.records[-1].getMessage().startswith(told)
 
 
-def test_a_configuration_shows_no_token_in_what_it_hands_on(service: dict[str, Any]) -> None:
+def test_decisions_and_configurations_show_no_token_or_key_in_their_repr(service: dict[str, Any]) -> None:
     token = mint(service, claims={"iat": NOW, "exp": NOW + 600})
     for headers in ([entry(token)], ["a=1", entry(token)]):
         decision = Entrance().decide(headers)
@@ -458,8 +462,6 @@ for _ in range(2):
 
 
 @pytest.mark.parametrize(("how", "lines"), [("instrumented", 0), ("bare", 1)])
-def test_work_that_is_admitted_where_nothing_carries_it_on_is_told_of_once(
-    keys: dict[str, Any], how: str, lines: int
-) -> None:
+def test_admitting_work_before_instrument_is_called_warns_once(keys: dict[str, Any], how: str, lines: int) -> None:
     printed = run_script(NOTHING_INSTRUMENTED, entry(mint(keys)), how, keys=keys)
     assert printed.count("synthetic.instrument() was not called") == lines

@@ -1,4 +1,4 @@
-"""``admitted``: a message at the door, by its headers alone."""
+"""``admitted`` decides on a message from its headers alone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def takes_part(keys: Keys) -> None:
 
 
 def _message(*values: str) -> Message:
-    message = Message()  # what http.server has its headers in
+    message = Message()  # the type of the headers in http.server
     for value in values:
         message["Baggage"] = value
     return message
@@ -51,7 +51,7 @@ CARRIERS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
-def test_a_good_marker_is_simulated_in_whatever_carrier(keys: Keys, carrier: str) -> None:
+def test_a_good_marker_is_simulated_in_every_kind_of_carrier(keys: Keys, carrier: str) -> None:
     token = mint(keys, claims={"run": "peak"})
     with synthetic.admitted(CARRIERS[carrier](entry(token))) as marker:
         assert marker is not None
@@ -63,7 +63,7 @@ def test_a_good_marker_is_simulated_in_whatever_carrier(keys: Keys, carrier: str
 
 
 @pytest.mark.parametrize("carrier", [None, {}, [], {"baggage": ""}, {"baggage": None}, {"baggage": 5}, {1: 2}])
-def test_without_a_marker_it_is_explicitly_real_whatever_was_in_force(carrier: Any) -> None:
+def test_a_message_without_a_marker_is_explicitly_real_inside_a_simulation(carrier: Any) -> None:
     with synthetic.simulated(run="earlier"):
         with synthetic.admitted(carrier) as marker:
             assert marker is None
@@ -73,7 +73,7 @@ def test_without_a_marker_it_is_explicitly_real_whatever_was_in_force(carrier: A
 
 
 @pytest.mark.parametrize("kind", [kind for kind in REFUSED if kind != "expired"])
-def test_what_does_not_verify_is_an_error_and_on_the_ledger(keys: Keys, kind: str) -> None:
+def test_a_bad_marker_raises_and_is_on_the_ledger(keys: Keys, kind: str) -> None:
     headers, reason = REFUSED[kind]
     with ledger.recorded() as outcomes, pytest.raises(synthetic.MessageRefused) as raised:
         synthetic.admitted(headers(keys))
@@ -88,7 +88,7 @@ def test_what_does_not_verify_is_an_error_and_on_the_ledger(keys: Keys, kind: st
 @pytest.mark.parametrize(
     ("setting", "reason"), [({"shed": lambda: True}, "shed"), ({"ready": lambda: False}, "not-ready")]
 )
-def test_what_cannot_be_taken_now_may_come_again(keys: Keys, setting: Any, reason: str) -> None:
+def test_a_message_refused_while_shedding_or_not_ready_can_be_retried(keys: Keys, setting: Any, reason: str) -> None:
     synthetic.configure(keys=keys, **setting)
     with pytest.raises(synthetic.MessageRefused) as raised:
         synthetic.admitted({"baggage": entry(mint(keys))})
@@ -97,7 +97,7 @@ def test_what_cannot_be_taken_now_may_come_again(keys: Keys, setting: Any, reaso
         assert not synthetic.is_synthetic()
 
 
-def test_the_error_names_the_reason_pickles_and_tells_no_token(keys: Keys) -> None:
+def test_the_error_names_the_reason_can_be_pickled_and_shows_no_token(keys: Keys) -> None:
     forged = mint(shared_key())
     with pytest.raises(SyntheticTrafficError, match="bad-signature") as raised:
         synthetic.admitted({"baggage": entry(forged)})
@@ -122,21 +122,21 @@ def test_a_consumer_is_never_an_edge_and_never_strips(keys: Keys) -> None:
         synthetic.admitted({"baggage": "synthetic-traffic=1"})
 
 
-def test_where_everything_must_be_marked_a_message_without_a_marker_is_refused(keys: Keys) -> None:
+def test_an_unmarked_message_is_refused_when_markers_are_required(keys: Keys) -> None:
     synthetic.configure(keys=keys, on_missing="refuse")
     for carrier in (None, {}, {"baggage": "user=7"}):
         with pytest.raises(synthetic.MessageRefused, match="missing"):
             synthetic.admitted(carrier)
 
 
-def test_one_admission_is_for_one_handling(keys: Keys) -> None:
+def test_an_admission_can_be_entered_only_once(keys: Keys) -> None:
     handling = synthetic.admitted({"baggage": entry(mint(keys))})
     with handling, pytest.raises(RuntimeError, match="admit it again"):
         handling.__enter__()
     assert not synthetic.is_synthetic()
 
 
-def test_an_exception_leaves_nothing_behind(keys: Keys) -> None:
+def test_an_exception_leaves_no_verdict_behind(keys: Keys) -> None:
     before = context.get_current()
     with pytest.raises(ZeroDivisionError), synthetic.admitted({"baggage": entry(mint(keys))}):
         1 / 0  # noqa: B018
@@ -144,14 +144,14 @@ def test_an_exception_leaves_nothing_behind(keys: Keys) -> None:
     assert context.get_current() == before
 
 
-def test_left_in_another_context_than_entered_it_does_no_harm(keys: Keys) -> None:
+def test_leaving_an_admission_in_another_context_does_no_harm(keys: Keys) -> None:
     handling = synthetic.admitted({"baggage": entry(mint(keys))})
     Context().run(handling.__enter__)
     handling.__exit__(None, None, None)
     assert VERDICT.get() is None
 
 
-def test_a_stale_marker_of_opentelemetry_is_not_that_of_the_message(keys: Keys) -> None:
+def test_a_stale_opentelemetry_marker_does_not_make_a_message_simulated(keys: Keys) -> None:
     attached = context.attach(baggage.set_baggage("synthetic-traffic", mint(keys), baggage.set_baggage("user", "7")))
     try:
         with synthetic.admitted({}):
@@ -161,6 +161,6 @@ def test_a_stale_marker_of_opentelemetry_is_not_that_of_the_message(keys: Keys) 
         context.detach(attached)
 
 
-def test_the_verdict_of_a_message_is_the_one_for_all_work_with_its_token(keys: Keys) -> None:
+def test_messages_with_the_same_token_share_one_verdict(keys: Keys) -> None:
     headers = [entry(mint(keys))]
     assert verdict_on_values(headers) is verdict_on_values(headers)

@@ -64,7 +64,7 @@ class TestHttptoolsOnUvloop(PersistentContract):
 @pytest.mark.parametrize("action", ["echo", "stream", "fail"])
 @pytest.mark.parametrize("headers", ["good", "forged", "none"])
 @pytest.mark.parametrize("caller", ["undecided", "real", "simulated"])
-def test_called_in_the_same_task_it_leaves_the_caller_as_it_was(
+def test_the_middleware_leaves_a_caller_in_the_same_task_unchanged(
     keys: dict[str, Any], caller: str, headers: str, action: str
 ) -> None:
     synthetic.configure(keys=keys)
@@ -76,7 +76,7 @@ def test_called_in_the_same_task_it_leaves_the_caller_as_it_was(
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             with scopes[caller]():
                 before = synthetic.current(), context.get_current(), has_explicit_verdict()
-                for _ in range(3):  # the first under a configuration goes another way than the next ones
+                for _ in range(3):  # the first call under a configuration takes another code path
                     with suppress(RuntimeError):
                         await client.get(f"/{action}", headers=dict(sent))
                     assert (synthetic.current(), context.get_current(), has_explicit_verdict()) == before

@@ -1,4 +1,4 @@
-"""Whatever OpenTelemetry's own readers would take for our entry is ours: found, or refused, never let through."""
+"""An entry that OpenTelemetry reads as ours is accepted or refused, and never let through unchecked."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SPELLINGS = [
     "\\163ynthetic-traffic=TOKEN,b=\xff",
     "a=1\\x2csynthetic-traffic=TOKEN,b=\xff",
 ]
-"""Each found by OpenTelemetry 1.45 under our key, none as we write it."""
+"""OpenTelemetry 1.45 reads each of these under our key. None is the spelling that we send."""
 
 
 def reads_stray_bytes() -> bool:
@@ -68,7 +68,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 
 async def without_asking(scope: Any, receive: Any, send: Any) -> None:
-    """An application that is not protected: says whether OpenTelemetry found our entry."""
+    """An unprotected application that reports the marker OpenTelemetry found."""
     body = str(otel_baggage.get_baggage("synthetic-traffic")).encode()
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body})
@@ -86,9 +86,7 @@ def test_an_odd_spelling_that_opentelemetry_understands_is_refused(server: Serve
 
 
 @pytest.mark.parametrize("spelling", READABLE)
-def test_an_odd_spelling_of_a_stranger_is_gone_where_strangers_are_stripped(
-    server: Server, keys: Keys, spelling: str
-) -> None:
+def test_a_stripping_edge_removes_oddly_spelled_entries(server: Server, keys: Keys, spelling: str) -> None:
     synthetic.configure(keys=keys, on_unverified="strip")
     for entrance in ("plain", "inside"):
         seen = get(server.port, f"/{entrance}/echo", baggage("user=7," + spelling.replace("TOKEN", "1"))).json()
@@ -99,23 +97,23 @@ def test_an_odd_spelling_of_a_stranger_is_gone_where_strangers_are_stripped(
 @pytest.mark.parametrize(
     "spelling", ["Synthetic-Traffic=TOKEN", "synthetic_traffic=TOKEN", "x-synthetic-traffic=TOKEN", "traffic=TOKEN"]
 )
-def test_another_key_is_nobodys_marker(server: Server, keys: Keys, spelling: str) -> None:
+def test_a_similar_key_is_not_a_marker(server: Server, keys: Keys, spelling: str) -> None:
     synthetic.configure(keys=keys)
     header = spelling.replace("TOKEN", mint(keys))
     seen = get(server.port, "/plain/echo", baggage(header)).json()
     assert (seen["simulated"], seen["baggage"]) == (False, [header])
 
 
-def test_without_the_middleware_opentelemetry_hands_on_what_anybody_sends(server: Server) -> None:
+def test_without_the_middleware_opentelemetry_accepts_a_forged_marker(server: Server) -> None:
     assert get(server.port, "/without/", baggage("synthetic-traffic=forged")).body == b"forged"
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS[:10])
-def test_these_spellings_do_reach_an_application_that_is_not_protected(server: Server, spelling: str) -> None:
+def test_the_odd_spellings_reach_an_unprotected_application(server: Server, spelling: str) -> None:
     assert get(server.port, "/without/", baggage(spelling.replace("TOKEN", "forged"))).body == b"forged"
 
 
-def test_a_marker_goes_first_so_that_no_limit_cuts_it_off(server: Server, keys: Keys) -> None:
+def test_the_marker_is_put_first_so_that_no_limit_drops_it(server: Server, keys: Keys) -> None:
     synthetic.configure(keys=keys)
     token = mint(keys)
     others = [",".join(f"k{number}=v" for number in range(300)), f"big={'x' * 4000},big2={'y' * 4000}"]
@@ -126,9 +124,7 @@ def test_a_marker_goes_first_so_that_no_limit_cuts_it_off(server: Server, keys: 
             assert seen["injected"].startswith(entry(token))
 
 
-def test_every_request_with_a_marker_before_over_long_entries_is_simulated_to_opentelemetry_too(
-    server: Server, keys: Keys
-) -> None:
+def test_opentelemetry_sees_a_marker_in_front_of_over_long_entries(server: Server, keys: Keys) -> None:
     synthetic.configure(keys=keys)
     token = mint(keys)
     others = f"big={'x' * 4000},user=7,big2={'y' * 5000}"
@@ -140,6 +136,6 @@ def test_every_request_with_a_marker_before_over_long_entries_is_simulated_to_op
             assert ",".join(seen["baggage"]) == f"{entry(token)},{others}"
 
 
-def test_every_mix_of_cases_in_the_header_name_is_read(server: Server, keys: Keys) -> None:
+def test_the_header_name_is_read_in_any_case(server: Server, keys: Keys) -> None:
     synthetic.configure(keys=keys)
     assert get(server.port, "/plain/echo", [("BagGage", entry(mint(keys)))]).json()["simulated"] is True

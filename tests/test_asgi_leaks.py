@@ -1,4 +1,4 @@
-"""Ways in which marks leaked in other systems, each on a real server. The names say what happened there."""
+"""Ways in which markers leak in other systems, each tested on a real server."""
 
 from __future__ import annotations
 
@@ -107,10 +107,10 @@ def port() -> Iterator[int]:
         yield port
 
 
-# The mark is lost
+# The marker is lost
 
 
-def test_start_up_race_a_marked_request_before_the_keys_are_there_is_refused(port: int, keys: Keys) -> None:
+def test_a_marked_request_is_refused_before_the_keys_are_loaded(port: int, keys: Keys) -> None:
     synthetic.configure()
     booked.clear()
     assert get(port, "/books?ride=1", marked(keys)).json()["reason"] == "no-keys"
@@ -119,9 +119,7 @@ def test_start_up_race_a_marked_request_before_the_keys_are_there_is_refused(por
     assert booked == []
 
 
-def test_start_up_race_a_marked_request_before_the_shadow_is_ready_is_sent_away_for_later(
-    port: int, keys: Keys
-) -> None:
+def test_a_marked_request_gets_429_before_the_service_is_ready(port: int, keys: Keys) -> None:
     ready: list[bool] = []
     synthetic.configure(keys=keys, ready=lambda: bool(ready))
     booked.clear()
@@ -132,7 +130,7 @@ def test_start_up_race_a_marked_request_before_the_shadow_is_ready_is_sent_away_
     assert booked == ["real"]
 
 
-def test_shutdown_race_work_that_was_admitted_stays_simulated_while_its_server_stops(keys: Keys) -> None:
+def test_admitted_work_stays_simulated_while_its_server_stops(keys: Keys) -> None:
     synthetic.configure(keys=keys)
     with uvicorn_server(SyntheticTrafficMiddleware(application)) as port:
         connection = Connection(port)
@@ -145,7 +143,7 @@ def test_shutdown_race_work_that_was_admitted_stays_simulated_while_its_server_s
     assert all(seen)
 
 
-def test_attach_inside_a_span_block_does_not_lose_the_mark(port: int, keys: Keys) -> None:
+def test_an_attach_inside_a_span_does_not_lose_the_verdict(port: int, keys: Keys) -> None:
     synthetic.configure(keys=keys)
     headers = marked(keys)
     seen = get(port, "/spans", headers).json()
@@ -154,20 +152,20 @@ def test_attach_inside_a_span_block_does_not_lose_the_mark(port: int, keys: Keys
     assert get(port, "/spans").json()["seen"] == [False, False]
 
 
-def test_a_mark_that_begins_inside_a_span_block_ends_where_it_was_declared_to(port: int, keys: Keys) -> None:
+def test_a_simulation_inside_a_span_ends_with_its_own_block(port: int, keys: Keys) -> None:
     synthetic.configure(keys=keys)
     assert get(port, "/begins_in_a_span").json() == [True, True, False]
     assert get(port, "/begins_in_a_span", marked(keys)).json() == [True, True, True]
 
 
 @pytest.mark.parametrize("query", ["", "?sync"])
-def test_generators_see_the_mark_at_each_step(port: int, keys: Keys, query: str) -> None:
+def test_generators_see_the_verdict_at_each_step(port: int, keys: Keys, query: str) -> None:
     synthetic.configure(keys=keys)
     assert get(port, f"/streams{query}", marked(keys)).lines() == [True] * 3
     assert get(port, f"/streams{query}").lines() == [False] * 3
 
 
-def test_two_baggage_headers_of_which_others_read_only_the_first(port: int, keys: Keys) -> None:
+def test_a_marker_in_a_second_baggage_header_is_found(port: int, keys: Keys) -> None:
     synthetic.configure(keys=keys)
     vendor = baggage("vendor-trace_id=771a43a4192642f0b136d5159a501700,vendor-environment=production")
     seen = get(port, "/report/echo", vendor + marked(keys)).json()
@@ -175,18 +173,16 @@ def test_two_baggage_headers_of_which_others_read_only_the_first(port: int, keys
     assert "synthetic-traffic" in seen["otel"]
 
 
-def test_a_gateway_that_drops_baggage_is_noticed_where_everything_must_be_marked(port: int, keys: Keys) -> None:
+def test_a_gateway_that_drops_baggage_is_noticed_when_markers_are_required(port: int, keys: Keys) -> None:
     synthetic.configure(keys=keys, on_missing="refuse")
     assert get(port, "/report/echo").json()["reason"] == "missing"
 
 
-# The mark sticks
+# The marker sticks
 
 
 @pytest.mark.parametrize("size", [1_000, 70_000, 300_000])
-def test_keep_alive_the_next_request_does_not_inherit_the_context_of_a_marked_one(
-    port: int, keys: Keys, size: int
-) -> None:
+def test_the_next_request_on_a_connection_does_not_inherit_a_verdict(port: int, keys: Keys, size: int) -> None:
     synthetic.configure(keys=keys)
     booked.clear()
     with Connection(port) as connection:
@@ -196,23 +192,23 @@ def test_keep_alive_the_next_request_does_not_inherit_the_context_of_a_marked_on
     assert booked == ["a", "b"]
 
 
-def test_a_worker_started_lazily_inside_a_marked_request_does_not_stay_marked(port: int, keys: Keys) -> None:
+def test_a_worker_started_inside_a_marked_request_does_not_stay_simulated(port: int, keys: Keys) -> None:
     synthetic.configure(keys=keys)
     assert get(port, "/lazy", marked(keys)).json() == {"simulated": False, "carried": True}
     assert get(port, "/lazy").json() == {"simulated": False, "carried": False}
 
 
-def test_a_response_computed_for_a_simulated_user_is_kept_by_no_shared_cache(port: int, keys: Keys) -> None:
+def test_no_shared_cache_keeps_the_response_to_a_simulated_user(port: int, keys: Keys) -> None:
     synthetic.configure(keys=keys)
     caching = [value for name, value in get(port, "/report/echo", marked(keys)).headers if "cache" in name]
     assert caching == ["private, no-store"]
     assert get(port, "/report/echo", forged(keys)).values("cache-control") == ["no-store"]
 
 
-# It is abused
+# The marker is abused
 
 
-def test_the_mere_presence_of_a_header_bypasses_nothing(port: int, keys: Keys) -> None:
+def test_an_unsigned_header_bypasses_nothing(port: int, keys: Keys) -> None:
     synthetic.configure(keys=keys)
     booked.clear()
     for name in ("x-load-test", "x-synthetic", "x-shadow", "synthetic-traffic"):
@@ -222,7 +218,7 @@ def test_the_mere_presence_of_a_header_bypasses_nothing(port: int, keys: Keys) -
     assert booked == ["x-load-test", "x-synthetic", "x-shadow", "synthetic-traffic"]
 
 
-def test_a_captured_mark_is_worth_nothing_elsewhere_or_later(port: int, keys: Keys) -> None:
+def test_a_captured_marker_is_refused_elsewhere_and_after_expiry(port: int, keys: Keys) -> None:
     synthetic.configure(keys=keys, environment="production")
     captured = marked(keys, aud="staging")
     assert get(port, "/report/echo", captured).json()["reason"] == "wrong-environment"
@@ -231,10 +227,10 @@ def test_a_captured_mark_is_worth_nothing_elsewhere_or_later(port: int, keys: Ke
     assert get(port, "/report/echo", captured).json()["reason"] == "unknown-key"
 
 
-# It does harm though the mark is right
+# The marker is right and still does harm
 
 
-def test_what_is_refused_counts_against_no_host(port: int, keys: Keys, tmp_path: Path) -> None:
+def test_every_refusal_is_a_client_error(port: int, keys: Keys, tmp_path: Path) -> None:
     halt = tmp_path / "halt"
     synthetic.configure(keys=keys, halt_file=halt)
     halt.write_text("all")
@@ -246,7 +242,7 @@ def test_what_is_refused_counts_against_no_host(port: int, keys: Keys, tmp_path:
 
 
 @pytest.mark.parametrize("kind", ["http", "websocket"])
-def test_a_connection_that_comes_without_a_list_of_headers_is_explicitly_real(kind: str) -> None:
+def test_a_connection_without_headers_is_explicitly_real(kind: str) -> None:
     seen = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

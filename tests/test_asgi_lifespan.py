@@ -1,4 +1,4 @@
-"""What a server does with the middleware when it starts: real processes of uvicorn."""
+"""The middleware at the start-up of a server, in real uvicorn processes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ WRONG: dict[str, tuple[str, dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("kind", WRONG)
-def test_a_wrong_setting_stops_the_start_and_is_named(tmp_path: Path, kind: str) -> None:
+def test_a_wrong_setting_stops_the_server_and_is_named(tmp_path: Path, kind: str) -> None:
     name, variables, named = WRONG[kind]
     (tmp_path / "rides.py").write_text(SERVICE)
     started = subprocess.run(
@@ -71,7 +71,7 @@ def test_a_wrong_setting_stops_the_start_and_is_named(tmp_path: Path, kind: str)
     assert named in started.stderr
 
 
-def test_an_application_with_a_lifespan_of_its_own_starts_and_stops(keys: dict[str, Any]) -> None:
+def test_an_application_with_its_own_lifespan_starts_and_stops(keys: dict[str, Any]) -> None:
     phases = []
 
     async def noting(scope: Any, receive: Any, send: Any) -> None:
@@ -98,14 +98,14 @@ def test_stripping_can_be_set_for_one_application_alone(keys: dict[str, Any]) ->
     gc.collect()  # an application that strips forbids configurations without keys for as long as it lives
 
 
-def test_a_choice_that_does_not_exist_is_an_error_when_the_middleware_is_built() -> None:
+def test_building_the_middleware_with_an_unknown_option_value_raises() -> None:
     with pytest.raises(ConfigurationError, match="on_unverified='ignore' is not one of: refuse, strip"):
         SyntheticTrafficMiddleware(application, on_unverified="ignore")  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="on_missing='maybe' is not one of: real, refuse"):
         SyntheticTrafficMiddleware(application, on_missing="maybe")  # type: ignore[arg-type]
 
 
-def test_a_key_file_that_is_replaced_is_used_without_a_restart(tmp_path: Path) -> None:
+def test_a_replaced_key_file_is_used_without_a_restart(tmp_path: Path) -> None:
     old, new = shared_key("old"), shared_key("new")
     file = tmp_path / "keys.json"
     file.write_text(json.dumps(old))

@@ -1,6 +1,6 @@
 """The ASGI middleware beside OpenTelemetry's, FastAPI's own and Starlette's own, in each order.
 
-Starlette has telemetry of its own since 1.7 and FastAPI since 0.142; with older ones those rows are not there.
+Starlette has its own telemetry since 1.7 and FastAPI since 0.142. Older versions lack those rows.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def check_simulated(response: Response, token: str) -> None:
     assert seen["injected"].count("synthetic-traffic") == 1
 
 
-def test_a_good_marker_is_seen_and_sent_on(port: int, path: str, keys: Keys) -> None:
+def test_a_good_marker_is_seen_and_forwarded(port: int, path: str, keys: Keys) -> None:
     synthetic.configure(keys=keys)
     token = mint(keys)
     response = get(port, path, [*baggage(f"user=7,{entry(token)}"), TRACE])
@@ -65,7 +65,7 @@ def test_a_good_marker_is_seen_and_sent_on(port: int, path: str, keys: Keys) -> 
     assert response.json()["otel"].get("user", "7") == "7"
 
 
-def test_a_good_marker_in_a_second_header_is_seen_and_sent_on(port: int, path: str, keys: Keys) -> None:
+def test_a_good_marker_in_a_second_header_is_seen_and_forwarded(port: int, path: str, keys: Keys) -> None:
     synthetic.configure(keys=keys)
     token = mint(keys)
     check_simulated(get(port, path, baggage("vendor-trace_id=1,vendor-sampled=true", entry(token))), token)
@@ -85,7 +85,7 @@ def test_a_stripped_entry_does_not_come_back(port: int, path: str, keys: Keys, s
 
 
 @pytest.mark.parametrize("headers", [[], [TRACE], baggage("user=7")])
-def test_no_marker_is_real(port: int, path: str, keys: Keys, headers: Any) -> None:
+def test_a_request_without_a_marker_is_real(port: int, path: str, keys: Keys, headers: Any) -> None:
     synthetic.configure(keys=keys)
     check_real(get(port, path, headers))
 
@@ -99,7 +99,7 @@ def test_the_request_after_a_marked_one_on_the_connection_is_real(port: int, pat
         check_real(connection.request(path, baggage("user=7")))
 
 
-def test_a_marker_behind_two_hundred_other_entries_is_sent_on_first(port: int, path: str, keys: Keys) -> None:
+def test_a_marker_behind_two_hundred_other_entries_is_forwarded_first(port: int, path: str, keys: Keys) -> None:
     synthetic.configure(keys=keys)
     token = mint(keys, claims={"run": "peak"})
     headers = [*baggage(",".join(f"k{number}=v" for number in range(200)), entry(token)), TRACE]

@@ -26,7 +26,7 @@ Keys = dict[str, Any]
 
 
 def without_response_extension(app: Any) -> Any:
-    """A server that cannot answer a handshake with a response of the application's."""
+    """Imitate a server that cannot answer a handshake with a response from the application."""
 
     async def hidden(scope: Any, receive: Any, send: Any) -> None:
         await app({**scope, "extensions": {}}, receive, send)
@@ -85,7 +85,7 @@ def test_a_refused_websocket_gets_the_same_response_as_a_request(server: Server,
     assert server.journal(id_) == {}
 
 
-def test_a_websocket_that_cannot_be_taken_now_is_sent_away_for_later(server: Server, keys: Keys) -> None:
+def test_a_marked_websocket_gets_429_while_the_service_sheds(server: Server, keys: Keys) -> None:
     synthetic.configure(keys=keys, shed=lambda: True)
     with pytest.raises(InvalidStatus) as refusal:
         opened(server, "/plain/ws", marked(keys))
@@ -94,9 +94,7 @@ def test_a_websocket_that_cannot_be_taken_now_is_sent_away_for_later(server: Ser
     assert int(response.headers["retry-after"]) > 0
 
 
-def test_without_the_response_extension_a_refused_websocket_is_closed_before_it_is_accepted(
-    server: Server, keys: Keys
-) -> None:
+def test_a_refused_websocket_is_closed_unaccepted_without_the_response_extension(server: Server, keys: Keys) -> None:
     synthetic.configure(keys=keys)
     id_ = uuid4().hex
     with pytest.raises(InvalidStatus) as refusal:
@@ -105,14 +103,14 @@ def test_without_the_response_extension_a_refused_websocket_is_closed_before_it_
     assert server.journal(id_) == {}
 
 
-def test_where_everything_must_be_marked_an_unmarked_websocket_is_refused(server: Server, keys: Keys) -> None:
+def test_an_unmarked_websocket_is_refused_when_markers_are_required(server: Server, keys: Keys) -> None:
     synthetic.configure(keys=keys)
     with pytest.raises(InvalidStatus) as refusal:
         opened(server, "/strict/ws", baggage("user=7"))
     assert json.loads(refusal.value.response.body)["reason"] == "missing"
 
 
-def test_a_websocket_that_breaks_leaves_nothing_behind(server: Server, keys: Keys) -> None:
+def test_a_broken_websocket_leaves_no_verdict_behind(server: Server, keys: Keys) -> None:
     synthetic.configure(keys=keys)
     id_ = uuid4().hex
     with opened(server, "/plain/ws", [*marked(keys), ("x-id", id_)]) as websocket:

@@ -1,4 +1,4 @@
-"""Our entry in raw baggage headers: found in every spelling, put first, taken out, and nothing else touched."""
+"""Our entry in raw baggage headers is found in every spelling, put first and removed. Nothing else changes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OURS = "synthetic-traffic=a.b.c"
 
 
 @pytest.mark.parametrize("header", [*FOREIGN, ",".join(FOREIGN), ",,,", "", "a=1;p=synthetic-traffic"])
-def test_foreign_headers_hold_nothing_of_ours(header: str) -> None:
+def test_our_entry_is_not_found_in_foreign_headers(header: str) -> None:
     assert find((header,), KEY) == NOTHING
     assert find((header, header), KEY).is_empty
 
@@ -59,16 +59,16 @@ def test_our_entry_is_found_with_white_space_properties_and_duplicates(header: s
         "synthetic-traffic= ;a.b.c",
     ],
 )
-def test_a_bare_key_has_the_empty_value_whatever_its_properties_say(header: str) -> None:
+def test_a_bare_key_has_an_empty_value_and_properties_are_ignored(header: str) -> None:
     assert find((header,), KEY).values == ("",)
 
 
-def test_values_are_told_apart_byte_by_byte_in_their_order() -> None:
+def test_different_values_are_returned_byte_for_byte_in_order() -> None:
     headers = ("synthetic-traffic=2,synthetic-traffic=1", "synthetic-traffic=2;p,synthetic-traffic=%32")
     assert find(headers, KEY).values == ("2", "1", "%32")
 
 
-def test_every_foreign_byte_stays_as_it_came() -> None:
+def test_foreign_bytes_are_kept_unchanged() -> None:
     header = f" userId=Am%C3%A9lie , {OURS} ;p,, k =\tv;p = 1,name=\xe9"
     assert find((header, "x=1", OURS), KEY).foreign == (" userId=Am%C3%A9lie ,, k =\tv;p = 1,name=\xe9", "x=1")
 
@@ -99,7 +99,7 @@ def test_every_foreign_byte_stays_as_it_came() -> None:
         ("synthetic-traffic=x;\\x2csynthetic-traffic=y,b=\xff",),
     ],
 )
-def test_what_only_an_odd_reading_makes_ours_is_odd_and_can_be_taken_out(headers: tuple[str, ...]) -> None:
+def test_an_oddly_spelled_entry_is_found_and_can_be_removed(headers: tuple[str, ...]) -> None:
     found = find(headers, KEY)
     assert "x" in found.odd or "y" in found.odd
     assert found.is_clean
@@ -118,11 +118,11 @@ def test_what_only_an_odd_reading_makes_ours_is_odd_and_can_be_taken_out(headers
         ("a%2csynthetic-traffic=x",),
     ],
 )
-def test_what_no_reading_makes_ours_is_left_alone(headers: tuple[str, ...]) -> None:
+def test_entries_that_no_reader_takes_for_ours_are_left_alone(headers: tuple[str, ...]) -> None:
     assert find(headers, KEY) == NOTHING
 
 
-def test_an_odd_entry_shows_its_value_from_whatever_reading_makes_it_ours() -> None:
+def test_odd_entries_show_their_values_in_every_reading() -> None:
     headers = ("%73ynthetic-traffic=junk,\\x73ynthetic-traffic=a.b.c,b=\xff",)
     assert {"junk", "a.b.c"} <= set(find(headers, KEY).odd)
 
@@ -130,7 +130,7 @@ def test_an_odd_entry_shows_its_value_from_whatever_reading_makes_it_ours() -> N
 @pytest.mark.parametrize(
     "header", ["a=\udcff%41", "name=\u043a\u043b\u044e\u0447%41", f"a=\u2003%,{OURS}", "a=\\777\xff", "a=\\ud800\xff%"]
 )
-def test_no_text_at_all_makes_it_fail_or_warn(header: str) -> None:
+def test_strange_text_neither_fails_nor_warns(header: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert find((header,), KEY).odd == ()
@@ -159,7 +159,7 @@ def test_our_entry_goes_first_into_the_first_header(foreign: tuple[str, ...], ex
 
 
 @pytest.mark.parametrize(("room", "headers"), [(0, 1), (1, 2)])
-def test_our_entry_gets_a_header_of_its_own_where_the_first_has_no_room(room: int, headers: int) -> None:
+def test_our_entry_gets_its_own_header_when_the_first_is_full(room: int, headers: int) -> None:
     big = "x=" + "y" * (8192 - len(OURS) - 3 + room)
     sent = forward((big, "z=1"), OURS)
     assert len(sent) == headers + 1
@@ -181,18 +181,18 @@ def test_our_entry_gets_a_header_of_its_own_where_the_first_has_no_room(room: in
         (OURS, OURS, None),
     ],
 )
-def test_merging_replaces_what_was_ours_and_keeps_the_rest(header: str, with_ours: str, without: str | None) -> None:
+def test_merging_replaces_our_entry_and_keeps_the_rest(header: str, with_ours: str, without: str | None) -> None:
     assert merged(header, OURS) == with_ours
     assert merged(header, None) == without
     assert merged(with_ours, OURS) == with_ours
 
 
-def test_merging_leaves_nothing_of_ours_that_appears_only_once_another_is_gone() -> None:
+def test_merging_also_removes_an_entry_revealed_by_the_first_removal() -> None:
     header = "synthetic-traffic=x\xff,synthetic-traffic\xe2\x80\x83=1,y=2"
     assert merged(header, None) == "y=2"
 
 
-# The work grows with the length and no faster: counted in characters handed to functions, as time would tell badly.
+# The work grows linearly with the length. It is measured in characters passed to functions, since time is noisy.
 
 UNITS = (
     ",",
@@ -223,12 +223,12 @@ UNITS = (
 
 
 def _work(*headers: str) -> int:
-    """Count the calls while headers are searched, and the characters that these were handed."""
+    """Count the calls during a search of the headers, and the characters passed to them."""
     work = 0
 
     def count(frame: FrameType, event: str, argument: Any) -> None:
         nonlocal work
-        if event == "call" and not frame.f_code.co_flags & 0x20:  # a generator's steps are handed nothing anew
+        if event == "call" and not frame.f_code.co_flags & 0x20:  # a step of a generator receives no new arguments
             work += 1 + sum(len(value) for value in frame.f_locals.values() if isinstance(value, str))
         elif event == "c_call":
             owner = getattr(argument, "__self__", None)
@@ -246,22 +246,22 @@ def _work(*headers: str) -> int:
 @pytest.mark.long
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("tail", ["", ",b=\xff", ",%73ynthetic-traffic=x,b=\xff"])
-def test_twice_the_header_is_twice_the_work(unit: str, tail: str, long_run: bool) -> None:
+def test_the_work_grows_linearly_with_the_length_of_a_header(unit: str, tail: str, long_run: bool) -> None:
     size = 64_000 if long_run else 2_000
     header = unit * (size // len(unit))
     assert _work(header + header + tail) <= 2.05 * _work(header + tail) + 500
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_twice_as_many_headers_are_twice_the_work(unit: str) -> None:
+def test_the_work_grows_linearly_with_the_number_of_headers(unit: str) -> None:
     headers = (unit * 5,) * 100
     assert _work(*headers, *headers, "b=\xff") <= 2.05 * _work(*headers, "b=\xff") + 500
 
 
-def test_no_pattern_can_look_at_the_same_stretch_twice() -> None:
-    """An unbounded repeat is one set of characters that excludes whatever has to stand before it.
+def test_no_pattern_can_scan_the_same_text_twice() -> None:
+    """Each unbounded repeat is one set of characters that excludes the characters required before it.
 
-    So two attempts never share what they repeat over, and the steps of the whole search are bounded by the length.
+    Two attempts therefore never repeat over the same text, and the length bounds the steps of the whole search.
     """
     patterns = [value for value in vars(baggage).values() if isinstance(value, re.Pattern)]
     repeats = [repeat for pattern in patterns for repeat in _open_repeats(_parser.parse(pattern.pattern))]

@@ -1,4 +1,4 @@
-"""``carry``: the verdict of here and now, for one call elsewhere or later."""
+"""``carry`` keeps the current verdict for one call that runs elsewhere or later."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def configured(keys: dict[str, Any], configuration: None) -> None:
 
 @pytest.fixture(params=[False, True], ids=["", "OpenTelemetry"])
 def worker(request: pytest.FixtureRequest) -> Iterator[ThreadPoolExecutor]:
-    """A worker that runs already, with and without OpenTelemetry's instrumentation of threads."""
+    """A worker that is already running, with and without OpenTelemetry's instrumentation of threads."""
     if not request.param:
         with ThreadPoolExecutor(1) as pool:
             pool.submit(int).result()
@@ -53,7 +53,7 @@ def seen() -> str:
     return marker.run if marker else "unset" if VERDICT.get() is None else "real"
 
 
-def test_a_carried_job_is_what_it_was_where_it_was_carried_wherever_it_runs(worker: ThreadPoolExecutor) -> None:
+def test_a_carried_job_keeps_its_verdict_wherever_it_runs(worker: ThreadPoolExecutor) -> None:
     with simulated(run="rush-hour"):
         marked = carry(seen)
     with real():
@@ -72,7 +72,7 @@ def test_a_carried_job_is_what_it_was_where_it_was_carried_wherever_it_runs(work
     assert worker.submit(seen).result() == "unset"
 
 
-def test_the_token_and_opentelemetrys_baggage_are_those_of_the_carried_work(worker: ThreadPoolExecutor) -> None:
+def test_a_carried_job_sees_its_own_token_and_opentelemetry_baggage(worker: ThreadPoolExecutor) -> None:
     def both() -> tuple[dict[str, str], Any]:
         return synthetic.headers(), baggage.get_baggage("synthetic-traffic")
 
@@ -86,7 +86,7 @@ def test_the_token_and_opentelemetrys_baggage_are_those_of_the_carried_work(work
         assert unmarked() == ({}, None)
 
 
-def test_work_whose_marker_does_not_verify_cannot_tell_there_either(worker: ThreadPoolExecutor) -> None:
+def test_carried_unverified_work_stays_unverified(worker: ThreadPoolExecutor) -> None:
     with brought_by_opentelemetry(mint(shared_key())):
         job = carry(is_synthetic)
     with pytest.raises(UnverifiedMarker):
@@ -94,7 +94,7 @@ def test_work_whose_marker_does_not_verify_cannot_tell_there_either(worker: Thre
     assert worker.submit(is_synthetic).result() is False
 
 
-def test_a_job_can_be_done_several_times_and_by_several_threads_at_once() -> None:
+def test_a_carried_job_can_run_repeatedly_and_in_several_threads() -> None:
     meet = threading.Barrier(4)
 
     def meeting() -> str:
@@ -107,7 +107,7 @@ def test_a_job_can_be_done_several_times_and_by_several_threads_at_once() -> Non
         assert [future.result() for future in [pool.submit(job) for _ in range(8)]] == ["rush-hour"] * 8
 
 
-def test_arguments_results_and_errors_are_those_of_the_function() -> None:
+def test_a_carried_job_passes_arguments_results_and_errors_through() -> None:
     def told(*args: int, **kwargs: int) -> Any:
         return args, kwargs
 
@@ -122,7 +122,7 @@ def test_arguments_results_and_errors_are_those_of_the_function() -> None:
     assert seen() == "unset"
 
 
-def test_a_coroutine_function_runs_under_the_verdict_to_its_end() -> None:
+def test_a_carried_coroutine_function_keeps_the_verdict_to_its_end() -> None:
     async def told(steps: int) -> str:
         for _ in range(steps):
             await asyncio.sleep(0)
@@ -141,7 +141,7 @@ def test_a_coroutine_function_runs_under_the_verdict_to_its_end() -> None:
 
 
 @pytest.mark.parametrize("bound", ["method", "partial", "builtin", "class"])
-def test_whatever_can_be_called_can_be_carried(bound: str) -> None:
+def test_any_callable_can_be_carried(bound: str) -> None:
     class Rider:
         def __init__(self) -> None:
             self.seen = seen()
@@ -183,7 +183,7 @@ async def seen_step_by_step_later() -> Any:
     yield seen()
 
 
-def test_an_object_whose_work_is_still_to_come_is_named_in_the_error() -> None:
+def test_the_error_names_an_object_that_defers_its_work() -> None:
     class Stepping:
         def __call__(self) -> Iterator[str]:
             yield seen()
@@ -201,7 +201,7 @@ def test_an_object_whose_work_is_still_to_come_is_named_in_the_error() -> None:
 
 
 @pytest.mark.parametrize("work", [seen_later, seen_step_by_step, seen_step_by_step_later])
-def test_a_function_whose_work_is_still_to_come_when_it_returns_is_an_error_at_the_call(work: Any) -> None:
+def test_calling_a_carried_function_that_returns_deferred_work_raises(work: Any) -> None:
     with simulated(run="rush-hour"):
         job = carry(lambda: work())
     with pytest.raises(TypeError, match=r"returns a (coroutine|generator|async_generator),.* outside of the scope"):
@@ -209,7 +209,7 @@ def test_a_function_whose_work_is_still_to_come_when_it_returns_is_an_error_at_t
     assert seen() == "unset"
 
 
-def test_an_object_that_is_called_like_a_coroutine_function_runs_under_the_verdict_to_its_end() -> None:
+def test_a_carried_async_object_keeps_the_verdict_to_its_end() -> None:
     class Job:
         async def __call__(self, times: int) -> list[str]:
             return [await seen_later() for _ in range(times)]
@@ -220,7 +220,7 @@ def test_an_object_that_is_called_like_a_coroutine_function_runs_under_the_verdi
     assert seen() == "unset"
 
 
-def test_a_carried_function_has_the_name_of_its_function_and_pickles_as_it_does() -> None:
+def test_a_carried_function_keeps_its_name_and_can_be_pickled() -> None:
     with simulated(run="rush-hour", kind="load"):
         job = carry(os.getcwd)
         token = synthetic.headers()
@@ -234,7 +234,7 @@ def test_a_carried_function_has_the_name_of_its_function_and_pickles_as_it_does(
         pickle.dumps(carry(lambda: None))
 
 
-def test_a_worker_thread_of_ones_own_hears_every_job(worker: ThreadPoolExecutor) -> None:
+def test_a_custom_worker_thread_runs_each_job_under_its_own_verdict(worker: ThreadPoolExecutor) -> None:
     jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
     found: list[str] = []
 
@@ -255,7 +255,7 @@ def test_a_worker_thread_of_ones_own_hears_every_job(worker: ThreadPoolExecutor)
     assert found == ["unset", "starter", "real", "unset"]
 
 
-def test_a_worker_task_hears_every_job() -> None:
+def test_a_worker_task_runs_each_job_under_its_own_verdict() -> None:
     async def work(jobs: asyncio.Queue[Any], found: list[str]) -> None:
         while job := await jobs.get():
             found.append(job())
@@ -277,7 +277,7 @@ def test_a_worker_task_hears_every_job() -> None:
     assert asyncio.run(main()) == ["unset", "starter", "real", "unset"]
 
 
-def test_nothing_is_left_in_opentelemetrys_context() -> None:
+def test_a_carried_job_leaves_the_opentelemetry_context_unchanged() -> None:
     with simulated(run="rush-hour"):
         job = carry(seen)
     before = context.get_current()

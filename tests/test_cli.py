@@ -1,4 +1,4 @@
-"""The command ``synthetic-traffic``, as it is installed, at a shell."""
+"""The installed command ``synthetic-traffic``, run from a shell."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def output(*arguments: str, **more: str) -> str:
 
 
 def complaint(*arguments: str, **more: str) -> str:
-    """What the command says on standard error about wrong arguments or configuration."""
+    """Return what the command prints to standard error about wrong arguments or configuration."""
     done = run(*arguments, **more)
     assert done.returncode == 2
     assert bool(done.stdout) is (arguments[:1] == ("mint",))
@@ -72,7 +72,7 @@ def shared() -> str:
 # keygen
 
 
-def test_keygen_makes_an_eddsa_pair_whose_private_half_only_the_owner_reads() -> None:
+def test_keygen_makes_an_eddsa_pair_with_an_owner_only_private_file() -> None:
     pytest.importorskip("cryptography")
     said = output("keygen", "--kid", "staging-1")
     (private,), (public,) = (json.loads(Path(f"{name}.jwks").read_text())["keys"] for name in ("private", "public"))
@@ -85,7 +85,7 @@ def test_keygen_makes_an_eddsa_pair_whose_private_half_only_the_owner_reads() ->
     assert private["d"] not in said
 
 
-def test_keygen_makes_one_shared_secret_which_only_the_owner_reads() -> None:
+def test_keygen_makes_a_shared_secret_in_an_owner_only_file() -> None:
     said = output("keygen", "--kid", "staging-1", "--shared", "shared.jwks")
     (secret,) = secrets_of("shared.jwks")
     assert len(secret) == 43
@@ -93,14 +93,14 @@ def test_keygen_makes_one_shared_secret_which_only_the_owner_reads() -> None:
     assert secret not in said
 
 
-def test_keys_that_nobody_named_have_names_that_differ() -> None:
+def test_unnamed_keys_get_different_names() -> None:
     for name in "ab":
         output("keygen", "--shared", name)
     assert key_ids("a") != key_ids("b")
 
 
 @pytest.mark.parametrize("files", [["--shared", "there"], ["--private", "there"], ["--public", "there"]])
-def test_keygen_does_not_overwrite_a_file_and_then_writes_none(files: list[str]) -> None:
+def test_keygen_writes_nothing_when_a_file_exists(files: list[str]) -> None:
     pytest.importorskip("cryptography")
     Path("there").write_text("mine")
     assert "--append" in complaint("keygen", *files)
@@ -129,7 +129,7 @@ def test_an_appended_pair_stays_a_pair() -> None:
     assert "good" in output("inspect", "--keys", "public.jwks", header)
 
 
-def test_append_refuses_a_name_that_is_there_and_a_file_that_is_no_jwks(shared: str) -> None:
+def test_append_rejects_a_duplicate_name_and_a_file_without_a_jwks(shared: str) -> None:
     before = Path(shared).read_bytes()
     assert "--kid" in complaint("keygen", "--kid", "test", "--shared", shared, "--append")
     assert Path(shared).read_bytes() == before
@@ -137,12 +137,12 @@ def test_append_refuses_a_name_that_is_there_and_a_file_that_is_no_jwks(shared: 
     assert "not a JWKS" in complaint("keygen", "--shared", "text", "--append")
 
 
-def test_keygen_says_which_options_exclude_each_other_and_where_it_cannot_write() -> None:
+def test_keygen_names_conflicting_options_and_unwritable_paths() -> None:
     assert "--shared" in complaint("keygen", "--shared", "a", "--private", "b")
     assert "nowhere" in complaint("keygen", "--shared", "nowhere/shared.jwks")
 
 
-def test_a_private_key_is_never_readable_by_others_whatever_was_left_behind() -> None:
+def test_a_leftover_file_never_makes_a_private_key_readable_by_others() -> None:
     left = Path("shared.jwks.new")
     left.touch()
     left.chmod(0o644)
@@ -174,14 +174,14 @@ def test_a_minted_header_is_admitted_by_a_real_server(make: list[str]) -> None:
     assert seen == str(synthetic.Marker("rush-hour", "load", "rider-7"))
 
 
-def test_settings_come_from_the_environment_and_the_file_as_for_services(shared: str) -> None:
+def test_settings_come_from_the_environment_and_the_file(shared: str) -> None:
     header = output("mint", "--run", "rush-hour", SYNTHETIC_KEYS=shared, SYNTHETIC_ENVIRONMENT="staging")
     Path("synthetic.toml").write_text('keys = "shared.jwks"\nenvironment = "staging"\n')
     assert "environment 'staging'" in output("inspect", header)
     assert run("inspect", "--environment", "production", header).returncode == 1
 
 
-def test_a_lifetime_can_be_given(shared: str) -> None:
+def test_mint_takes_a_lifetime(shared: str) -> None:
     header = output("mint", "--keys", shared, "--run", "rush-hour", "--lifetime", "2h")
     said = dict(line.split(None, 1) for line in output("inspect", "--keys", shared, header).splitlines())
     issued, expires = (time.strptime(said[name], "%Y-%m-%d %H:%M:%S UTC") for name in ("issued", "expires"))
@@ -212,7 +212,7 @@ def test_mint_says_what_is_wrong_and_what_would_work(shared: str, arguments: lis
 
 @pytest.mark.parametrize("arguments", [("--keys", "missing.jwks", "--run", "rush-hour"), ("--keys", "keys.jwks")])
 @pytest.mark.parametrize("on_unverified", ["refuse", "strip"])
-def test_where_mint_fails_curl_sends_what_every_service_refuses(
+def test_a_failed_mint_prints_a_header_that_every_service_refuses(
     keys: dict[str, Any], arguments: tuple[str, ...], on_unverified: Any
 ) -> None:
     done = run("mint", *arguments)
@@ -222,20 +222,20 @@ def test_where_mint_fails_curl_sends_what_every_service_refuses(
     assert decision == Refused(Reason.UNKNOWN_KEY)
 
 
-def test_a_policy_of_the_services_does_not_keep_mint_from_working(shared: str) -> None:
+def test_mint_ignores_the_policy_of_the_services(shared: str) -> None:
     Path("policy.toml").write_text("[production]\n")
     assert output("mint", "--keys", shared, "--run", "rush-hour", SYNTHETIC_POLICY="policy.toml").startswith(
         "baggage: "
     )
 
 
-def test_public_keys_do_not_mint() -> None:
+def test_mint_rejects_public_keys() -> None:
     pytest.importorskip("cryptography")
     output("keygen")
     assert "only public keys" in complaint("mint", "--keys", "public.jwks", "--run", "rush-hour")
 
 
-def test_a_reader_that_goes_away_is_no_error(shared: str) -> None:
+def test_a_closed_pipe_is_not_an_error(shared: str) -> None:
     script = f"{shlex.quote(str(COMMAND))} mint --keys {shared} --run rush-hour | true"
     done = subprocess.run(["sh", "-c", f"sleep 0.2; {script}"], capture_output=True, text=True)
     assert done.stderr == ""
@@ -248,7 +248,7 @@ def token_in(header: str) -> str:
     return header.strip().removeprefix("baggage: synthetic-traffic=")
 
 
-def test_inspect_reads_a_header_its_value_a_token_and_standard_input(shared: str) -> None:
+def test_inspect_reads_a_header_a_value_a_token_or_standard_input(shared: str) -> None:
     header = output("mint", "--keys", shared, "--run", "rush-hour", "--scenario", "book")
     value = header.strip().removeprefix("baggage: ")
     said = output("inspect", "--keys", shared, header)
@@ -283,7 +283,7 @@ def bad_headers(keys: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def test_inspect_explains_why_a_header_does_not_verify_and_never_prints_the_token(shared: str) -> None:
+def test_inspect_says_why_a_header_is_refused_and_never_prints_the_token(shared: str) -> None:
     keys = json.loads(Path(shared).read_text())
     for reason, header in bad_headers(keys).items():
         done = run("inspect", "--keys", shared, header)
@@ -304,14 +304,14 @@ def assert_no_secret(said: str, header: str, keys: str) -> None:
     assert not any(secret in said for secret in secrets_of(keys))
 
 
-def test_a_header_without_an_entry_of_ours_is_real_and_not_good(shared: str) -> None:
+def test_inspect_reports_a_header_without_a_marker_as_real_and_fails(shared: str) -> None:
     for text in ("", "a=1", "baggage: vendor=1"):
         done = run("inspect", "--keys", shared, text)
         assert done.returncode == 1
         assert "real" in done.stdout
 
 
-def test_a_service_that_is_not_an_edge_still_takes_an_expired_token(shared: str) -> None:
+def test_inspect_accepts_an_expired_token_with_not_edge(shared: str) -> None:
     header = bad_headers(json.loads(Path(shared).read_text()))["expired"]
     assert run("inspect", "--keys", shared, header).returncode == 1
     assert run("inspect", "--keys", shared, "--not-edge", header).returncode == 0
@@ -322,9 +322,7 @@ JUNK = ["synthetic-traffic=1", "baggage: user=7,synthetic-traffic=true", "synthe
 
 @pytest.mark.parametrize("settings", [{"SYNTHETIC_ON_UNVERIFIED": "strip"}, {"SYNTHETIC_ON_MISSING": "refuse"}])
 @pytest.mark.parametrize("header", JUNK)
-def test_inspect_judges_the_header_and_not_what_an_edge_would_make_of_the_request(
-    shared: str, settings: dict[str, str], header: str
-) -> None:
+def test_inspect_ignores_on_unverified_and_on_missing(shared: str, settings: dict[str, str], header: str) -> None:
     done = run("inspect", "--keys", shared, header, **settings)
     assert (done.returncode, done.stderr) == (1, "")
     assert "refused: malformed" in done.stdout
@@ -347,7 +345,7 @@ def test_inspect_without_keys_says_how_to_give_them(shared: str) -> None:
 
 
 @pytest.mark.parametrize("command", [[], ["keygen"], ["mint"], ["inspect"], ["doctor"]])
-def test_help_shows_examples_that_work(command: list[str]) -> None:
+def test_help_shows_examples(command: list[str]) -> None:
     assert "example" in output(*command, "--help")
 
 
@@ -368,12 +366,12 @@ def test_the_examples_in_the_help_work() -> None:
     assert "good" in output(*inspected[1:-1], header)
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_option_prints_the_version() -> None:
     from importlib.metadata import version
 
     assert version("synthetic-traffic") in output("--version")
 
 
-def test_without_a_command_the_commands_are_named() -> None:
+def test_the_commands_are_listed_when_none_is_given() -> None:
     said = complaint()
     assert all(command in said for command in ("keygen", "mint", "inspect", "doctor"))

@@ -1,4 +1,4 @@
-"""Settings: from where, in which order, what is wrong with them, and how they are replaced."""
+"""Settings: their sources, the precedence of the sources, and the errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.servers import wait_until
 
 
 class Setting(NamedTuple):
-    """A setting with a value for each source, and what each of them, and none, comes to."""
+    """A setting: one value per source, and the result from each source and from none."""
 
     name: str
     argument: Any
@@ -120,7 +120,7 @@ def configure(**settings: Any) -> Configuration:
 
 
 @by_name
-def test_an_argument_wins_over_a_variable_which_wins_over_the_file(
+def test_arguments_win_over_variables_and_variables_over_the_file(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Stripping needs keys, wherever they come from.
@@ -146,7 +146,7 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
     assert configure().service == "rides"
 
 
-def test_synthetic_config_names_the_file_in_place_of_the_one_in_the_working_directory(
+def test_synthetic_config_replaces_the_file_in_the_working_directory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     write('service = "here"\nissuer = "here"\n')
@@ -155,7 +155,7 @@ def test_synthetic_config_names_the_file_in_place_of_the_one_in_the_working_dire
     assert (configure().service, active().issuer) == ("there", "synthetic-traffic")
 
 
-def test_no_folder_above_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parent_folders_are_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
     write('service = "above"\n')
     Path("below").mkdir()
     monkeypatch.chdir("below")
@@ -179,7 +179,7 @@ def test_paths_in_the_file_start_at_its_folder_and_others_at_the_working_directo
     assert key_ids(configure(keys=Path("elsewhere/keys.json"))) == ["one"]
 
 
-def test_a_relative_path_stays_what_it_was_when_the_working_directory_changes(
+def test_a_relative_path_survives_a_change_of_the_working_directory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     Path("elsewhere").mkdir()
@@ -224,7 +224,7 @@ WRONG: list[tuple[str, Any, str | None, str]] = [
 
 
 @pytest.mark.parametrize(("name", "argument", "variable", "message"), WRONG)
-def test_a_wrong_value_names_the_setting_its_source_and_a_value_that_works(
+def test_the_error_for_a_wrong_value_names_setting_source_and_an_example(
     monkeypatch: pytest.MonkeyPatch, name: str, argument: Any, variable: str | None, message: str
 ) -> None:
     before = active()
@@ -272,7 +272,7 @@ def test_an_unknown_setting_in_the_file_is_an_error_with_a_suggestion() -> None:
 
 
 @pytest.mark.parametrize("name", ["ready", "shed", "clock"])
-def test_what_only_an_argument_can_give_is_an_error_in_the_file(name: str) -> None:
+def test_settings_that_only_an_argument_can_give_are_errors_in_the_file(name: str) -> None:
     write(f"{name} = 1\n")
     with pytest.raises(
         ConfigurationError, match=rf"^{name} \(from {name} in synthetic\.toml\): the value is not callable"
@@ -291,7 +291,7 @@ def test_an_unknown_variable_is_a_warning_with_a_suggestion(
     ]
 
 
-def test_a_file_that_cannot_be_used_is_an_error_that_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_an_unusable_file_names_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     write("service = rides\n")
     with pytest.raises(
         ConfigurationError, match=r"from the working directory\): synthetic\.toml is not TOML: .*line 1"
@@ -306,7 +306,7 @@ def test_a_file_that_cannot_be_used_is_an_error_that_says_which(monkeypatch: pyt
         synthetic.configure()
 
 
-def test_stripping_without_keys_is_an_error_wherever_it_is_asked_for() -> None:
+def test_stripping_without_keys_is_an_error_wherever_it_is_set() -> None:
     def app(*call: Any) -> Any:
         raise AssertionError("it is never called")
 
@@ -324,7 +324,7 @@ SANITIZE = "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS"
 
 @pytest.mark.parametrize("side", ["SERVER", "CLIENT"])
 @pytest.mark.parametrize("pattern", ["baggage", "Baggage", ".*", "content-type, bag.*", "x-(,.*"])
-def test_header_capture_that_would_record_the_token_is_a_warning(
+def test_header_capture_that_would_record_the_token_warns(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, side: str, pattern: str
 ) -> None:
     monkeypatch.setenv(CAPTURE.format(side), pattern)
@@ -340,7 +340,7 @@ def test_header_capture_that_would_record_the_token_is_a_warning(
 
 
 @pytest.mark.parametrize("pattern", ["content-type", "", "baggage-other", "x-(", "(?:bag|gage)"])
-def test_header_capture_of_other_headers_is_none(
+def test_header_capture_of_other_headers_does_not_warn(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, pattern: str
 ) -> None:
     monkeypatch.setenv(CAPTURE.format("SERVER"), pattern)

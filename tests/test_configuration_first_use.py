@@ -1,4 +1,4 @@
-"""A process in which nothing was configured when the library is used first, or when a middleware is built."""
+"""First use of the library, and building a middleware, in a process that was never configured."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ with synthetic.simulated(run="rush-hour"):
 """
 
 
-def test_without_configure_the_first_use_reads_the_variables_and_the_file(tmp_path: Path) -> None:
+def test_the_first_use_reads_variables_and_file_without_configure(tmp_path: Path) -> None:
     write('key = "our-mark"\npolicy = {payment = "allow"}\n', str(tmp_path / "synthetic.toml"))
     done = subprocess.run(
         [sys.executable, "-c", FIRST_USE],
@@ -66,7 +66,7 @@ MIDDLEWARES = ["synthetic.asgi", "synthetic.wsgi", "synthetic_starlette"]
 
 
 def program(text: str, *arguments: str, **variables: str) -> str:
-    """What a program prints in which nothing was configured but these variables."""
+    """Return what a program prints that is configured by these variables only."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", text, *arguments],
         capture_output=True,
@@ -89,10 +89,10 @@ def program(text: str, *arguments: str, **variables: str) -> str:
         ("SYNTHETIC_HALT", "*", "'all'"),
     ],
 )
-def test_a_wrong_variable_is_an_error_when_a_middleware_is_built_where_nothing_was_configured(
+def test_building_a_middleware_reports_a_wrong_variable_without_configure(
     arguments: tuple[str, ...], variable: str, value: str, message: str
 ) -> None:
-    """What a framework builds when the server has started tells the server: test_asgi_lifespan."""
+    """A framework that builds the middleware after server start-up is in test_asgi_lifespan."""
     said = program(*arguments, **{variable: value})
     assert variable in said
     assert message in said
@@ -119,6 +119,6 @@ print("configured")
 
 
 @pytest.mark.parametrize("module", MIDDLEWARES)
-def test_a_middleware_that_strips_may_be_built_before_the_keys_are_configured(module: str) -> None:
+def test_a_stripping_middleware_may_be_built_before_the_keys_are_configured(module: str) -> None:
     assert program(BUILT, module, "on_unverified=strip") == "built\n"
     assert program(CONFIGURED_LATER, module, json.dumps(ONE)) == "on_unverified\nconfigured\n"

@@ -1,4 +1,4 @@
-"""How a configuration is replaced: as a whole, for a block, for all threads, and by a file that changes."""
+"""Replacing a configuration: as a whole, for a block, in all threads, and by a changed file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def charge() -> str:
     return "charged"
 
 
-def test_it_may_be_called_after_functions_are_guarded_and_replaces_everything() -> None:
+def test_configure_replaces_all_settings_even_after_guards_exist() -> None:
     synthetic.configure(keys=ONE, service="rides", policy={"payment": "allow"})
     with simulated(run="rush-hour"):
         assert charge() == "charged"
@@ -32,7 +32,7 @@ def test_it_may_be_called_after_functions_are_guarded_and_replaces_everything() 
     assert active().service is None
 
 
-def test_a_call_that_fails_leaves_what_was_in_force() -> None:
+def test_a_failed_configure_keeps_the_previous_configuration() -> None:
     before = configure(keys=ONE, service="rides")
     with pytest.raises(ConfigurationError):
         synthetic.configure(keys=ONE, service="payments", lifetime=-1)
@@ -49,7 +49,7 @@ def test_configured_changes_some_settings_for_a_block() -> None:
     assert active() is before
 
 
-def test_configured_puts_back_what_was_before_whatever_happens_inside() -> None:
+def test_configured_always_restores_the_previous_configuration() -> None:
     before = configure(keys=ONE, service="rides")
     with pytest.raises(ConfigurationError), synthetic.configured(service="payments"):
         synthetic.configure(service="others", lifetime=-1)
@@ -62,7 +62,7 @@ def test_configured_puts_back_what_was_before_whatever_happens_inside() -> None:
     assert active() is before
 
 
-def test_configured_is_for_all_threads() -> None:
+def test_configured_applies_to_all_threads() -> None:
     seen: list[Any] = []
     with synthetic.configured(service="payments"):
         thread = threading.Thread(target=lambda: seen.append(active().service))
@@ -71,7 +71,7 @@ def test_configured_is_for_all_threads() -> None:
     assert seen == ["payments"]
 
 
-def test_configured_rejects_what_is_no_setting() -> None:
+def test_configured_rejects_an_unknown_setting() -> None:
     message = r"configured\(\) has no setting 'colour'; the settings are keys, policy,"
     with pytest.raises(TypeError, match=message), synthetic.configured(colour="red"):
         raise AssertionError("it is never entered")
@@ -82,7 +82,7 @@ def test_the_configuration_cannot_be_changed_in_place() -> None:
         active().service = "other"  # type: ignore[misc]
 
 
-def test_threads_see_one_configuration_or_the_other_and_never_a_mixture() -> None:
+def test_threads_never_see_a_mixture_of_two_configurations() -> None:
     one = {"keys": ONE, "service": "one", "policy": {"payment": "allow"}}
     two = {"keys": ONE, "service": "two", "policy": {"payment": "refuse"}}
     synthetic.configure(**one)  # type: ignore[arg-type]
@@ -109,7 +109,7 @@ def test_threads_see_one_configuration_or_the_other_and_never_a_mixture() -> Non
     assert {(outcome.service, str(outcome.action)) for outcome in outcomes} == {("one", "allow"), ("two", "refuse")}
 
 
-def test_a_key_file_that_breaks_keeps_the_old_keys_and_logs_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_broken_key_file_keeps_the_old_keys_and_logs_no_secret(caplog: pytest.LogCaptureFixture) -> None:
     write(json.dumps(ONE), "keys.json")
     config = configure(keys="keys.json")
     secret = TWO["keys"][0]["k"]
@@ -117,7 +117,7 @@ def test_a_key_file_that_breaks_keeps_the_old_keys_and_logs_no_secret(caplog: py
     wait_until(lambda: key_ids(config) == ["one"] and bool(caplog.messages))
     assert "changed and is invalid; its previous content stays active" in caplog.text
     assert secret not in caplog.text
-    # A write in the same moment and of the same size could not be told apart.
+    # A file of the same size written at the same moment would look unchanged.
     time.sleep(0.01)
     write(json.dumps(TWO), "keys.json")
     wait_until(lambda: key_ids(config) == ["two"])

@@ -1,4 +1,4 @@
-"""The demo, docs/examples/rides: run as a whole program, and its report turned against it."""
+"""The demo in docs/examples/rides: the whole program, and its report on manipulated results."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def start(tmp_path: Path, *arguments: str, program: Path = RIDES, **variables: s
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
-        # Whoever runs the tests in the background ignores the signal, and a child inherits that.
+        # A test run in the background ignores the signal, and its children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
     )
 
 
 def finished(demo: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """The exit code, what was printed, and the errors; a demo that hangs fails the test."""
+    """Return the exit code, the output and the errors. A demo that hangs fails the test."""
     try:
         printed, errors = demo.communicate(timeout=300)
     finally:
@@ -61,12 +61,12 @@ def finished(demo: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 
 def numbers(printed: str) -> dict[str, list[int]]:
-    """The rows of the tables: their name, and the numbers beside it."""
+    """Return the rows of the tables: name -> numbers."""
     rows = ([cell.strip() for cell in re.split("[│|]", line)[1:-1]] for line in printed.splitlines())
     return {row[0]: [int(cell) for cell in row[1:] if cell] for row in rows if len(row) > 2 and row[1].isdigit()}
 
 
-def test_every_real_ride_is_in_the_books_and_nothing_simulated_is(tmp_path: Path):
+def test_the_books_hold_every_real_ride_and_no_simulated_one(tmp_path: Path):
     code, printed, errors = finished(start(tmp_path, "--seconds", "2", "--riders", "6", "--seed", "1"))
     assert (code, errors) == (0, ""), printed
     table = numbers(printed)
@@ -141,7 +141,7 @@ def test_one_line_forgotten_in_a_service_is_noticed(tmp_path: Path, line: str, i
         (["--seed", "9" * 5000], "is not a whole number from 0 to 4294967295"),
     ],
 )
-def test_a_bad_value_gets_a_line_that_says_what_works(
+def test_the_error_for_a_bad_value_says_what_works(
     arguments: list[str], says: str, rides: Callable[[str], Any], capsys: pytest.CaptureFixture[str]
 ):
     with pytest.raises(SystemExit) as ended:
@@ -159,7 +159,7 @@ def test_a_bad_value_gets_a_line_that_says_what_works(
         ('[demo]\npayment = "perhaps"\n', "effect 'payment' has the unknown action 'perhaps'; the actions are allow"),
     ],
 )
-def test_a_policy_that_cannot_work_is_an_error_before_anything_starts(tmp_path: Path, content: str | None, says: str):
+def test_an_invalid_policy_is_an_error_before_anything_starts(tmp_path: Path, content: str | None, says: str):
     policy = tmp_path / "policy.toml"
     if content is not None:
         policy.write_text(content)
@@ -169,7 +169,7 @@ def test_a_policy_that_cannot_work_is_an_error_before_anything_starts(tmp_path: 
     assert "Traceback" not in errors
 
 
-def test_help_and_wrong_values_reach_the_shell(tmp_path: Path):
+def test_help_exits_with_0_and_a_wrong_value_with_2(tmp_path: Path):
     code, printed, errors = finished(start(tmp_path, "--help"))
     assert (code, errors) == (0, "")
     assert all(option in printed for option in ("--seconds", "--riders", "--seed", "--policy"))
@@ -188,7 +188,7 @@ def test_the_page_of_the_demo_shows_its_help_and_every_row_of_its_tables(tmp_pat
     assert [tables[place] for place in ("completed", *PLACES)] == [[real, simulated], *[[real, 0, 0]] * len(PLACES)]
 
 
-def test_a_service_that_does_not_start_ends_the_demo_with_its_last_words(tmp_path: Path):
+def test_a_service_that_fails_to_start_ends_the_demo_with_its_error(tmp_path: Path):
     broken = tmp_path / "path" / "aiosmtpd"
     broken.mkdir(parents=True)
     (broken / "__init__.py").write_text("raise RuntimeError('no mail today')")
@@ -215,7 +215,7 @@ def test_a_service_that_dies_ends_the_demo_at_once(tmp_path: Path, script: str):
 
 @needs_proc
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
-def test_however_the_demo_is_ended_its_services_end_too(tmp_path: Path, number: signal.Signals, code: int):
+def test_the_services_end_with_the_demo(tmp_path: Path, number: signal.Signals, code: int):
     demo = start(tmp_path, "--seconds", "60")
     wait_for_rides(demo)
     services = services_of(demo)
@@ -236,7 +236,7 @@ def wait_for_rides(demo: subprocess.Popen[str]) -> None:
 
 
 def services_of(demo: subprocess.Popen[str]) -> dict[str, int]:
-    """The name of the script -> the process, for every process that the demo has started."""
+    """Return script name -> process id for every process that the demo started."""
     found: dict[str, int] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -268,7 +268,7 @@ def rides(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
 
 
 class Story:
-    """What riders did and sinks saw, without a difference; tests then tamper with it."""
+    """Correct results of riders and sinks, for tests to tamper with."""
 
     def __init__(self, module: Any) -> None:
         self._module = module
@@ -298,7 +298,7 @@ def story(rides: Callable[[str], Any]) -> Story:
     return Story(rides("report"))
 
 
-def test_no_difference_is_reported_where_there_is_none(story: Story):
+def test_correct_results_report_no_difference(story: Story):
     code, printed = story.report()
     assert code == 0
     assert "DIFFERENCE" not in printed
@@ -313,7 +313,7 @@ SINKS = ("stored", "charged", "counted", "mailed", "looked_up")
     ("ride", "whose"),
     [("sim-2", "simulated"), ("bad-1", "forged"), ("x-1", "nobody knows whose"), ("real-2", "real, once too often")],
 )
-def test_a_ride_too_many_in_any_sink_is_a_difference(story: Story, sink: str, ride: str, whose: str):
+def test_an_extra_ride_in_any_sink_is_a_difference(story: Story, sink: str, ride: str, whose: str):
     getattr(story.sinks, sink).append(ride)
     code, printed = story.report()
     assert code == 1
@@ -322,7 +322,7 @@ def test_a_ride_too_many_in_any_sink_is_a_difference(story: Story, sink: str, ri
 
 
 @pytest.mark.parametrize("sink", SINKS)
-def test_a_real_ride_that_a_sink_did_not_see_is_a_difference(story: Story, sink: str):
+def test_a_real_ride_missing_from_a_sink_is_a_difference(story: Story, sink: str):
     getattr(story.sinks, sink).remove("real-2")
     code, printed = story.report()
     assert code == 1
@@ -330,7 +330,7 @@ def test_a_real_ride_that_a_sink_did_not_see_is_a_difference(story: Story, sink:
     assert "\n  real-2\n" in printed
 
 
-def test_a_simulated_ride_in_place_of_a_real_one_is_a_difference_though_the_sum_is_right(story: Story):
+def test_a_simulated_ride_in_place_of_a_real_one_is_a_difference(story: Story):
     story.sinks.charged[0] = "sim-1"
     code, printed = story.report()
     assert code == 1
@@ -379,7 +379,7 @@ def tamper_none_sent(story: Story) -> None:
         (tamper_none_sent, "forged: none was sent", ""),
     ],
 )
-def test_whatever_went_otherwise_is_a_difference_with_its_rows(
+def test_every_unexpected_result_is_a_difference_with_its_rows(
     story: Story, tamper: Callable[[Story], None], what: str, row: str
 ):
     tamper(story)
@@ -389,7 +389,7 @@ def test_whatever_went_otherwise_is_a_difference_with_its_rows(
     assert row in printed
 
 
-def test_many_offending_rows_are_cut_with_their_number(story: Story):
+def test_a_long_list_of_rows_is_cut_and_counted(story: Story):
     story.sinks.mailed.extend(f"x-{number:02}" for number in range(50))
     code, printed = story.report()
     assert code == 1

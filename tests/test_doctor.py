@@ -39,26 +39,26 @@ def variables(keys: dict[str, Any]) -> dict[str, str]:
     return {"SYNTHETIC_KEYS": json.dumps(keys)}
 
 
-def test_with_keys_there_is_nothing_to_fix(variables: dict[str, str]) -> None:
+def test_doctor_finds_nothing_to_fix_when_keys_are_set(variables: dict[str, str]) -> None:
     done = run(**variables)
     assert done.returncode == 0, done.stdout
     assert done.stdout.endswith("nothing to fix\n")
     assert re.search(r'ok    requests [\d.]+: synthetic.instrument\("requests"\); tested 2.31 to [\d.]+', done.stdout)
 
 
-def test_without_keys_there_is() -> None:
+def test_doctor_reports_missing_keys() -> None:
     done = run()
     assert done.returncode == 1
     assert "fix   keys: none are set" in done.stdout
 
 
-def test_a_wrong_setting_is_a_finding_and_the_rest_is_still_told() -> None:
+def test_a_wrong_setting_is_a_finding_and_the_rest_is_still_reported() -> None:
     found = findings(SYNTHETIC_LIFETIME="long")
     assert "SYNTHETIC_LIFETIME" in found["configuration"]["text"]
     assert any(finding["section"] == "libraries" for finding in found.values())
 
 
-def test_the_settings_that_other_commands_take_are_taken(keys: dict[str, Any], tmp_path: Path) -> None:
+def test_doctor_takes_the_same_settings_as_other_commands(keys: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "shared.jwks"
     file.write_text(json.dumps(keys))
     done = run("--keys", str(file), "--environment", "staging")
@@ -75,7 +75,7 @@ def test_the_settings_that_other_commands_take_are_taken(keys: dict[str, Any], t
         ("synthetic_concurrency", "concurrency"),
     ],
 )
-def test_an_integration_that_cannot_be_loaded_is_to_be_fixed(
+def test_an_integration_that_cannot_be_loaded_must_be_fixed(
     variables: dict[str, str], tmp_path: Path, module: str, integration: str
 ) -> None:
     (tmp_path / f"{module}.py").write_text("from requests import moved\n")
@@ -94,7 +94,7 @@ def test_an_integration_that_cannot_be_loaded_is_to_be_fixed(
         ("tracecontext,baggage,synthetic", "ok", "verified"),
     ],
 )
-def test_what_opentelemetry_propagates_is_looked_at(
+def test_doctor_checks_the_opentelemetry_propagators(
     variables: dict[str, str], propagators: str, level: str, says: str
 ) -> None:
     finding = findings(**variables, OTEL_PROPAGATORS=propagators)[f"OTEL_PROPAGATORS={propagators}"]
@@ -102,26 +102,26 @@ def test_what_opentelemetry_propagates_is_looked_at(
     assert says in finding["text"]
 
 
-def test_variables_that_record_tokens_are_to_be_fixed(variables: dict[str, str]) -> None:
+def test_variables_that_record_tokens_must_be_fixed(variables: dict[str, str]) -> None:
     name = "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST"
     assert findings(**variables, **{name: ".*"})[name]["level"] == "fix"
 
 
-def test_a_variable_that_is_spelled_wrong_is_to_be_fixed(variables: dict[str, str]) -> None:
+def test_a_misspelled_variable_must_be_fixed(variables: dict[str, str]) -> None:
     finding = findings(**variables, SYNTHETIC_ENVIROMENT="staging")["SYNTHETIC_ENVIROMENT"]
     assert finding["level"] == "fix"
     assert "SYNTHETIC_ENVIRONMENT" in finding["text"]
 
 
-def test_a_halt_of_everything_is_worth_a_note(variables: dict[str, str]) -> None:
+def test_doctor_notes_that_every_run_is_halted(variables: dict[str, str]) -> None:
     assert findings(**variables, SYNTHETIC_HALT="all")["halt"]["level"] == "note"
 
 
-def test_every_host_taking_part_is_worth_a_note(variables: dict[str, str]) -> None:
+def test_doctor_notes_that_every_host_takes_part(variables: dict[str, str]) -> None:
     assert findings(**variables, SYNTHETIC_INTERNAL_HOSTS="*")["internal_hosts"]["level"] == "note"
 
 
-def test_where_nothing_of_opentelemetry_is_instrumented_its_propagators_are_no_finding(
+def test_propagators_are_not_checked_without_opentelemetry_instrumentation(
     keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OTEL_PROPAGATORS", raising=False)
@@ -129,14 +129,14 @@ def test_where_nothing_of_opentelemetry_is_instrumented_its_propagators_are_no_f
     assert "propagators" not in {finding.subject for finding in examine(keys=json.dumps(keys))}
 
 
-def test_the_opt_out_of_our_instrumentor_is_told(variables: dict[str, str]) -> None:
+def test_doctor_reports_that_our_instrumentor_is_disabled(variables: dict[str, str]) -> None:
     name = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
     assert (
         "skips this library" in findings(**variables, **{name: "flask, synthetic"})[f"{name}=flask, synthetic"]["text"]
     )
 
 
-def test_another_sdk_that_writes_baggage_is_told(variables: dict[str, str]) -> None:
+def test_doctor_reports_another_sdk_that_writes_baggage(variables: dict[str, str]) -> None:
     pytest.importorskip("sentry_sdk")
     found = [finding for finding in findings(**variables).values() if finding["section"] == "other SDKs"]
     assert any(finding["subject"].startswith("sentry-sdk ") for finding in found)
@@ -156,7 +156,7 @@ def fake_distribution(folder: Path, name: str, version: str) -> None:
         ("httpx", "99.1", "note", "newer than any tested version (tested"),
     ],
 )
-def test_what_is_installed_and_not_covered_or_not_tested_is_told(
+def test_doctor_reports_uncovered_products_and_untested_versions(
     variables: dict[str, str], tmp_path: Path, name: str, version: str, level: str, says: str
 ) -> None:
     fake_distribution(tmp_path, name, version)
@@ -165,7 +165,7 @@ def test_what_is_installed_and_not_covered_or_not_tested_is_told(
     assert says in finding["text"]
 
 
-def test_every_extra_of_a_product_is_covered_and_every_integration_is_told_of() -> None:
+def test_doctor_knows_every_extra_and_every_integration() -> None:
     extras = {
         match[1] for line in requires("synthetic-traffic") or () if (match := re.search(r"extra == .([\w-]+)", line))
     }
@@ -173,7 +173,7 @@ def test_every_extra_of_a_product_is_covered_and_every_integration_is_told_of() 
     assert {point.name for point in entry_points(group=GROUP)} <= {*COVERED, "concurrency", "http-client", "logging"}
 
 
-def test_the_newest_versions_tested_are_those_of_the_constraints() -> None:
+def test_the_newest_tested_versions_match_the_constraints() -> None:
     lines = (PROJECT / "constraints.txt").read_text().splitlines()
     pinned: dict[str, set[str]] = {}
     for line in lines:
@@ -183,5 +183,5 @@ def test_the_newest_versions_tested_are_those_of_the_constraints() -> None:
         assert coverage.newest in pinned[coverage.distribution], coverage
 
 
-def test_nothing_is_both_covered_and_to_be_done_by_hand() -> None:
+def test_no_product_is_both_covered_and_done_by_hand() -> None:
     assert not {coverage.distribution for coverage in COVERED.values()} & set(BY_HAND)

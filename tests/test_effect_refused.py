@@ -1,4 +1,4 @@
-"""What comes of an ``EffectRefused`` that nobody in the application catches, under the bare middlewares."""
+"""How the bare middlewares handle an ``EffectRefused`` that the application does not catch."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from tests.support.wire import Connection, Response, get, request_bytes
 Keys = dict[str, Any]
 
 escaped: list[BaseException] = []
-"""What came out of our middleware, to the server."""
+"""The exceptions that the middleware let through to the server."""
 
 groups = pytest.mark.skipif(sys.version_info < (3, 11), reason="exception groups came with Python 3.11")
 
 
 @guard("payment")
 def charge() -> None:
-    """What the policy refuses."""
+    """An effect that the policy refuses."""
 
 
 @guard("analytics")
 def track() -> None:
-    """The same, with another effect."""
+    """Another effect that the policy refuses."""
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def configured(keys: Keys) -> None:
 
 
 @pytest.fixture(autouse=True)
-def servers_complain_without_a_word() -> Iterator[None]:
+def server_errors_are_not_logged() -> Iterator[None]:
     logger = logging.getLogger("uvicorn.error")
     logger.disabled, before = True, logger.disabled
     yield
@@ -127,23 +127,23 @@ def taken() -> list[BaseException]:
 
 
 @pytest.mark.parametrize("path", ["/before", pytest.param("/group", marks=groups)])
-def test_an_effect_refused_before_an_asgi_response_is_a_problem_that_names_it(
+def test_a_refused_effect_before_an_asgi_response_becomes_a_problem_document(
     asgi_port: int, keys: Keys, path: str
 ) -> None:
     with Connection(asgi_port) as connection:
-        for _ in range(2):  # the connection stays good
+        for _ in range(2):  # the connection stays usable
             check_problem(connection.request(path, marked(keys)))
             assert connection.request(path).body == b"done"
     assert taken() == []
 
 
 @groups
-def test_a_group_that_holds_another_error_too_goes_on_to_the_asgi_server(asgi_port: int, keys: Keys) -> None:
+def test_a_mixed_exception_group_reaches_the_asgi_server(asgi_port: int, keys: Keys) -> None:
     assert get(asgi_port, "/mixed-group", marked(keys)).status == 500
     assert [type(error).__name__ for error in taken()] == ["ExceptionGroup"]
 
 
-def test_an_effect_refused_within_an_asgi_response_goes_on_to_the_server(asgi_port: int, keys: Keys) -> None:
+def test_a_refused_effect_within_an_asgi_response_reaches_the_server(asgi_port: int, keys: Keys) -> None:
     for path, body in (("/after", b"started"), ("/at-the-end", b"whole")):
         with Connection(asgi_port) as connection:
             connection.send(request_bytes(path, [*marked(keys), ("connection", "close")]))
@@ -157,7 +157,7 @@ def test_an_effect_refused_within_an_asgi_response_goes_on_to_the_server(asgi_po
         assert error.effect == "payment"
 
 
-def test_another_error_is_none_of_the_asgi_middlewares_business(asgi_port: int, keys: Keys) -> None:
+def test_the_asgi_middleware_passes_other_errors_through(asgi_port: int, keys: Keys) -> None:
     for headers in (marked(keys), []):
         assert get(asgi_port, "/other", headers).status == 500
     assert [str(error) for error in taken()] == ["the application fails"] * 2
@@ -167,7 +167,7 @@ def test_another_error_is_none_of_the_asgi_middlewares_business(asgi_port: int, 
 
 
 class Charging:
-    """A middleware that somebody else wrote, with an effect of its own."""
+    """A third-party middleware with its own effect."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -201,7 +201,7 @@ def served(build: Callable[..., Any], middleware: Any) -> Iterator[int]:
 
 @pytest.mark.parametrize("build", [Starlette, FastAPI])
 @pytest.mark.parametrize("middleware", [Charging, ChargingInDispatch, pytest.param(Grouping, marks=groups)])
-def test_an_effect_refused_in_another_middleware_of_an_installed_application_is_a_problem(
+def test_a_refused_effect_in_another_middleware_becomes_a_problem_document(
     keys: Keys, build: Any, middleware: Any
 ) -> None:
     with served(build, middleware) as port:
@@ -307,7 +307,7 @@ def wsgi_port(request: pytest.FixtureRequest) -> Iterator[int]:
         pytest.param("/group", "payment", marks=groups),
     ],
 )
-def test_an_effect_refused_before_a_wsgi_response_is_a_problem_that_names_it(
+def test_a_refused_effect_before_a_wsgi_response_becomes_a_problem_document(
     wsgi_port: int, keys: Keys, path: str, effect: str
 ) -> None:
     with Connection(wsgi_port) as connection:
@@ -318,12 +318,12 @@ def test_an_effect_refused_before_a_wsgi_response_is_a_problem_that_names_it(
 
 
 @groups
-def test_a_group_that_holds_another_error_too_goes_on_to_the_wsgi_server(wsgi_port: int, keys: Keys) -> None:
+def test_a_mixed_exception_group_reaches_the_wsgi_server(wsgi_port: int, keys: Keys) -> None:
     assert get(wsgi_port, "/mixed-group", marked(keys)).status == 500
     assert [type(error).__name__ for error in taken()] == ["ExceptionGroup"]
 
 
-def test_an_effect_refused_within_a_wsgi_response_goes_on_to_the_server(wsgi_port: int, keys: Keys) -> None:
+def test_a_refused_effect_within_a_wsgi_response_reaches_the_server(wsgi_port: int, keys: Keys) -> None:
     with Connection(wsgi_port) as connection:
         connection.send(request_bytes("/after", [*marked(keys), ("connection", "close")]))
         status, _ = connection.head()
@@ -335,7 +335,7 @@ def test_an_effect_refused_within_a_wsgi_response_goes_on_to_the_server(wsgi_por
     assert isinstance(error, EffectRefused)
 
 
-def test_another_error_is_none_of_the_wsgi_middlewares_business(wsgi_port: int, keys: Keys) -> None:
+def test_the_wsgi_middleware_passes_other_errors_through(wsgi_port: int, keys: Keys) -> None:
     for headers in (marked(keys), []):
         assert get(wsgi_port, "/other", headers).status == 500
     assert [str(error) for error in taken()] == ["the application fails"] * 2

@@ -27,8 +27,8 @@ def depart(host: str, header: str | None) -> Departure:
     return egress.depart(f"http://rider@{host}:8080/path", header)
 
 
-def on_its_way(departure: Departure) -> Any:
-    """The context that an integration makes the call in."""
+def in_context_of(departure: Departure) -> Any:
+    """Attach the context in which an integration makes the call."""
     return attached(departure.within)
 
 
@@ -59,19 +59,19 @@ def opentelemetry_baggage(**entries: str) -> Iterator[None]:
 
 
 def injected(departure: Any) -> str | None:
-    """What instrumentation that runs further down would write."""
+    """Return the header that instrumentation below us would write."""
     carrier: dict[str, str] = {}
-    with on_its_way(departure):
+    with in_context_of(departure):
         propagate.inject(carrier)
     return carrier.get("baggage")
 
 
-def test_work_that_nobody_decided_on_goes_as_it_is() -> None:
+def test_undecided_work_leaves_the_header_unchanged() -> None:
     assert depart(OUTSIDE, None).header is None
     assert depart(OUTSIDE, "a=1").header == "a=1"
 
 
-def test_header_and_context_say_the_same_for_each_destination(keys: dict[str, Any]) -> None:
+def test_the_header_and_the_context_agree_for_each_destination(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys, internal_hosts=[INSIDE], policy={"external-call": "allow"})
     with opentelemetry_baggage(tenant="7"), synthetic.simulated(run="rush-hour"):
         ours = synthetic.headers()["baggage"]
@@ -84,24 +84,24 @@ def test_header_and_context_say_the_same_for_each_destination(keys: dict[str, An
             assert (real.header, injected(real)) == ("a=1", "tenant=7")
 
 
-def test_the_context_is_what_it_was_after_a_call_that_fails() -> None:
+def test_a_failed_call_restores_the_context() -> None:
     with synthetic.simulated(run="rush-hour"):
         before = context.get_current()
         departure = depart(INSIDE, None)
-        with pytest.raises(KeyError), on_its_way(departure):
+        with pytest.raises(KeyError), in_context_of(departure):
             raise KeyError
         assert context.get_current() is before
 
 
 @pytest.mark.parametrize("header", ["synthetic-traffic=old", " synthetic-traffic = old ;p", "synthetic%2Dtraffic=old"])
-def test_whatever_spelling_a_stale_entry_has_it_does_not_leave(header: str) -> None:
+def test_a_stale_entry_in_any_spelling_is_not_sent(header: str) -> None:
     with synthetic.real():
         assert depart(INSIDE, f"a=1,{header}").header == "a=1"
     with synthetic.simulated(run="rush-hour"):
         assert depart(INSIDE, f"{header},a=1").header == f"{synthetic.headers()['baggage']},a=1"
 
 
-def test_a_marker_that_somebody_set_by_hand_goes_to_hosts_that_take_part_only() -> None:
+def test_a_marker_set_by_hand_is_only_sent_to_internal_hosts() -> None:
     with synthetic.simulated(run="rush-hour"):
         header = synthetic.headers()["baggage"]
 
@@ -113,7 +113,7 @@ def test_a_marker_that_somebody_set_by_hand_goes_to_hosts_that_take_part_only() 
     Context().run(by_hand)
 
 
-def test_by_default_a_refusal_says_which_two_settings_would_change_it() -> None:
+def test_a_refusal_names_the_two_settings_that_would_allow_the_call() -> None:
     with synthetic.simulated(run="rush-hour"), pytest.raises(ExternalCallRefused) as raised:
         depart(OUTSIDE, None)
     assert str(raised.value) == (
@@ -137,7 +137,7 @@ def test_a_marker_that_does_not_verify_raises_for_every_host(host: str) -> None:
         depart(host, None)
 
 
-def test_without_keys_a_marker_in_the_context_is_neither_sent_nor_dropped(keys: dict[str, Any]) -> None:
+def test_a_marker_in_the_context_raises_without_keys(keys: dict[str, Any]) -> None:
     token = mint(keys)
     with (
         synthetic.configured(keys=None),
@@ -148,7 +148,7 @@ def test_without_keys_a_marker_in_the_context_is_neither_sent_nor_dropped(keys: 
     assert raised.value.reason == "no-keys"
 
 
-def test_a_service_with_public_keys_forwards_and_cannot_begin() -> None:
+def test_a_service_with_public_keys_forwards_markers_and_cannot_start_simulations() -> None:
     pytest.importorskip("cryptography")
     private, public = eddsa_pair()
     synthetic.configure(keys=public, internal_hosts=[INSIDE])
@@ -159,7 +159,7 @@ def test_a_service_with_public_keys_forwards_and_cannot_begin() -> None:
         pass
 
 
-def test_the_decision_follows_the_configuration_at_the_moment_of_the_call(keys: dict[str, Any]) -> None:
+def test_each_call_uses_the_current_configuration(keys: dict[str, Any]) -> None:
     with synthetic.simulated(run="rush-hour"):
         with pytest.raises(ExternalCallRefused):
             depart(OUTSIDE, None)
@@ -169,7 +169,7 @@ def test_the_decision_follows_the_configuration_at_the_moment_of_the_call(keys: 
             depart(OUTSIDE, None)
 
 
-def test_a_call_to_a_broker_lets_its_host_pass_and_no_other() -> None:
+def test_sending_a_message_allows_calls_to_the_broker_host_only() -> None:
     broker = "sqs.example.com"
     with ledger.recorded() as outcomes, synthetic.simulated(run="rush-hour"):
         beside_message = egress.beside_message(f"https://{broker}/queue")
@@ -186,13 +186,13 @@ def test_a_call_to_a_broker_lets_its_host_pass_and_no_other() -> None:
     assert [outcome.target for outcome in outcomes] == [OUTSIDE, f"eu.{broker}", "example.com", "", broker]
 
 
-def test_a_call_of_real_work_to_a_broker_is_like_any_other() -> None:
+def test_real_work_calls_a_broker_like_any_other_host() -> None:
     assert egress.beside_message("https://sqs.example.com/queue") is directly
     with synthetic.real():
         assert egress.beside_message("https://sqs.example.com/queue") is directly
 
 
-def test_each_external_call_of_simulated_work_is_on_the_ledger_and_no_other(keys: dict[str, Any]) -> None:
+def test_only_external_calls_of_simulated_work_are_on_the_ledger(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys, internal_hosts=[INSIDE], policy={"external-call": "allow"}, service="rides")
     with ledger.recorded() as outcomes, synthetic.simulated(run="rush-hour") as marker:
         depart(INSIDE, None)
@@ -206,7 +206,7 @@ def test_each_external_call_of_simulated_work_is_on_the_ledger_and_no_other(keys
 
 @pytest.mark.parametrize("work", ["simulated", "real", "nothing decided"])
 @pytest.mark.parametrize("leaves", ["as a call", "as a message"])
-def test_a_header_is_parsed_once_on_the_way_out(work: str, leaves: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outgoing_header_is_parsed_at_most_once(work: str, leaves: str, monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[object] = []
 
     def find(headers: Any, key: str) -> Any:
@@ -222,7 +222,7 @@ def test_a_header_is_parsed_once_on_the_way_out(work: str, leaves: str, monkeypa
     assert parsed == ([] if (work, leaves) == ("nothing decided", "as a message") else [("a=1",)])
 
 
-def test_a_call_is_made_in_the_context_of_its_departure_and_so_is_one_that_is_awaited() -> None:
+def test_plain_and_awaited_calls_run_in_the_context_of_their_departure() -> None:
     def marker_seen() -> object:
         return baggage.get_baggage("synthetic-traffic")
 

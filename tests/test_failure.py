@@ -1,4 +1,4 @@
-"""Where our part in a call fails: real work goes on, and the log tells; no other work does."""
+"""If our hook fails, real calls continue with a warning in the log. All other calls raise."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def configured(keys: dict[str, Any], configuration: None, monkeypatch: pytest.Mo
 
 
 SAID = "moved"
-"""What an error says may quote the header that it stumbled over."""
+"""The message of the error. It may quote a header, so it is never logged."""
 
 
 def failed() -> str:
@@ -34,7 +34,7 @@ def failed() -> str:
         return go_on_after(error, "as it is")
 
 
-def test_undecided_and_real_work_goes_on_and_the_log_has_the_traceback(
+def test_undecided_and_real_work_continue_and_the_traceback_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     assert failed() == "as it is"
@@ -46,27 +46,27 @@ def test_undecided_and_real_work_goes_on_and_the_log_has_the_traceback(
         assert failed() == "as it is"
 
 
-def test_a_failure_of_every_call_is_not_a_line_for_every_call(caplog: pytest.LogCaptureFixture) -> None:
+def test_repeated_failures_are_throttled_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(100):
         failed()
     assert len(caplog.records) == 1
 
 
 class TimeLimitExceeded(Exception):
-    """As task queues raise it in the middle of whatever a task does."""
+    """An exception that task queues raise in the middle of a task."""
 
 
-def test_what_is_meant_for_the_work_is_no_failure_of_ours() -> None:
+def test_an_exception_meant_for_the_application_is_raised() -> None:
     with synthetic.real(), pytest.raises(TimeLimitExceeded):
         go_on_after(TimeLimitExceeded(), None)
 
 
-def test_simulated_work_does_not_go_on() -> None:
+def test_a_failure_raises_in_simulated_work() -> None:
     with synthetic.simulated(run="peak"), pytest.raises(AttributeError, match="moved"):
         failed()
 
 
-def test_what_the_error_holds_is_let_go_with_it() -> None:
+def test_objects_held_by_the_error_are_released_with_it() -> None:
     class Connection:
         pass
 
@@ -87,7 +87,7 @@ def test_what_the_error_holds_is_let_go_with_it() -> None:
 
 
 @pytest.mark.parametrize("is_good", [True, False])
-def test_work_whose_marker_only_opentelemetry_has_does_not_go_on(keys: dict[str, Any], is_good: bool) -> None:
+def test_a_failure_raises_in_work_that_only_opentelemetry_marks(keys: dict[str, Any], is_good: bool) -> None:
     token = mint(keys if is_good else shared_key())
     with brought_by_opentelemetry(token), pytest.raises(AttributeError, match="moved"):
         failed()
@@ -100,7 +100,7 @@ def test_work_whose_marker_only_opentelemetry_has_does_not_go_on(keys: dict[str,
         ExternalCallRefused("no", effect="external-call", marker=None, target="vendor.example"),
     ],
 )
-def test_a_refusal_is_no_failure(refusal: SyntheticTrafficError) -> None:
+def test_a_refusal_is_raised_even_for_real_work(refusal: SyntheticTrafficError) -> None:
     with synthetic.real(), pytest.raises(type(refusal)) as raised:
         go_on_after(refusal, None)
     assert raised.value is refusal

@@ -29,7 +29,7 @@ wsgi_getter = pytest.importorskip("opentelemetry.instrumentation.wsgi").wsgi_get
 extract = W3CBaggagePropagator().extract
 
 HEADER_LIMIT = 8192
-"""Bytes of a header above which OpenTelemetry reads none of it."""
+"""OpenTelemetry ignores a header with more bytes."""
 
 FLAVOURS: tuple[dict[str, Any], ...] = (
     {},
@@ -40,7 +40,7 @@ FLAVOURS: tuple[dict[str, Any], ...] = (
 
 
 class Handed(NamedTuple):
-    """What came of a request: ``verdict`` with the run, and the baggage headers that the application got."""
+    """The result of a request: ``verdict``, run, and the baggage headers that the application received."""
 
     verdict: str
     run: str | None
@@ -49,7 +49,7 @@ class Handed(NamedTuple):
 
 
 class Doors:
-    """Real middlewares around applications that note what they get."""
+    """Real middlewares around applications that record what they receive."""
 
     def __init__(self) -> None:
         self._seen: list[tuple[synthetic.Marker | None, Any]] = []
@@ -98,7 +98,7 @@ class Doors:
 
 
 class _finished:
-    """The coroutine must end at its first step: nothing in it waits."""
+    """Check that the coroutine ends at its first step, because nothing in it waits."""
 
     def __enter__(self) -> None: ...
 
@@ -112,7 +112,7 @@ def _handed(marker: synthetic.Marker | None, headers: tuple[str, ...], carrier: 
 
 
 def found_by_opentelemetry(carrier: Any, getter: Any) -> object:
-    """What OpenTelemetry reads under our key. A reader that fails on the bytes reads nothing."""
+    """Return what OpenTelemetry reads under our key, or None if its reader fails on the bytes."""
     try:
         return baggage.get_baggage(KEY, extract(carrier, Context(), getter))
     except UnicodeError:
@@ -135,7 +135,7 @@ JOINED = (StarletteGetter(), NativeGetter()) if NativeGetter is not StarletteGet
 
 
 def check(case: Case, made: Tokens, doors: Doors, number: int = 0) -> str:
-    """Send one case through both middlewares and see that every promise is kept; return the verdict."""
+    """Send one case through both middlewares, check every promise, and return the verdict."""
     runs = {made.good: "good", made.other: "other"}
     came = doors.asgi(case)
     separator = ", " if number % 8 == 7 else ","
@@ -148,7 +148,7 @@ def check(case: Case, made: Tokens, doors: Doors, number: int = 0) -> str:
         _check_simulated(case, came, asgi_getter)
     if same.verdict == "simulated":
         _check_simulated(case, same, wsgi_getter, separator.join(case.headers))
-    if len(case.headers) == 1:  # of several, a stray byte in one changes how a server's joined text is decoded
+    if len(case.headers) == 1:  # with several, a stray byte in one changes how the joined text is decoded
         assert came.verdict == same.verdict
     if came.verdict == "real":
         assert found_by_opentelemetry(came.carrier, asgi_getter) is None
@@ -174,7 +174,7 @@ def _check_verdict(case: Case, handed: Handed, runs: dict[str, str], made: Token
 
 
 def _check_simulated(case: Case, handed: Handed, getter: Any, came: str | None = None) -> None:
-    """``came`` is the one header that a WSGI application's server made of the headers."""
+    """``came`` is the single header into which a WSGI server joined the headers."""
     (value,) = values_of_ours(handed.headers)
     entry = f"{KEY}={value}"
     assert handed.headers[0].split(",")[0] == entry
@@ -230,7 +230,7 @@ def doors(made: Tokens) -> Doors:
 
 
 @pytest.mark.long
-def test_no_header_breaks_what_we_promise(made: Tokens, doors: Doors, long_run: bool) -> None:
+def test_no_generated_header_breaks_a_promise(made: Tokens, doors: Doors, long_run: bool) -> None:
     generator = Generator(SEED, made)
     count = 1_000_000 if long_run else 20_000
     verdicts = dict.fromkeys(("real", "simulated", "refused"), 0)
@@ -243,7 +243,7 @@ def test_no_header_breaks_what_we_promise(made: Tokens, doors: Doors, long_run: 
     assert all(times > count / 10 for times in verdicts.values()), verdicts
 
 
-# Hypothesis looks at the same pieces with its own eyes, and makes the smallest example of what it finds.
+# Hypothesis combines the same pieces and shrinks what it finds to the smallest example.
 
 _SPELLINGS = odd_names(Random(SEED), 300)
 _TEXT = st.text(st.sampled_from('synthetic-traffic=\\xN{}%+,;0257u \t"\x00\x7f\x80\xa0\xc2\xff'), max_size=40)
@@ -260,7 +260,7 @@ def _members(made: Tokens) -> st.SearchStrategy[str]:
 
 
 @pytest.mark.long
-def test_hypothesis_finds_no_header_that_breaks_what_we_promise(made: Tokens, doors: Doors, long_run: bool) -> None:
+def test_hypothesis_finds_no_header_that_breaks_a_promise(made: Tokens, doors: Doors, long_run: bool) -> None:
     @settings(
         max_examples=20_000 if long_run else 600,
         deadline=None,

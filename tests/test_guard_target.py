@@ -1,4 +1,4 @@
-"""Guards on what stands in other modules, imported already or later."""
+"""Guards on functions of other modules, imported already or later."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_target_is_guarded_when_its_module_is_imported(vendor: Vendor) -> None
     assert repr(guarded) == f"<guard 'analytics' on {name}:send: guarded>"
 
 
-def test_a_target_whose_module_is_imported_already_is_guarded_at_once(vendor: Vendor) -> None:
+def test_a_target_in_an_imported_module_is_guarded_at_once(vendor: Vendor) -> None:
     vendor.write()
     module = vendor.imported()
     guard_target(f"{vendor.name}:send", "analytics")
@@ -45,7 +45,7 @@ def test_a_target_whose_module_is_imported_already_is_guarded_at_once(vendor: Ve
     assert (module.send.__name__, module.send.__doc__) == ("send", "Send an event.")
 
 
-def test_names_that_others_have_imported_from_the_module_are_guarded_too(vendor: Vendor) -> None:
+def test_names_already_imported_elsewhere_are_guarded_too(vendor: Vendor) -> None:
     vendor.write()
     vendor.write(f"from {vendor.name} import send as deliver", path=f"{vendor.name}_user.py")
     module, user = vendor.imported(), vendor.imported(f"{vendor.name}_user")
@@ -56,7 +56,7 @@ def test_names_that_others_have_imported_from_the_module_are_guarded_too(vendor:
     assert sent(module, lambda: user.deliver("ride")) == (["ride"], ["ride"])
 
 
-def test_what_is_imported_from_the_module_later_is_guarded_too(vendor: Vendor) -> None:
+def test_names_imported_elsewhere_later_are_guarded_too(vendor: Vendor) -> None:
     vendor.write()
     vendor.write(f"from {vendor.name} import send as deliver", path=f"{vendor.name}_user.py")
     guard_target(f"{vendor.name}:send", "analytics")
@@ -102,7 +102,7 @@ def test_a_class_method_still_gets_its_class(vendor: Vendor) -> None:
         assert subclass.of_class("ride") is None
 
 
-def test_a_guard_on_an_inherited_method_leaves_the_base_and_its_other_subclasses_alone(vendor: Vendor) -> None:
+def test_guarding_an_inherited_method_leaves_the_base_class_alone(vendor: Vendor) -> None:
     vendor.write()
     module = vendor.imported()
     guarded = guard_target(f"{vendor.name}:Client.capture", "analytics")
@@ -119,7 +119,7 @@ def test_a_coroutine_function_stays_one(vendor: Vendor) -> None:
     assert sent(module, lambda: asyncio.run(module.send_later("ride"))) == (["ride"], [])
 
 
-def test_instead_and_returns_are_those_of_guard(vendor: Vendor) -> None:
+def test_instead_and_returns_work_as_in_guard(vendor: Vendor) -> None:
     vendor.write()
     guard_target(f"{vendor.name}:send", "analytics", instead=lambda event: f"fake {event}")
     guard_target(f"{vendor.name}:Client.own", "analytics", returns="nothing")
@@ -161,7 +161,7 @@ def test_a_c_method_reached_through_a_python_class_can_be_guarded(vendor: Vendor
     assert items == [1, 3]
 
 
-def test_a_c_method_of_a_builtin_class_is_an_error_that_says_what_it_is_about(keys: dict[str, Any]) -> None:
+def test_guarding_a_method_of_a_builtin_class_raises_and_names_the_class(keys: dict[str, Any]) -> None:
     with pytest.raises((ConfigurationError, TypeError), match="list"):
         guard_target("builtins:list.append", "data-mutation")
     # Nothing of the failed guard is left.
@@ -199,19 +199,19 @@ def test_modules_that_import_each_other_are_guarded(vendor: Vendor) -> None:
     assert sent(module, lambda: other.send("ride")) == (["ride"], [])
 
 
-def test_a_module_can_guard_what_it_has_defined_while_it_is_imported(vendor: Vendor) -> None:
+def test_a_module_can_guard_its_own_function_during_its_import(vendor: Vendor) -> None:
     vendor.write(f"{VENDOR}\nfrom synthetic import guard_target\nguard_target(__name__ + ':send', 'analytics')\n")
     module = vendor.imported()
     assert sent(module, lambda: module.send("ride")) == (["ride"], [])
 
 
-def test_a_module_that_guards_what_it_has_not_defined_yet_is_an_error_that_says_so(vendor: Vendor) -> None:
+def test_guarding_a_function_before_its_module_defines_it_raises(vendor: Vendor) -> None:
     vendor.write(f"from synthetic import guard_target\nguard_target(__name__ + ':send', 'analytics')\n{VENDOR}")
     with pytest.raises(ConfigurationError, match=r"no attribute 'send' yet: it is still being imported"):
         vendor.imported()
 
 
-def test_a_target_whose_module_another_thread_is_importing_is_guarded(vendor: Vendor) -> None:
+def test_a_target_is_guarded_while_another_thread_imports_its_module(vendor: Vendor) -> None:
     name = vendor.write(
         f"import sys, threading\nhalf, go_on = sys.{vendor.name}\nhalf.set()\nassert go_on.wait(60)\n{VENDOR}"
     )
@@ -239,7 +239,7 @@ def test_a_target_whose_module_another_thread_is_importing_is_guarded(vendor: Ve
     assert sent(module, lambda: module.send("ride")) == (["ride"], [])
 
 
-def test_threads_that_import_the_module_at_once_find_it_guarded(vendor: Vendor) -> None:
+def test_threads_that_import_a_module_at_the_same_time_find_it_guarded(vendor: Vendor) -> None:
     vendor.write(f"import time\n{VENDOR}\ntime.sleep(0.05)\n")
     guard_target(f"{vendor.name}:send", "analytics")
     started = threading.Barrier(8)
@@ -278,7 +278,7 @@ def test_threads_that_guard_the_same_target_get_one_guard(vendor: Vendor) -> Non
     assert len(outcomes) == 1
 
 
-def test_a_reloaded_module_is_not_left_half_guarded(vendor: Vendor) -> None:
+def test_a_reloaded_module_can_be_guarded_again(vendor: Vendor) -> None:
     vendor.write()
     module = vendor.imported()
     guarded = guard_target(f"{vendor.name}:send", "analytics")

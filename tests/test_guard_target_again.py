@@ -1,4 +1,4 @@
-"""Guards on other modules, once more: after an import that failed, after a reload, and with other terms."""
+"""Guarding the same target again: after a failed import, after a reload, and with other options."""
 
 from __future__ import annotations
 
@@ -37,15 +37,13 @@ def check_guarded_once(module: Any) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["sned", "Client.sned", "Cleint.own"])
-def test_a_wrong_target_fails_the_import_and_the_good_ones_of_its_module_are_guarded_at_the_next(
-    vendor: Vendor, wrong: str
-) -> None:
+def test_a_wrong_target_fails_the_import_and_good_targets_are_guarded_later(vendor: Vendor, wrong: str) -> None:
     name = vendor.write()
     guard_target(f"{name}:send", "analytics")
     bad = guard_target(f"{name}:{wrong}", "analytics")
     guard_target(f"{name}:Client.own", "analytics")
     attribute = next(part for part in wrong.split(".") if part in ("sned", "Cleint"))
-    for _ in range(2):  # as long as it is wrong, nobody gets the module half guarded
+    for _ in range(2):  # while the target is wrong, no import returns a half guarded module
         with pytest.raises(
             ConfigurationError, match=rf"^cannot guard {name}:{wrong}: .*{name}.* {attribute!r}"
         ) as raised:
@@ -56,7 +54,7 @@ def test_a_wrong_target_fails_the_import_and_the_good_ones_of_its_module_are_gua
     check_guarded_once(vendor.imported())
 
 
-def test_a_module_that_somebody_got_hold_of_before_a_wrong_target_failed_it_is_imported_anew_and_guarded(
+def test_a_module_referenced_before_its_import_failed_is_imported_again_and_guarded(
     vendor: Vendor,
 ) -> None:
     vendor.write(f"{VENDOR}\nimport sys\nsys.first_{vendor.name} = sys.modules[__name__]\n")
@@ -73,7 +71,7 @@ def test_a_module_that_somebody_got_hold_of_before_a_wrong_target_failed_it_is_i
     check_guarded_once(module)
 
 
-def test_a_wrong_target_in_a_package_leaves_its_good_ones_to_the_next_import(vendor: Vendor) -> None:
+def test_good_targets_in_a_package_are_guarded_after_a_failed_import(vendor: Vendor) -> None:
     package = vendor.name
     vendor.write("", path=f"{package}/__init__.py")
     vendor.write(path=f"{package}/client.py")
@@ -91,9 +89,7 @@ def test_a_wrong_target_in_a_package_leaves_its_good_ones_to_the_next_import(ven
 
 @pytest.mark.parametrize("path", ["send", "Client.own", "Client.of_class", "Client.capture"])
 @pytest.mark.parametrize("anew", ["reloaded", "forgotten and imported"])
-def test_called_again_for_a_module_that_is_new_it_guards_the_new_function_once(
-    vendor: Vendor, path: str, anew: str
-) -> None:
+def test_guarding_a_reloaded_module_again_guards_the_new_function_once(vendor: Vendor, path: str, anew: str) -> None:
     name = vendor.write()
     old = vendor.imported()
     guarded = guard_target(f"{name}:{path}", "analytics")
@@ -118,7 +114,7 @@ def test_called_again_for_a_module_that_is_new_it_guards_the_new_function_once(
     assert sent(module, call) == (["ride"], ["ride"])
 
 
-def test_called_again_after_a_reload_it_guards_what_others_import_from_the_new_module(vendor: Vendor) -> None:
+def test_guarding_again_after_a_reload_covers_names_imported_elsewhere(vendor: Vendor) -> None:
     name = vendor.write()
     vendor.write(f"from {name} import send as deliver", path=f"{name}_user.py")
     module = vendor.imported()
@@ -130,9 +126,7 @@ def test_called_again_after_a_reload_it_guards_what_others_import_from_the_new_m
 
 
 @pytest.mark.parametrize("is_again", [True, False], ids=["the same target", "another target"])
-def test_called_for_a_module_that_was_forgotten_it_guards_it_when_it_is_imported_again(
-    vendor: Vendor, is_again: bool
-) -> None:
+def test_a_module_removed_from_sys_modules_is_guarded_at_its_next_import(vendor: Vendor, is_again: bool) -> None:
     name = vendor.write()
     guard_target(f"{name}:send", "analytics")
     vendor.imported()
@@ -142,7 +136,7 @@ def test_called_for_a_module_that_was_forgotten_it_guards_it_when_it_is_imported
     assert sent(module, lambda: module.send("ride") if is_again else module.Client().own("ride")) == (["ride"], [])
 
 
-def test_a_target_that_was_undone_and_whose_module_was_forgotten_can_be_guarded_again_before_the_import(
+def test_an_undone_target_can_be_guarded_again_before_the_next_import(
     vendor: Vendor,
 ) -> None:
     name = vendor.write()
@@ -155,7 +149,7 @@ def test_a_target_that_was_undone_and_whose_module_was_forgotten_can_be_guarded_
     assert sent(module, lambda: module.send("ride")) == (["ride"], [])
 
 
-# Other terms
+# Other options
 
 
 def fake(event: str) -> str:
@@ -179,7 +173,7 @@ TERMS: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize("is_imported", [False, True], ids=["imported later", "imported already"])
 @pytest.mark.parametrize(("first", "second"), TERMS)
-def test_another_substitute_or_result_for_the_same_target_is_an_error_and_the_first_stays(
+def test_changing_instead_or_returns_of_a_guarded_target_raises(
     vendor: Vendor, first: dict[str, Any], second: dict[str, Any], is_imported: bool
 ) -> None:
     name = vendor.write()
@@ -202,15 +196,13 @@ def test_another_substitute_or_result_for_the_same_target_is_an_error_and_the_fi
 
 
 class Frozen(ModuleType):
-    """A module that lets nobody set its names."""
+    """A module whose names cannot be set."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"{name} cannot be set")
 
 
-def test_where_one_name_cannot_be_replaced_everything_that_was_is_taken_back(
-    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_name_that_cannot_be_replaced_undoes_the_whole_guard(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
     name = vendor.write()
     vendor.write(f"from {name} import send as deliver", path=f"{name}_user.py")
     module, user = vendor.imported(), vendor.imported(f"{name}_user")
@@ -257,9 +249,7 @@ class Client:
 
 @pytest.mark.filterwarnings("ignore:functools.partial will be a method descriptor:FutureWarning")
 @pytest.mark.parametrize("attribute", ["now", "partial", "bare_partial", "built_in", "called"])
-def test_an_attribute_of_a_class_is_called_with_the_same_arguments_when_it_is_guarded(
-    vendor: Vendor, attribute: str
-) -> None:
+def test_a_guarded_class_attribute_is_called_with_the_same_arguments(vendor: Vendor, attribute: str) -> None:
     name = vendor.write(UNBOUND)
     module = vendor.imported()
     arguments = [] if attribute == "now" else [7]

@@ -1,4 +1,4 @@
-"""Guards on other modules that cannot be put on, that are put on twice, and that are taken off."""
+"""Guards on other modules that fail, that are repeated, and that are undone."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def vendor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any]
         yield made
 
 
-def test_a_module_that_does_not_exist_is_an_error_at_once() -> None:
+def test_a_missing_module_is_an_error_at_once() -> None:
     with pytest.raises(ConfigurationError, match=r"cannot guard no_such\.module:send: there is no module"):
         guard_target("no_such.module:send", "analytics")
     with pytest.raises(ConfigurationError, match=r"there is no module 'json\.no_such'; is it installed\?"):
         guard_target("json.no_such:send", "analytics")
 
 
-def test_an_attribute_that_does_not_exist_is_an_error_at_once_or_at_the_import(vendor: Vendor) -> None:
+def test_a_missing_attribute_is_an_error_at_once_or_at_the_import(vendor: Vendor) -> None:
     vendor.write()
     guard_target(f"{vendor.name}:Client.sned", "analytics")
     with pytest.raises(ConfigurationError, match=r":Client\.sned: .*has no attribute 'sned'"):
@@ -44,13 +44,13 @@ def test_an_attribute_that_does_not_exist_is_an_error_at_once_or_at_the_import(v
 
 
 @pytest.mark.parametrize("target", ["json", "json:", ":dump", "json.dump", ""])
-def test_a_target_has_a_module_and_a_name(target: str) -> None:
+def test_a_target_without_a_module_or_a_name_is_an_error(target: str) -> None:
     with pytest.raises(ConfigurationError, match=r"is not a target; one that works: 'package\.module:Class\.method'"):
         guard_target(target, "analytics")
 
 
 @pytest.mark.parametrize("path", ["Client", "Client.name", "calls"])
-def test_what_is_no_function_cannot_be_guarded(vendor: Vendor, path: str) -> None:
+def test_guarding_a_class_or_a_value_raises(vendor: Vendor, path: str) -> None:
     vendor.write()
     vendor.imported()
     with pytest.raises((ConfigurationError, TypeError), match="functions and methods"):
@@ -81,7 +81,7 @@ def test_another_effect_for_the_same_target_is_an_error_until_the_first_is_undon
     assert [outcome.effect for outcome in outcomes] == ["payment"]
 
 
-def test_a_guard_undone_before_the_import_never_comes_into_force(vendor: Vendor) -> None:
+def test_a_guard_undone_before_the_import_never_takes_effect(vendor: Vendor) -> None:
     vendor.write()
     guarded = guard_target(f"{vendor.name}:send", "analytics")
     guarded.undo()
@@ -91,7 +91,7 @@ def test_a_guard_undone_before_the_import_never_comes_into_force(vendor: Vendor)
     assert repr(guarded) == f"<guard 'analytics' on {vendor.name}:send: undone>"
 
 
-def test_undoing_puts_back_exactly_what_was_there(vendor: Vendor) -> None:
+def test_undo_restores_the_original_attributes(vendor: Vendor) -> None:
     vendor.write()
     module = vendor.imported()
     before = {path: inspect.getattr_static(module.Client, path) for path in ("own", "of_class", "static")}
@@ -102,7 +102,7 @@ def test_undoing_puts_back_exactly_what_was_there(vendor: Vendor) -> None:
     assert all(inspect.getattr_static(module.Client, path) is value for path, value in before.items())
 
 
-def test_undoing_leaves_what_others_have_put_on_top(vendor: Vendor) -> None:
+def test_undo_keeps_a_wrapper_added_by_other_code(vendor: Vendor) -> None:
     vendor.write()
     module = vendor.imported()
     guarded = guard_target(f"{vendor.name}:send", "analytics")
@@ -120,7 +120,7 @@ def test_undoing_leaves_what_others_have_put_on_top(vendor: Vendor) -> None:
     assert log == module.calls == ["ride"]
 
 
-def test_an_undone_guard_under_the_patch_of_somebody_else_no_longer_guards(vendor: Vendor) -> None:
+def test_an_undone_guard_under_another_patch_no_longer_guards(vendor: Vendor) -> None:
     vendor.write()
     module = vendor.imported()
     guarded = guard_target(f"{vendor.name}:send", "analytics")

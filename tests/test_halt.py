@@ -1,4 +1,4 @@
-"""The stop button: runs that are halted, by the setting and by a file that changes."""
+"""Halting runs by the setting and by a file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.wire import get
 from tests.test_configuration import configure
 
 
-def test_a_halt_file_is_in_force_within_moments_of_a_change(keys: dict[str, Any]) -> None:
+def test_changes_of_the_halt_file_take_effect_on_a_running_server(keys: dict[str, Any]) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
@@ -34,7 +34,7 @@ def test_a_halt_file_is_in_force_within_moments_of_a_change(keys: dict[str, Any]
         wait_until(lambda: get(port, "/", marked).status == 200)
 
 
-def test_a_halt_file_says_all_or_names_runs() -> None:
+def test_a_halt_file_contains_all_or_names_of_runs() -> None:
     Path("halted").write_text("all\n")
     assert configure(halt_file="halted").is_halted("any")
     assert not configure(halt_file="no-such-file").is_halted("any")
@@ -45,7 +45,7 @@ def test_a_halt_file_says_all_or_names_runs() -> None:
 
 
 @pytest.mark.parametrize("every", ["all", "ALL", "All", ["aLL"], "rush-hour,ALL"])
-def test_all_halts_every_run_however_it_is_written(every: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_halts_every_run_in_upper_and_lower_case(every: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert configure(halt=every).is_halted("any")
     text = every if isinstance(every, str) else every[0]
     monkeypatch.setenv("SYNTHETIC_HALT", text)
@@ -56,7 +56,7 @@ def test_all_halts_every_run_however_it_is_written(every: Any, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(("content", "halted"), [("one, two\n", ["one", "two"]), ("ALL\r\n", ["one", "two", "three"])])
-def test_a_halt_file_with_a_byte_order_mark_says_the_same(content: str, halted: list[str]) -> None:
+def test_a_byte_order_mark_in_the_halt_file_is_ignored(content: str, halted: list[str]) -> None:
     Path("halted").write_bytes(b"\xef\xbb\xbf" + content.encode())
     config = configure(halt_file="halted")
     assert [run for run in ("one", "two", "three") if config.is_halted(run)] == halted
@@ -72,9 +72,7 @@ NO_TEXT = {"UTF-16": "rush-hour\n".encode("utf-16"), "no text": b"rush-hour\n\xf
 
 
 @pytest.mark.parametrize("content", NOT_UNDERSTOOD.values(), ids=NOT_UNDERSTOOD)
-def test_a_halt_file_that_is_not_understood_halts_everything_and_is_logged(
-    caplog: pytest.LogCaptureFixture, content: bytes
-) -> None:
+def test_an_invalid_halt_file_halts_every_run_and_is_logged(caplog: pytest.LogCaptureFixture, content: bytes) -> None:
     Path("halted").write_bytes(content)
     config = configure(halt_file="halted")
     assert [config.is_halted(run) for run in ("any", "other")] == [True, True]
@@ -82,7 +80,7 @@ def test_a_halt_file_that_is_not_understood_halts_everything_and_is_logged(
 
 
 @pytest.mark.parametrize("content", [*NOT_UNDERSTOOD.values(), *NO_TEXT.values()], ids=[*NOT_UNDERSTOOD, *NO_TEXT])
-def test_a_halt_file_that_changes_to_what_is_not_understood_halts_everything_until_it_is_mended(
+def test_a_halt_file_that_becomes_invalid_halts_every_run_until_fixed(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
     monkeypatch.setattr("synthetic._config.watched._LOOK_AGAIN", 0.02)
@@ -100,7 +98,7 @@ def test_a_halt_file_that_changes_to_what_is_not_understood_halts_everything_unt
 
 
 @pytest.mark.parametrize("content", NO_TEXT.values(), ids=NO_TEXT)
-def test_a_halt_file_that_is_no_text_at_the_start_stops_the_program_or_every_run(content: bytes) -> None:
+def test_a_binary_halt_file_at_start_up_raises_or_halts_every_run(content: bytes) -> None:
     Path("halted").write_bytes(content)
     try:
         config = configure(halt_file="halted")

@@ -76,7 +76,7 @@ def test_by_default_loopback_single_labels_and_private_suffixes_take_part(host: 
         "p\u0430yments",
     ],
 )
-def test_by_default_no_other_name_and_no_odd_spelling_takes_part(host: str) -> None:
+def test_by_default_other_names_and_odd_spellings_do_not_take_part(host: str) -> None:
     assert host not in DEFAULT
 
 
@@ -118,7 +118,7 @@ def test_an_entry_matches_names_suffixes_addresses_and_networks(entry: str, host
     assert (host in HostRule([entry])) is takes_part
 
 
-def test_a_list_replaces_the_default_and_an_empty_one_is_nobody() -> None:
+def test_a_list_replaces_the_default_and_an_empty_list_matches_no_host() -> None:
     assert "localhost" not in HostRule(["payments"])
     assert "rides" not in HostRule(["payments"])
     assert "localhost" not in HostRule([])
@@ -139,7 +139,7 @@ def test_a_list_replaces_the_default_and_an_empty_one_is_nobody() -> None:
         "user@host",
     ],
 )
-def test_an_entry_that_can_match_nothing_is_an_error_that_shows_what_works(entry: str) -> None:
+def test_an_entry_that_matches_no_host_is_an_error_with_an_example(entry: str) -> None:
     with pytest.raises(ConfigurationError, match=r"internal_hosts \(from the argument internal_hosts=\).*payments"):
         synthetic.configure(internal_hosts=[entry])
 
@@ -161,7 +161,7 @@ def test_hosts_come_from_the_environment_separated_by_commas_or_spaces(monkeypat
 
 
 @given(st.text() | st.text("10./:[]@\\\\%xe").map("{}.example.com".format) | st.ip_addresses().map(str))
-def test_whatever_the_host_only_the_names_suffixes_and_networks_listed_take_part(host: str) -> None:
+def test_only_listed_names_suffixes_and_networks_take_part(host: str) -> None:
     plain = host.strip().lower().removesuffix(".")
     listed = (
         plain in ("payments", "[payments]") or plain.endswith(".example.com") or plain.startswith(("10.", "::ffff:"))
@@ -169,7 +169,7 @@ def test_whatever_the_host_only_the_names_suffixes_and_networks_listed_take_part
     assert listed or host not in HostRule(["payments", ".example.com", "10.0.0.0/8"])
 
 
-def test_more_hosts_than_are_remembered_are_still_decided_rightly() -> None:
+def test_hosts_beyond_the_cache_size_are_still_matched_correctly() -> None:
     rule = HostRule([".example.com"])
     for _ in range(2):
         assert all(f"h{n}.example.com" in rule for n in range(5000))

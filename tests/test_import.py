@@ -1,4 +1,4 @@
-"""What importing costs and does, each in a process of its own."""
+"""What an import loads and does. Each test runs a process of its own."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_importing_loads_no_framework_no_sdk_and_no_jwt(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("module", ["synthetic.asgi", "synthetic.wsgi", "synthetic.telemetry", "synthetic.ledger"])
-def test_the_public_modules_load_no_framework_either(tmp_path: Path, module: str) -> None:
+def test_the_public_modules_load_no_framework(tmp_path: Path, module: str) -> None:
     loaded = run(LOADED.format(f"import {module}"), tmp_path)
     assert [name for name in FRAMEWORKS if name in loaded] == []
 
@@ -75,7 +75,7 @@ def test_the_core_loads_no_integration(tmp_path: Path) -> None:
     assert [name for name in loaded if name.startswith("synthetic_")] == []
 
 
-def test_work_that_is_real_loads_nothing_more(tmp_path: Path) -> None:
+def test_real_work_loads_no_framework(tmp_path: Path) -> None:
     code = "import synthetic\nf = synthetic.guard('payment')(lambda: 1)\nassert f() == 1\nsynthetic.headers()"
     loaded = run(LOADED.format(code), tmp_path)
     assert [name for name in FRAMEWORKS if name in loaded] == []

@@ -24,7 +24,7 @@ def test_the_integrations_of_this_distribution_are_entry_points() -> None:
     assert "requests" in names_of_integrations()
 
 
-def test_without_names_everything_installed_is_instrumented_and_undone() -> None:
+def test_calls_without_names_instrument_and_undo_everything_installed() -> None:
     try:
         assert "requests" in synthetic.instrument()
         assert requests.Session.get_adapter is not ORIGINAL
@@ -33,7 +33,7 @@ def test_without_names_everything_installed_is_instrumented_and_undone() -> None
     assert requests.Session.get_adapter is ORIGINAL
 
 
-def test_an_unknown_name_is_an_error_that_lists_the_known_ones_and_nothing_is_patched() -> None:
+def test_an_unknown_name_raises_lists_the_known_names_and_patches_nothing() -> None:
     with pytest.raises(ConfigurationError, match=r"no integration 'request'.*requests"):
         synthetic.instrument("requests", "request")
     assert requests.Session.get_adapter is ORIGINAL
@@ -54,13 +54,13 @@ def test_an_unknown_name_is_an_error_that_lists_the_known_ones_and_nothing_is_pa
         ("unheard-of", "there is no integration 'unheard-of'; the integrations are aio-pika"),
     ],
 )
-def test_a_name_that_no_integration_has_is_answered_with_what_to_do(name: str, advice: str) -> None:
+def test_the_error_for_an_unknown_name_says_what_to_do(name: str, advice: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         synthetic.instrument(name)
     assert advice in str(caught.value)
 
 
-def test_every_extra_can_be_instrumented_or_its_name_is_answered_with_what_to_use() -> None:
+def test_every_extra_can_be_instrumented_or_its_error_names_the_alternative() -> None:
     extras = set(metadata("synthetic-traffic").get_all("Provides-Extra") or ()) - {"eddsa", "instruments"}
     assert {"fastapi", "awslambda"} < extras - names_of_integrations()
     for name in extras - names_of_integrations():
@@ -68,7 +68,7 @@ def test_every_extra_can_be_instrumented_or_its_name_is_answered_with_what_to_us
             synthetic.instrument(name)
 
 
-def test_an_underscore_in_a_name_is_as_good_as_a_hyphen() -> None:
+def test_a_name_may_have_an_underscore_for_a_hyphen() -> None:
     try:
         assert synthetic.instrument("http_client") == ("http-client",)
         assert synthetic.uninstrument("http_client") == ()
@@ -76,12 +76,12 @@ def test_an_underscore_in_a_name_is_as_good_as_a_hyphen() -> None:
         synthetic.uninstrument()
 
 
-def test_undoing_what_is_not_instrumented_is_no_error() -> None:
+def test_uninstrument_does_nothing_when_not_instrumented() -> None:
     assert synthetic.uninstrument("requests") == ()
     assert requests.Session.get_adapter is ORIGINAL
 
 
-def test_undoing_an_unknown_name_is_an_error_and_nothing_is_undone(keys: dict[str, Any]) -> None:
+def test_uninstrument_with_an_unknown_name_raises_and_undoes_nothing(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
     synthetic.instrument("requests")
     try:
@@ -93,7 +93,7 @@ def test_undoing_an_unknown_name_is_an_error_and_nothing_is_undone(keys: dict[st
     assert requests.Session.get_adapter is ORIGINAL
 
 
-# Switched on and off elsewhere
+# Patches changed by other code
 
 
 def names_of_integrations() -> set[str]:
@@ -133,13 +133,13 @@ def adapter_restored() -> None:
 @pytest.mark.usefixtures("restored")
 @pytest.mark.parametrize("names", [(), ("requests",)])
 @pytest.mark.parametrize("taken_off", [uninstrumented, adapter_restored])
-def test_what_somebody_else_took_off_is_put_on_again_by_the_next_instrument(
+def test_instrument_restores_a_patch_that_other_code_removed(
     taken_off: Callable[[], None], names: tuple[str, ...]
 ) -> None:
     others = [name for name in names_of_integrations() if name != "requests"]
     for _ in range(2):
         assert "requests" in synthetic.instrument(*names)
-        synthetic.uninstrument(*others)  # what is below requests carries the marker, too
+        synthetic.uninstrument(*others)  # the libraries below requests carry the marker, too
         assert carries()
         taken_off()
         assert not carries()
@@ -152,7 +152,7 @@ def test_what_somebody_else_took_off_is_put_on_again_by_the_next_instrument(
 
 
 @pytest.mark.usefixtures("restored")
-def test_what_the_integration_itself_put_on_is_taken_off_by_name() -> None:
+def test_uninstrument_by_name_removes_a_patch_that_the_integration_applied() -> None:
     synthetic_requests.integration.instrument()
     assert carries()
     assert synthetic.uninstrument("requests") == ()
@@ -161,7 +161,7 @@ def test_what_the_integration_itself_put_on_is_taken_off_by_name() -> None:
 
 
 @pytest.mark.usefixtures("restored")
-def test_instrumenting_often_and_by_both_ways_wraps_once() -> None:
+def test_repeated_instrumenting_wraps_once() -> None:
     synthetic.instrument("requests")
     wrapped = requests.Session.get_adapter
     synthetic.instrument()
@@ -173,7 +173,7 @@ def test_instrumenting_often_and_by_both_ways_wraps_once() -> None:
     assert requests.Session.get_adapter is ORIGINAL
 
 
-# What is not imported yet
+# Products that are not imported yet
 
 NOT_IMPORTED = """
 import sys
@@ -205,23 +205,23 @@ print(requests.get is not None, "requests" in synthetic.instrument())
 """
 
 
-def test_what_is_not_imported_yet_is_instrumented_when_it_is() -> None:
+def test_a_product_that_is_imported_later_is_instrumented_then() -> None:
     assert run_script(NOT_IMPORTED).splitlines() == ["True False", "True True", "False False"]
 
 
-def test_what_was_undone_before_its_import_stays_off() -> None:
+def test_a_product_uninstrumented_before_its_import_stays_unpatched() -> None:
     assert run_script(LAZY_AND_UNDONE).splitlines() == ["False", "True"]
 
 
-def test_an_integration_that_fails_does_not_fail_the_import_of_its_product() -> None:
+def test_a_failing_integration_does_not_break_the_import_of_its_product() -> None:
     assert run_script(LAZY_AND_BROKEN).splitlines() == ["True False"]
 
 
-def test_every_product_that_can_be_awaited_has_an_integration() -> None:
+def test_every_product_entry_point_has_an_integration() -> None:
     assert {point.name for point in entry_points(group=PRODUCTS)} <= names_of_integrations()
 
 
-def test_an_integration_in_a_version_that_it_does_not_fit_is_logged_and_the_others_are_instrumented(
+def test_an_unusable_integration_is_reported_and_the_others_are_instrumented(
     tmp_path: Path,
 ) -> None:
     add_distribution(tmp_path, "misfit", "misfit", "integration = object()")
@@ -258,7 +258,7 @@ print("requests" in synthetic.instrument())
 """
 
 
-def test_a_product_that_has_moved_what_is_patched_is_an_error_and_not_absent() -> None:
+def test_a_product_without_the_patched_module_is_an_error_and_not_absent() -> None:
     wanted, *logged, found = run_script(MOVED).splitlines()
     assert wanted.startswith("'requests' cannot be instrumented: ModuleNotFoundError(")
     assert "requests.adapters" in wanted
@@ -268,7 +268,7 @@ def test_a_product_that_has_moved_what_is_patched_is_an_error_and_not_absent() -
     assert found == "False"
 
 
-# What others offer
+# Integrations of other distributions
 
 ANOTHER = """
 class Integration:
@@ -318,7 +318,7 @@ def add_distribution(folder: Path, name: str, module: str, source: str) -> None:
     info.joinpath("entry_points.txt").write_text(f"[{GROUP}]\n{name} = {module}:integration\n")
 
 
-def test_an_integration_of_another_distribution_is_found_and_an_absent_product_only_matters_when_it_is_wanted(
+def test_integrations_of_other_distributions_are_found_and_absent_products_are_skipped(
     tmp_path: Path,
 ) -> None:
     add_distribution(tmp_path, "another", "another", ANOTHER)
@@ -347,7 +347,7 @@ for names in ((), ("requests",)):
 """
 
 
-def test_no_other_distribution_can_take_the_place_of_an_integration(tmp_path: Path) -> None:
+def test_another_distribution_cannot_replace_an_integration(tmp_path: Path) -> None:
     add_distribution(tmp_path, "requests", "impostor", ANOTHER)
     told = run_script(TWICE, str(tmp_path)).splitlines()
     assert (
@@ -365,7 +365,7 @@ print(synthetic.uninstrument("absent"))
 """
 
 
-def test_undoing_for_a_product_that_is_not_installed_is_no_error(tmp_path: Path) -> None:
+def test_uninstrument_ignores_a_product_that_is_not_installed(tmp_path: Path) -> None:
     add_distribution(tmp_path, "absent", "absent", "import a_product_that_nobody_has_installed\n")
     assert run_script(ABSENT, str(tmp_path)) == "()\n"
 
@@ -379,5 +379,5 @@ print("requests" in sys.modules)
 """
 
 
-def test_a_product_is_imported_when_it_is_instrumented_and_not_before(keys: dict[str, Any]) -> None:
+def test_a_product_is_not_imported_before_it_is_instrumented(keys: dict[str, Any]) -> None:
     assert run_script(LAZY, keys=keys).splitlines() == ["[]", "True"]

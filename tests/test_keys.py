@@ -1,4 +1,4 @@
-"""Keys: what a JWKS must look like, what its errors say and never say, and how a key file is followed."""
+"""Keys: the format of a JWKS, its errors, which never show a secret, and reloading a key file."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_each_fault_of_a_jwks_has_its_own_message(keys: object, message: str) ->
 @pytest.mark.parametrize(
     "fields", [{}, {"x": "AAAA"}, {"x": 5}, {"x": SIGNED_BY[0], "d": None}, {"x": SIGNED_BY[0], "d": "AAAA"}]
 )
-def test_a_damaged_eddsa_key_is_named(fields: dict[str, Any]) -> None:
+def test_the_error_names_a_damaged_eddsa_key(fields: dict[str, Any]) -> None:
     pytest.importorskip("cryptography", reason="EdDSA needs the extra eddsa")
     message = str(_error({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "ed", **fields}]}))
     assert (
@@ -92,7 +92,7 @@ def test_a_damaged_eddsa_key_is_named(fields: dict[str, Any]) -> None:
     )
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_missing_key_file(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     assert (
         str(_error(path))
@@ -102,11 +102,11 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     )
 
 
-def test_a_folder_in_place_of_a_key_file_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_folder_given_as_a_key_file(tmp_path: Path) -> None:
     assert f"keys (from the argument keys=): {tmp_path} is neither a JWKS" in str(_error(str(tmp_path)))
 
 
-def test_a_bare_secret_is_not_quoted_where_a_jwks_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_does_not_quote_a_bare_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     secret = shared_key()["keys"][0]["k"]
     monkeypatch.setenv("SYNTHETIC_KEYS", secret)
     with pytest.raises(ConfigurationError, match=r"variable SYNTHETIC_KEYS.* neither a JWKS in JSON nor") as caught:
@@ -115,7 +115,7 @@ def test_a_bare_secret_is_not_quoted_where_a_jwks_should_be(monkeypatch: pytest.
     assert "the value (not shown, because it may be a secret) is neither" in str(caught.value)
 
 
-def test_the_variable_is_named_where_the_keys_came_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_names_the_variable_that_holds_the_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNTHETIC_KEYS", '{"keys": []}')
     with pytest.raises(ConfigurationError) as caught:
         synthetic.configure()
@@ -123,7 +123,7 @@ def test_the_variable_is_named_where_the_keys_came_from_it(monkeypatch: pytest.M
     assert str(caught.value) == f"keys (from the variable SYNTHETIC_KEYS): {NO_LIST}"
 
 
-def test_keys_come_as_a_dict_as_text_or_as_a_file(tmp_path: Path, keys: dict[str, Any]) -> None:
+def test_keys_can_be_a_dict_text_or_a_file(tmp_path: Path, keys: dict[str, Any]) -> None:
     path = tmp_path / "keys.json"
     path.write_text(json.dumps(keys))
     for given in (keys, json.dumps(keys), f"\n {json.dumps(keys)}", path, str(path), "keys.json"):
@@ -211,7 +211,7 @@ def test_no_repr_holds_a_secret_or_a_token() -> None:
 
 
 def _eventually(holds: Callable[[], bool]) -> bool:
-    """Whether something comes to hold."""
+    """Wait for a condition and return whether it became true in time."""
     limit = time.monotonic() + PATIENCE
     while not holds():
         if time.monotonic() > limit:
@@ -225,10 +225,10 @@ def _outcome(token: str) -> object:
     return decision.reason if isinstance(decision, Refused) else decision.verdict.marker and "simulated"
 
 
-def test_a_key_file_is_followed_as_it_changes_breaks_and_heals(
+def test_keys_are_reloaded_when_their_file_changes_and_kept_when_it_breaks(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rotation as documented: the new key before the last everywhere, then moved last, then the old one removed."""
+    """The documented rotation: add the new key first, move it to the end, then remove the old key."""
     monkeypatch.setattr("synthetic._config.watched._LOOK_AGAIN", 0.05)
     old, new = shared_key("old"), shared_key("new")
     path = tmp_path / "keys.json"
@@ -236,7 +236,7 @@ def test_a_key_file_is_followed_as_it_changes_breaks_and_heals(
     synthetic.configure(keys=path)
 
     by_new = mint(new)
-    assert _outcome(by_new) is Reason.UNKNOWN_KEY  # early: this must not be held against it
+    assert _outcome(by_new) is Reason.UNKNOWN_KEY  # a refusal now must not be remembered
     path.write_text(json.dumps({"keys": [*new["keys"], *old["keys"]]}))
     assert _eventually(lambda: _outcome(by_new) == "simulated")
     assert _signer() == "old"
@@ -266,7 +266,7 @@ def _signer() -> str | None:
     return generation.signer.key_id if generation and generation.signer else None
 
 
-def test_a_key_file_is_looked_at_at_most_once_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_file_is_checked_at_most_once_per_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "keys.json"
     path.write_text(json.dumps(shared_key()))
     synthetic.configure(keys=path)
@@ -321,8 +321,8 @@ def test_a_shared_key_needs_no_extra(tmp_path: Path) -> None:
     assert _without_cryptography(shared_key(), tmp_path) == "2\n"
 
 
-def test_base64_of_either_alphabet_gives_the_same_bytes_of_a_secret() -> None:
-    """The JWKS of other tools is base64url; one with padding is read too, and never as another secret."""
+def test_padded_and_unpadded_base64url_give_the_same_secret() -> None:
+    """Other tools write base64url without padding. A padded secret is read as the same secret."""
     jwks = {"keys": [{**OCT, "k": urlsafe_b64encode(SECRET).decode()}]}
     assert _same_secret(jwks, {"keys": [OCT]})
 

@@ -1,4 +1,4 @@
-"""The layout of the project: what may import what, and what the code says of its pages and pickles."""
+"""The layout of the project: import contracts, references to the documentation, and paths in pickles."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def test_the_import_contracts_name_every_package() -> None:
 
 
 @pytest.mark.parametrize("package", PRIVATE)
-def test_each_private_package_says_in_one_sentence_what_happens_in_it(package: str) -> None:
+def test_each_private_package_has_a_docstring_of_one_sentence(package: str) -> None:
     text = (PROJECT / package.replace(".", "/") / "__init__.py").read_text()
     assert re.fullmatch(r'"""[^\n]+\."""\n', text), "one line, and nothing else"
 
 
-def test_each_reference_to_the_protocol_names_a_heading_that_it_has() -> None:
+def test_each_reference_to_the_protocol_names_an_existing_heading() -> None:
     headings = re.findall(r"^##+ (.*)$", (PROJECT / "docs" / "protocol.md").read_text(), re.MULTILINE)
     named = [
         (heading, path.name)
@@ -78,7 +78,7 @@ def modules_in(pickled: bytes) -> set[str]:
 
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
-def test_a_pickle_names_paths_that_never_move(keys: dict[str, Any], protocol: int) -> None:
+def test_the_import_paths_in_pickles_never_change(keys: dict[str, Any], protocol: int) -> None:
     """A verdict or a job may be unpickled by a process that runs another version. These paths are its format."""
     with synthetic.configured(keys=keys), synthetic.simulated(run="rush-hour"):
         simulated = current_verdict()

@@ -1,7 +1,7 @@
-"""How marks leak: every way that is known to have happened to somebody, and the test that it does not happen here.
+"""Known ways in which markers leak in other systems, and the tests that rule out each of them.
 
-``COVERED`` says which tests stand for which leak; those below are of the core, the others stand with the servers and
-clients that they need.
+``COVERED`` maps each leak to its tests. The tests of the core are below; the others are beside the servers and clients
+that they need.
 """
 
 from __future__ import annotations
@@ -33,113 +33,113 @@ CARRIED = "test_verdict_carried.py"
 COVERED: dict[str, list[tuple[str, str]]] = {
     # The mark is lost: simulated work runs as real.
     "start-up and shutdown race": [
-        (ASGI, "test_start_up_race_a_marked_request_before_the_keys_are_there_is_refused"),
-        (ASGI, "test_start_up_race_a_marked_request_before_the_shadow_is_ready_is_sent_away_for_later"),
-        (ASGI, "test_shutdown_race_work_that_was_admitted_stays_simulated_while_its_server_stops"),
-        (HERE, "test_start_up_race_a_target_is_guarded_before_anybody_can_call_it"),
+        (ASGI, "test_a_marked_request_is_refused_before_the_keys_are_loaded"),
+        (ASGI, "test_a_marked_request_gets_429_before_the_service_is_ready"),
+        (ASGI, "test_admitted_work_stays_simulated_while_its_server_stops"),
+        (HERE, "test_a_target_is_guarded_before_other_threads_can_call_it"),
     ],
-    "the first write goes to the real database, as the shadow is not there yet": [
+    "the first write goes to the real database because the shadow is not ready": [
         (HERE, "test_the_first_marked_write_does_not_go_to_the_real_database"),
     ],
     "an exception inside a substitute": [
-        (HERE, "test_an_exception_inside_a_substitute_leaves_no_flag_set"),
-        ("guards/contract.py", "test_a_substitute_that_fails_never_runs_the_real_one_and_the_next_call_is_guarded"),
+        (HERE, "test_an_exception_in_a_substitute_does_not_change_the_verdict"),
+        ("guards/contract.py", "test_a_failing_substitute_never_runs_the_real_function_or_disables_the_guard"),
     ],
     "the mark is gone after the first call in a scheduled task, or after a retry": [
-        (HERE, "test_the_mark_is_not_gone_after_the_first_call_inside_a_scheduled_task"),
-        (HERE, "test_the_mark_is_not_gone_after_a_retry"),
+        (HERE, "test_a_scheduled_task_stays_simulated_after_its_first_call"),
+        (HERE, "test_a_retry_stays_simulated"),
     ],
     "a client object is reused across a flip of the mark": [
-        (CLIENT, "test_a_client_object_is_reused_across_a_flip_of_the_mark"),
+        (CLIENT, "test_a_reused_client_sends_the_marker_of_the_current_work"),
         ("integrations/requests/test_reuse.py", "test_a_prepared_request_is_reused_across_a_flip_of_the_mark"),
-        (HERE, "test_a_guarded_object_is_reused_across_a_flip_of_the_mark"),
+        (HERE, "test_a_reused_guarded_object_follows_the_current_verdict"),
     ],
-    "what nobody listed falls through": [
-        (HOSTS, "test_a_host_nobody_listed_falls_through"),
-        (HERE, "test_an_effect_nobody_listed_does_not_fall_through"),
+    "a host or an effect that is not listed falls through": [
+        (HOSTS, "test_a_call_to_an_undeclared_host_is_refused"),
+        (HERE, "test_an_unlisted_effect_is_not_executed"),
     ],
     "thread pools, executors, process pools, background tasks of a sync route": [
-        (CARRIED, "test_what_carries_contextvars_carries_the_verdict"),
+        (CARRIED, "test_every_hop_that_carries_contextvars_carries_the_verdict"),
         (CARRIED, "test_thread_instrumentation_carries_the_verdict"),
         (CARRIED, "test_headers_carry_the_marker_into_a_spawned_process"),
         ("integrations/test_starlette.py", "test_a_background_task_in_the_thread_pool_sees_the_verdict"),
         ("guards/test_routes.py", "test_background_tasks_of_a_simulated_request_are_guarded"),
     ],
-    "a script is born without a mark": [(HERE, "test_a_script_can_be_born_with_a_mark")],
+    "a script is born without a mark": [(HERE, "test_a_script_can_start_as_simulated_work")],
     "message queues": [
         (MESSAGES, "test_a_message_of_simulated_work_is_simulated_and_has_its_token"),
         (MESSAGES, "test_the_message_after_a_simulated_one_is_real"),
         (MESSAGES, "test_real_work_that_copies_the_headers_of_a_simulated_message_sends_no_marker"),
-        ("e2e/test_end_to_end.py", "test_every_hop_sees_each_ride_as_what_it_is"),
+        ("e2e/test_end_to_end.py", "test_every_hop_sees_real_rides_as_real_and_simulated_ones_as_simulated"),
     ],
     "baggage grows on each retry until it is dropped whole": [
         (HERE, "test_baggage_does_not_grow_on_each_retry"),
         (SERVER, "test_a_marker_is_found_behind_8_kib_of_other_entries"),
-        ("test_asgi_telemetry.py", "test_a_marker_behind_two_hundred_other_entries_is_sent_on_first"),
+        ("test_asgi_telemetry.py", "test_a_marker_behind_two_hundred_other_entries_is_forwarded_first"),
     ],
     "two baggage headers, and other SDKs that write one": [
-        (ASGI, "test_two_baggage_headers_of_which_others_read_only_the_first"),
+        (ASGI, "test_a_marker_in_a_second_baggage_header_is_found"),
         ("integrations/requests/test_beside_others.py", "test_another_sdk_writes_its_own_baggage_header"),
     ],
     "an attach inside a span's block is undone when the block ends": [
-        (ASGI, "test_attach_inside_a_span_block_does_not_lose_the_mark"),
-        ("test_verdict.py", "test_a_span_that_ends_takes_no_verdict_with_it"),
+        (ASGI, "test_an_attach_inside_a_span_does_not_lose_the_verdict"),
+        ("test_verdict.py", "test_ending_a_span_does_not_end_the_verdict"),
     ],
     "a gateway on the way does not forward the header": [
-        (ASGI, "test_a_gateway_that_drops_baggage_is_noticed_where_everything_must_be_marked"),
+        (ASGI, "test_a_gateway_that_drops_baggage_is_noticed_when_markers_are_required"),
     ],
     "what operators count by hand: real orders in are real orders out": [
-        ("test_demo.py", "test_every_real_ride_is_in_the_books_and_nothing_simulated_is"),
+        ("test_demo.py", "test_the_books_hold_every_real_ride_and_no_simulated_one"),
         ("test_soak.py", "test_mixed_traffic_of_many_actors_gets_no_wrong_verdict"),
     ],
     # The mark sticks: real work runs as simulated.
     "the next request on a connection": [
-        (ASGI, "test_keep_alive_the_next_request_does_not_inherit_the_context_of_a_marked_one"),
+        (ASGI, "test_the_next_request_on_a_connection_does_not_inherit_a_verdict"),
         ("contract/lifetime.py", "test_the_request_after_a_marked_one_with_a_large_body_is_real"),
     ],
     "what a marked request starts stays marked for ever": [
-        (ASGI, "test_a_worker_started_lazily_inside_a_marked_request_does_not_stay_marked"),
+        (ASGI, "test_a_worker_started_inside_a_marked_request_does_not_stay_simulated"),
         (
             "test_verdict_carried.py",
-            "test_a_worker_in_an_empty_context_is_not_marked_by_who_started_it_and_hears_every_job",
+            "test_a_worker_in_an_empty_context_takes_each_verdict_from_its_job",
         ),
         ("test_scope.py", "test_one_scope_can_be_used_by_several_threads_at_once"),
     ],
     "a heartbeat is marked because it runs on a marked thread": [
-        (HERE, "test_a_heartbeat_on_a_marked_thread_is_real"),
-        (CARRIED, "test_a_worker_that_is_started_as_real_stays_real"),
+        (HERE, "test_a_heartbeat_inside_a_simulation_is_real"),
+        (CARRIED, "test_a_worker_started_as_real_stays_real"),
     ],
     "a response for a simulated user is cached and a real one reads it": [
-        (ASGI, "test_a_response_computed_for_a_simulated_user_is_kept_by_no_shared_cache"),
+        (ASGI, "test_no_shared_cache_keeps_the_response_to_a_simulated_user"),
     ],
     "a rule for user agents matches real clients": [
         (SERVER, "test_no_user_agent_makes_a_request_simulated"),
     ],
-    # It does harm though the mark is right.
+    # The mark is right and still does harm.
     "refused load trips the circuit breaker that real users share": [
-        (ASGI, "test_what_is_refused_counts_against_no_host"),
-        (SERVER, "test_a_good_marker_that_cannot_be_taken_now_is_sent_away_for_later"),
+        (ASGI, "test_every_refusal_is_a_client_error"),
+        (SERVER, "test_a_good_marker_is_deferred_while_the_service_sheds_or_is_not_ready"),
     ],
-    "annotated but still counted": [(HERE, "test_what_is_annotated_is_not_counted_either")],
+    "annotated but still counted": [(HERE, "test_a_guarded_counter_does_not_count_simulated_work")],
     "nobody reports which share of the side effects was really executed": [
-        (HERE, "test_the_share_of_side_effects_that_was_really_executed_is_on_the_ledger"),
+        (HERE, "test_the_ledger_shows_which_side_effects_were_executed"),
     ],
     "synthetic checks fail or pass a quality gate": [
         ("test_telemetry.py", "test_spans_of_simulated_work_carry_type_run_kind_and_scenario"),
-        ("test_telemetry.py", "test_log_records_of_simulated_work_carry_the_same_and_keep_their_own"),
+        ("test_telemetry.py", "test_log_records_of_simulated_work_carry_the_attributes_and_keep_their_own"),
     ],
     # It is abused.
     "the presence of a header is enough": [
-        (ASGI, "test_the_mere_presence_of_a_header_bypasses_nothing"),
-        (HERE, "test_the_mere_presence_of_an_entry_in_baggage_bypasses_nothing"),
+        (ASGI, "test_an_unsigned_header_bypasses_nothing"),
+        (HERE, "test_an_unsigned_baggage_entry_bypasses_nothing"),
     ],
     "a captured mark is replayed": [
-        (ASGI, "test_a_captured_mark_is_worth_nothing_elsewhere_or_later"),
-        (HOSTS, "test_a_captured_mark_is_replayed_by_a_third_party"),
+        (ASGI, "test_a_captured_marker_is_refused_elsewhere_and_after_expiry"),
+        (HOSTS, "test_a_redirect_to_a_third_party_is_refused_and_sends_nothing"),
     ],
     "odd spellings that one layer strips and the next decodes": [
         ("test_asgi_baggage.py", "test_an_odd_spelling_that_opentelemetry_understands_is_refused"),
-        ("test_baggage.py", "test_what_only_an_odd_reading_makes_ours_is_odd_and_can_be_taken_out"),
+        ("test_baggage.py", "test_an_oddly_spelled_entry_is_found_and_can_be_removed"),
         (SERVER, "test_a_bad_marker_is_refused_and_never_reaches_the_application"),
     ],
 }
@@ -152,7 +152,7 @@ LATER: dict[str, str] = {
     "shadow residue after clean-up": "needs shadow stores",
     "side effects without a guard": "needs the audit",
 }
-"""What this version has no part in, and why: each comes with the part that it needs."""
+"""Leaks that this version does not cover, and the feature that each one needs."""
 
 
 def functions_in(path: str) -> set[str]:
@@ -172,7 +172,7 @@ def test_no_leak_is_both_covered_and_left_for_later() -> None:
 
 @pytest.fixture
 def database(keys: dict[str, Any]) -> Iterator[list[str]]:
-    """The real rows that were written."""
+    """The rows that were really written."""
     synthetic.configure(keys=keys)
     yield rows
     rows.clear()
@@ -187,7 +187,7 @@ def write(row: str) -> str:
     return row
 
 
-def test_start_up_race_a_target_is_guarded_before_anybody_can_call_it(
+def test_a_target_is_guarded_before_other_threads_can_call_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any]
 ) -> None:
     source = "sent = []\ndef send(event):\n    sent.append(event)\n"
@@ -222,7 +222,7 @@ def test_the_first_marked_write_does_not_go_to_the_real_database(database: list[
     assert database == ["real"]
 
 
-def test_an_exception_inside_a_substitute_leaves_no_flag_set(database: list[str]) -> None:
+def test_an_exception_in_a_substitute_does_not_change_the_verdict(database: list[str]) -> None:
     def failing(row: str) -> None:
         raise TimeoutError(row)
 
@@ -236,7 +236,7 @@ def test_an_exception_inside_a_substitute_leaves_no_flag_set(database: list[str]
     assert database == ["real"]
 
 
-def test_the_mark_is_not_gone_after_the_first_call_inside_a_scheduled_task(database: list[str]) -> None:
+def test_a_scheduled_task_stays_simulated_after_its_first_call(database: list[str]) -> None:
     async def scheduled(times: int) -> list[bool]:
         seen = []
         for number in range(times):
@@ -254,7 +254,7 @@ def test_the_mark_is_not_gone_after_the_first_call_inside_a_scheduled_task(datab
     assert database == []
 
 
-def test_the_mark_is_not_gone_after_a_retry(database: list[str]) -> None:
+def test_a_retry_stays_simulated(database: list[str]) -> None:
     attempts: list[bool] = []
 
     @simulated(run="inner")
@@ -272,7 +272,7 @@ def test_the_mark_is_not_gone_after_a_retry(database: list[str]) -> None:
     assert database == []
 
 
-def test_a_guarded_object_is_reused_across_a_flip_of_the_mark(database: list[str]) -> None:
+def test_a_reused_guarded_object_follows_the_current_verdict(database: list[str]) -> None:
     class Table:
         @guard("data-mutation")
         def insert(self, row: str) -> None:
@@ -285,14 +285,14 @@ def test_a_guarded_object_is_reused_across_a_flip_of_the_mark(database: list[str
     assert database == ["real 1", "real 2"]
 
 
-def test_an_effect_nobody_listed_does_not_fall_through(database: list[str]) -> None:
+def test_an_unlisted_effect_is_not_executed(database: list[str]) -> None:
     with synthetic.configured(policy={"analytics": "allow"}), simulated(run="rush-hour"):
         assert write("simulated") is None
         assert allows("data-mutation") is False
     assert database == []
 
 
-def test_a_script_can_be_born_with_a_mark(database: list[str]) -> None:
+def test_a_script_can_start_as_simulated_work(database: list[str]) -> None:
     @simulated(run="nightly", kind="replay")
     def main() -> dict[str, str]:
         write("simulated")
@@ -320,7 +320,7 @@ def test_baggage_does_not_grow_on_each_retry(keys: dict[str, Any]) -> None:
     assert len(lengths) == 1
 
 
-def test_a_heartbeat_on_a_marked_thread_is_real(database: list[str]) -> None:
+def test_a_heartbeat_inside_a_simulation_is_real(database: list[str]) -> None:
     @real()
     def heartbeat() -> dict[str, str]:
         write("heartbeat")
@@ -332,7 +332,7 @@ def test_a_heartbeat_on_a_marked_thread_is_real(database: list[str]) -> None:
     assert database == ["heartbeat"]
 
 
-def test_what_is_annotated_is_not_counted_either(keys: dict[str, Any]) -> None:
+def test_a_guarded_counter_does_not_count_simulated_work(keys: dict[str, Any]) -> None:
     metrics = pytest.importorskip("opentelemetry.sdk.metrics")
     export = pytest.importorskip("opentelemetry.sdk.metrics.export")
     synthetic.configure(keys=keys)
@@ -348,7 +348,7 @@ def test_what_is_annotated_is_not_counted_either(keys: dict[str, Any]) -> None:
     provider.shutdown()
 
 
-def test_the_share_of_side_effects_that_was_really_executed_is_on_the_ledger(database: list[str]) -> None:
+def test_the_ledger_shows_which_side_effects_were_executed(database: list[str]) -> None:
     mail = guard("notification", returns=None)(lambda to: to)
     allowed = synthetic.configured(policy={"data-mutation": "allow"})
     with recorded() as outcomes, simulated(run="rush-hour", kind="load"), allowed:
@@ -361,7 +361,7 @@ def test_the_share_of_side_effects_that_was_really_executed_is_on_the_ledger(dat
     assert len(database) == 3
 
 
-def test_the_mere_presence_of_an_entry_in_baggage_bypasses_nothing(database: list[str]) -> None:
+def test_an_unsigned_baggage_entry_bypasses_nothing(database: list[str]) -> None:
     for value in ("synthetic=1", "synthetic-traffic=1", "synthetic-traffic=true", "load-test=1"):
         token = context.attach(propagate.extract({"baggage": value}))
         try:
@@ -378,7 +378,7 @@ def test_the_mere_presence_of_an_entry_in_baggage_bypasses_nothing(database: lis
     ]
 
 
-def test_a_token_for_other_purposes_is_no_mark(keys: dict[str, Any]) -> None:
+def test_a_token_of_another_type_is_not_a_marker(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
     other = mint(keys, headers={"typ": "JWT"})
     token = context.attach(propagate.extract({"baggage": entry(other)}))

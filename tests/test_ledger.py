@@ -1,4 +1,4 @@
-"""The ledger: every decision on simulated work, and nothing that it must not tell."""
+"""The ledger records every decision on simulated work, and no secret."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def configured(keys: dict[str, Any]) -> None:
 
 
 def work(effect: str) -> str:
-    """Call one guarded function; tell which ran."""
+    """Call one guarded function and return which one ran."""
 
     def instead() -> str:
         return "instead"
@@ -73,13 +73,13 @@ def test_each_decision_of_a_guard_is_one_outcome(effect: str, action: str, ran: 
 
 
 @pytest.mark.parametrize(("effect", "action"), [("open", "allow"), ("unnamed", "skip"), ("shadow", "refuse")])
-def test_allows_is_a_decision_too(effect: str, action: str) -> None:
+def test_allows_records_an_outcome(effect: str, action: str) -> None:
     with ledger.recorded() as outcomes, synthetic.simulated(run="rush-hour"):
         assert synthetic.allows(effect) is (action == "allow")
     assert [(outcome.effect, outcome.action, outcome.target) for outcome in outcomes] == [(effect, action, None)]
 
 
-def test_real_work_emits_nothing() -> None:
+def test_real_work_records_no_outcome() -> None:
     with ledger.recorded() as outcomes:
         assert work("never") == "real"
         with synthetic.simulated(run="rush-hour"), synthetic.real():
@@ -115,7 +115,7 @@ def test_recorders_can_be_nested() -> None:
     assert [outcome.effect for outcome in outer] == ["open", "shut"]
 
 
-def test_a_subscriber_hears_of_everything_once_until_it_unsubscribes() -> None:
+def test_a_subscriber_gets_each_outcome_once_until_it_unsubscribes() -> None:
     heard: list[str] = []
 
     def hear(outcome: Outcome) -> None:
@@ -146,7 +146,7 @@ def test_a_failing_subscriber_harms_neither_the_work_nor_other_subscribers(caplo
 
 
 @pytest.mark.parametrize("raises", [False, True])
-def test_a_subscriber_whose_own_work_is_guarded_is_called_once_for_each_outcome(
+def test_a_subscriber_with_guarded_work_is_called_once_per_outcome(
     caplog: pytest.LogCaptureFixture, raises: bool
 ) -> None:
     heard: list[str] = []
@@ -175,7 +175,7 @@ def test_a_subscriber_whose_own_work_is_guarded_is_called_once_for_each_outcome(
     assert len(outcomes) == 1
 
 
-def test_two_subscribers_with_guarded_work_each_hear_of_every_outcome_once() -> None:
+def test_two_subscribers_with_guarded_work_each_get_every_outcome_once() -> None:
     heard: list[str] = []
 
     def first(outcome: Outcome) -> None:
@@ -196,7 +196,7 @@ def test_two_subscribers_with_guarded_work_each_hear_of_every_outcome_once() -> 
     assert heard == ["first open", "second open"]
 
 
-def test_an_outcome_is_an_event_on_the_span_at_hand() -> None:
+def test_an_outcome_is_an_event_on_the_current_span() -> None:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -257,7 +257,7 @@ def test_outcomes_are_counted_by_effect_and_action(keys: dict[str, Any], provide
     ]
 
 
-# Requests that were not admitted
+# Refused requests
 
 
 @pytest.fixture
@@ -269,7 +269,7 @@ def service() -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/"
 
 
-def test_a_request_that_is_not_admitted_is_an_outcome_with_its_reason(service: str, keys: dict[str, Any]) -> None:
+def test_a_refused_request_is_an_outcome_with_its_reason(service: str, keys: dict[str, Any]) -> None:
     with ledger.recorded() as outcomes:
         requests.get(service)
         requests.get(service, headers={"baggage": entry(mint(shared_key()))})
@@ -284,7 +284,7 @@ def test_a_request_that_is_not_admitted_is_an_outcome_with_its_reason(service: s
     ]
 
 
-def test_a_refusal_is_logged_at_most_once_a_second_and_reason_with_the_number_held_back(
+def test_refusals_are_logged_at_most_once_per_second_for_each_reason(
     service: str, keys: dict[str, Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("synthetic._admission.decision._refusals", ThrottledLog())

@@ -1,4 +1,4 @@
-"""Blocks that are left in another order than they were entered, or in another context."""
+"""Blocks that are exited in another order or in another context than they were entered."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def configured(keys: Keys, configuration: None) -> Iterator[None]:
 
 
 def block(scope: Any) -> Iterator[None]:
-    """A generator that is in ``scope`` between its two steps."""
+    """A generator that holds ``scope`` open between its two steps."""
     with scope:
         yield
 
@@ -51,7 +51,7 @@ def simulated_now() -> Simulated:
 
 @pytest.mark.parametrize("first", MAKERS)
 @pytest.mark.parametrize("second", MAKERS)
-def test_of_two_blocks_the_one_that_is_open_counts_whichever_is_left_first(keys: Keys, first: str, second: str) -> None:
+def test_the_verdict_of_the_open_block_counts_in_either_exit_order(keys: Keys, first: str, second: str) -> None:
     for is_left_first in (0, 1):
         blocks, verdicts = [], []
         for name in (first, second):
@@ -66,7 +66,7 @@ def test_of_two_blocks_the_one_that_is_open_counts_whichever_is_left_first(keys:
 
 
 @pytest.mark.parametrize("order", [*permutations(range(4))])
-def test_in_whatever_order_blocks_are_left_the_last_one_entered_that_is_open_counts(order: tuple[int, ...]) -> None:
+def test_the_last_entered_open_block_counts_in_any_exit_order(order: tuple[int, ...]) -> None:
     scopes = [simulated(run="first"), real(), simulated(run="third"), real()]
     blocks = [block(scope) for scope in scopes]
     for one in blocks:
@@ -80,7 +80,7 @@ def test_in_whatever_order_blocks_are_left_the_last_one_entered_that_is_open_cou
         assert (marker and marker.run) == expected
 
 
-def test_two_blocks_of_one_scope_left_below_another_leave_nothing_behind() -> None:
+def test_two_blocks_of_one_scope_end_when_left_under_another() -> None:
     scope = simulated(run="rush-hour")
     first, second = block(scope), block(scope)
     next(first)
@@ -96,7 +96,7 @@ def test_two_blocks_of_one_scope_left_below_another_leave_nothing_behind() -> No
     assert None not in [verdict.ended_at for verdict in verdicts]
 
 
-def test_messages_handled_side_by_side_and_acknowledged_in_order_leave_nothing_behind(keys: Keys) -> None:
+def test_interleaved_messages_acknowledged_in_order_leave_no_verdict_behind(keys: Keys) -> None:
     headers = [{"baggage": entry(mint(keys, claims={"run": run}))} for run in ("first", "second")]
     handlings = [admitted(header) for header in (*headers, {}, headers[0])]
     for handling in handlings:
@@ -112,7 +112,7 @@ def test_messages_handled_side_by_side_and_acknowledged_in_order_leave_nothing_b
 
 
 @pytest.mark.parametrize("name", ["simulated", "a simulated message"])
-def test_a_block_entered_and_left_in_a_copied_context_does_not_touch_the_one_around(keys: Keys, name: str) -> None:
+def test_a_block_inside_a_copied_context_does_not_affect_the_outer_block(keys: Keys, name: str) -> None:
     def inside() -> None:
         for scope in (real(), simulated(run="inner"), admitted({})):
             with scope:
@@ -127,7 +127,7 @@ def test_a_block_entered_and_left_in_a_copied_context_does_not_touch_the_one_aro
     assert verdict.ended_at is not None
 
 
-def test_a_block_in_a_copied_context_may_be_open_when_the_one_around_is_left() -> None:
+def test_a_block_in_a_copied_context_may_outlive_the_outer_block() -> None:
     with simulated(run="outer"):
         verdict = simulated_now()
         copied = copy_context()
@@ -142,9 +142,7 @@ def test_a_block_in_a_copied_context_may_be_open_when_the_one_around_is_left() -
 
 
 @pytest.mark.parametrize("name", ["simulated", "a simulated message"])
-def test_a_block_left_in_a_copied_context_first_stays_open_where_it_was_entered_and_ends_once(
-    keys: Keys, name: str
-) -> None:
+def test_leaving_a_block_in_a_copied_context_keeps_the_original_open(keys: Keys, name: str) -> None:
     scope = MAKERS[name](keys)
     scope.__enter__()
     verdict = simulated_now()
@@ -154,8 +152,8 @@ def test_a_block_left_in_a_copied_context_first_stays_open_where_it_was_entered_
     assert verdict.ended_at is not None
 
 
-def test_a_block_whose_generator_is_closed_in_another_task_has_ended_all_the_same() -> None:
-    """Otherwise nothing that outlives it would ever be reported."""
+def test_a_block_ends_when_its_generator_is_closed_in_another_task() -> None:
+    """A block that never ends would hide every report on work that outlives it."""
 
     async def steps() -> AsyncGenerator[Simulated, None]:
         with simulated(run="rush-hour"):
@@ -170,13 +168,13 @@ def test_a_block_whose_generator_is_closed_in_another_task_has_ended_all_the_sam
     assert asyncio.run(main()).ended_at is not None
 
 
-# Blocks that are left suspended when the work ends in which they were entered
+# Blocks that are still suspended when their work ends
 
 
 @pytest.mark.parametrize("later", [None, "peak"])
 @pytest.mark.parametrize("inner", [real, lambda: simulated(run="inner")], ids=["real", "simulated"])
 @pytest.mark.parametrize("first", [None, "rush-hour"])
-def test_a_generator_that_a_message_left_suspended_does_not_touch_a_later_message(
+def test_a_suspended_generator_of_a_message_does_not_affect_a_later_message(
     keys: Keys, first: str | None, inner: Any, later: str | None
 ) -> None:
     def message(run: str | None) -> Any:
@@ -198,7 +196,7 @@ def test_a_generator_that_a_message_left_suspended_does_not_touch_a_later_messag
     assert current_verdict() is None
 
 
-def test_work_in_a_block_that_was_left_suspended_has_ended_with_the_message(keys: Keys) -> None:
+def test_work_in_a_suspended_block_ends_with_its_message(keys: Keys) -> None:
     def leaving_it_suspended() -> tuple[Any, Simulated]:
         generator = block(simulated(run="inner"))
         next(generator)
@@ -209,7 +207,7 @@ def test_work_in_a_block_that_was_left_suspended_has_ended_with_the_message(keys
     generator.close()
 
 
-def test_a_block_around_messages_is_not_left_with_them(keys: Keys) -> None:
+def test_a_block_around_messages_outlives_them(keys: Keys) -> None:
     with simulated(run="around"):
         outer = current_verdict()
         with synthetic.real():

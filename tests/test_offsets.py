@@ -1,4 +1,4 @@
-"""How far a partition of a log broker is done: nothing is passed that is not, in whatever order things end."""
+"""Offsets of a log broker: no unfinished message is passed, in whatever order handlers end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PLACE = ("orders", 0)
 
 
 class Group:
-    """What a group has of each partition, and the messages that a consumer of it is handed."""
+    """The committed offset of each partition of a group, and the messages of its consumer."""
 
     def __init__(self) -> None:
         self.at: dict[tuple[str, int], int] = {}
@@ -37,7 +37,7 @@ def group() -> Group:
     return Group()
 
 
-def test_the_offset_is_behind_the_last_message_of_which_all_before_are_done(group: Group) -> None:
+def test_the_offset_moves_past_a_message_once_all_earlier_ones_are_done(group: Group) -> None:
     first, second, third = (group.begin(offset) for offset in (10, 11, 14))  # some offsets hold no message
     assert group.at == {}
     group.handle(second)
@@ -48,13 +48,13 @@ def test_the_offset_is_behind_the_last_message_of_which_all_before_are_done(grou
     assert group.at == {PLACE: 15}
 
 
-def test_each_partition_goes_its_own_way(group: Group) -> None:
+def test_each_partition_has_its_own_offset(group: Group) -> None:
     group.begin(0)
     group.handle(group.begin(7, place=("orders", 1)), group.begin(3, place=("refunds", 0)))
     assert group.at == {("orders", 1): 8, ("refunds", 0): 4}
 
 
-def test_a_refused_message_is_passed_at_once_unless_something_before_it_is_under_way(group: Group) -> None:
+def test_a_refused_message_is_passed_once_all_earlier_ones_are_done(group: Group) -> None:
     group.begin(0, refused=True)
     assert group.at == {PLACE: 1}
     real = group.begin(1)
@@ -64,7 +64,7 @@ def test_a_refused_message_is_passed_at_once_unless_something_before_it_is_under
     assert group.at == {PLACE: 3}
 
 
-def test_a_failed_message_is_passed_by_a_later_one_that_was_handled_and_by_no_refused_one(group: Group) -> None:
+def test_a_handled_message_passes_an_earlier_failed_one_a_refused_does_not(group: Group) -> None:
     group.fail(group.begin(0))
     group.begin(1, refused=True)
     assert group.at.get(PLACE, 0) == 0
@@ -76,7 +76,7 @@ def test_a_failed_message_is_passed_by_a_later_one_that_was_handled_and_by_no_re
     assert group.at == {PLACE: 5}
 
 
-def test_a_handled_message_before_a_failed_one_does_not_pass_it(group: Group) -> None:
+def test_an_earlier_handled_message_does_not_pass_a_failed_one(group: Group) -> None:
     first, second = group.begin(0), group.begin(1)
     group.fail(second)
     group.handle(first)
@@ -84,7 +84,7 @@ def test_a_handled_message_before_a_failed_one_does_not_pass_it(group: Group) ->
     assert group.at == {PLACE: 1}
 
 
-def test_after_a_step_back_everything_from_there_counts_anew(group: Group) -> None:
+def test_a_rewind_resets_all_messages_from_that_offset(group: Group) -> None:
     kept, old = group.begin(0), group.begin(1)
     group.handle(group.begin(2))
     again = group.begin(1)
@@ -92,20 +92,20 @@ def test_after_a_step_back_everything_from_there_counts_anew(group: Group) -> No
     assert group.at == {PLACE: 0}
     group.handle(kept)
     assert group.at == {PLACE: 2}
-    group.handle(old)  # a handler that took its time: it was handled twice, which is no harm
+    group.handle(old)  # a slow handler of the first delivery: the message is handled twice, which is harmless
     assert group.at == {PLACE: 2}
     group.handle(group.begin(2))
     assert group.at == {PLACE: 3}
 
 
-def test_a_handler_that_began_before_a_step_back_does_not_pass_what_is_yet_to_come_again(group: Group) -> None:
+def test_a_handler_begun_before_a_rewind_does_not_pass_redelivered_messages(group: Group) -> None:
     first, _, third = (group.begin(offset) for offset in (0, 1, 2))
     group.handle(group.begin(0))
     group.handle(third, first)
     assert group.at == {PLACE: 1}
 
 
-def test_a_second_attempt_that_succeeds_makes_up_for_the_first(group: Group) -> None:
+def test_a_successful_retry_passes_the_failed_message(group: Group) -> None:
     one = group.begin(0)
     group.fail(one)
     group.begin(1, refused=True)
@@ -114,7 +114,7 @@ def test_a_second_attempt_that_succeeds_makes_up_for_the_first(group: Group) -> 
     assert group.at == {PLACE: 2}
 
 
-def test_going_back_over_what_was_passed_is_going_back_for_the_group(group: Group) -> None:
+def test_a_rewind_moves_the_offset_of_the_group_back(group: Group) -> None:
     group.handle(*(group.begin(offset) for offset in range(5)))
     assert group.at == {PLACE: 5}
     again = group.begin(1)
@@ -122,13 +122,13 @@ def test_going_back_over_what_was_passed_is_going_back_for_the_group(group: Grou
     assert group.at == {PLACE: 2}
 
 
-def test_what_is_no_message_has_no_offset(group: Group) -> None:
+def test_a_value_without_an_offset_moves_no_offset(group: Group) -> None:
     group.handle(group.begin(NOWHERE))
     group.fail(group.begin(NOWHERE))
     assert group.at == {}
 
 
-def test_in_any_order_nothing_is_passed_that_is_not_done(group: Group) -> None:
+def test_no_unfinished_message_is_passed_in_any_order(group: Group) -> None:
     chance = random.Random(7)
     for _ in range(200):
         group.at.clear()
@@ -151,7 +151,7 @@ def test_in_any_order_nothing_is_passed_that_is_not_done(group: Group) -> None:
         assert group.at[PLACE] > last
 
 
-def test_a_handling_tells_its_marker_and_is_used_once_at_a_time(group: Group) -> None:
+def test_a_handling_has_a_marker_and_is_entered_once_at_a_time(group: Group) -> None:
     handling = Handling("content", REAL, (group.begin(0),), group.offsets)
     assert handling.marker is None
     with handling as content:

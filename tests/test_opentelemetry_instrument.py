@@ -1,4 +1,4 @@
-"""``opentelemetry-instrument python app.py``: the real command, in processes of its own."""
+"""``opentelemetry-instrument python app.py``: the real command, in separate processes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def headers(keys: dict[str, Any]) -> list[str]:
 SEEN = ["simulated", "bad-signature", "real", "real"]
 
 
-def test_the_command_switches_everything_on_and_its_options_are_settings(
+def test_the_command_instruments_everything_and_takes_settings_as_options(
     keys: dict[str, Any], headers: list[str]
 ) -> None:
     options = [*OPTIONS, "--synthetic_keys", json.dumps(keys)]
@@ -65,26 +65,24 @@ def test_the_command_switches_everything_on_and_its_options_are_settings(
 
 
 @pytest.mark.parametrize("order", ["tracecontext,baggage,synthetic", "baggage, synthetic"])
-def test_with_the_propagator_named_no_instrumentor_is_needed(
-    keys: dict[str, Any], headers: list[str], order: str
-) -> None:
+def test_naming_the_propagator_is_enough_to_read_markers(keys: dict[str, Any], headers: list[str], order: str) -> None:
     variables = {"SYNTHETIC_KEYS": json.dumps(keys), "OTEL_PROPAGATORS": order}
     assert json.loads(run(sys.executable, "-c", APP, *headers, **variables))["seen"] == SEEN
 
 
-def test_named_and_instrumented_it_is_there_once(keys: dict[str, Any], headers: list[str]) -> None:
+def test_naming_the_propagator_works_together_with_the_command(keys: dict[str, Any], headers: list[str]) -> None:
     variables = {"SYNTHETIC_KEYS": json.dumps(keys), "OTEL_PROPAGATORS": "tracecontext,baggage,synthetic"}
     assert json.loads(run(str(COMMAND), *OPTIONS, sys.executable, "-c", APP, *headers, **variables))["seen"] == SEEN
 
 
-def test_it_can_be_left_out(keys: dict[str, Any]) -> None:
+def test_the_instrumentor_can_be_disabled(keys: dict[str, Any]) -> None:
     app = "from synthetic._config.instrumented import INSTRUMENTED as on; import synthetic; print(sorted(on))"
     left_out = run(str(COMMAND), *OPTIONS, sys.executable, "-c", app, OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="synthetic")
     assert left_out.strip() == "[]"
     assert "requests" in run(str(COMMAND), *OPTIONS, sys.executable, "-c", app)
 
 
-def test_a_wrong_setting_ends_neither_the_program_nor_the_instrumentation_of_others() -> None:
+def test_a_wrong_setting_stops_neither_the_program_nor_other_instrumentors() -> None:
     app = "import sys; print('opentelemetry.instrumentation.requests' in sys.modules)"
     done = subprocess.run(
         [str(COMMAND), *OPTIONS, sys.executable, "-c", app],
@@ -96,7 +94,7 @@ def test_a_wrong_setting_ends_neither_the_program_nor_the_instrumentation_of_oth
     assert done.stdout.strip() == "True", done.stderr
 
 
-def test_it_is_undone_as_a_whole() -> None:
+def test_uninstrument_undoes_the_propagator_and_the_patches() -> None:
     script = """
 import requests
 from opentelemetry import propagate
@@ -111,6 +109,6 @@ print("undone")
     assert run(sys.executable, "-c", script).strip() == "undone"
 
 
-def test_nothing_of_ours_displaces_the_users_distribution_of_opentelemetry() -> None:
+def test_the_package_does_not_replace_the_users_opentelemetry_distribution() -> None:
     for group in ("opentelemetry_distro", "opentelemetry_configurator", "opentelemetry_pre_instrument"):
         assert not [point for point in entry_points(group=group) if point.value.startswith("synthetic")]

@@ -1,4 +1,4 @@
-"""A verdict that is used long after its work has ended is reported, and stands."""
+"""A verdict that is used long after its work has ended is reported and still applies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def configured(keys: dict[str, Any], configuration: None) -> None:
 
 @pytest.fixture
 def run() -> str:
-    """A run of its own for each test: reports on one are held back for a second."""
+    """A unique run for each test, because reports on a run are throttled for a second."""
     return uuid4().hex
 
 
@@ -44,7 +44,7 @@ def charge() -> None:
 
 
 class Later:
-    """Runs a function in the context in which it was made, after more than the linger time."""
+    """Runs a function in the context of its creation, after the linger time has passed."""
 
     def __init__(self) -> None:
         self._context = contextvars.copy_context()
@@ -59,7 +59,7 @@ def reports(outcomes: list[ledger.Outcome]) -> list[ledger.Outcome]:
     return [outcome for outcome in outcomes if outcome.effect == OUTLIVED]
 
 
-def test_a_guard_that_is_reached_after_the_work_has_ended_is_reported_and_still_guards(
+def test_a_guard_called_after_its_work_ended_is_reported_and_still_guards(
     run: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with simulated(run=run):
@@ -77,7 +77,7 @@ def test_a_guard_that_is_reached_after_the_work_has_ended_is_reported_and_still_
     assert "synthetic.carry(job)" in record.getMessage()
 
 
-def test_a_question_and_a_call_are_reported_too(run: str) -> None:
+def test_allows_and_outgoing_calls_after_the_work_are_reported_too(run: str) -> None:
     from synthetic._egress.departure import depart, dispatch
 
     with simulated(run=run):
@@ -89,17 +89,17 @@ def test_a_question_and_a_call_are_reported_too(run: str) -> None:
     assert [outcome.target for outcome in reports(outcomes)] == ["payment", None, None]
 
 
-def test_in_the_work_and_within_the_linger_time_nothing_is_reported(run: str) -> None:
+def test_nothing_is_reported_during_the_work_and_the_linger_time(run: str) -> None:
     with ledger.recorded() as outcomes:
         with simulated(run=run):
-            Later().run(charge)  # work may take as long as it takes
+            Later().run(charge)  # work may take any time
             later = Later()
         with synthetic.configured(linger=60):
             later.run(charge)
     assert reports(outcomes) == []
 
 
-def test_while_any_work_of_the_same_verdict_goes_on_nothing_is_reported(run: str, keys: dict[str, Any]) -> None:
+def test_nothing_is_reported_while_other_work_has_the_same_verdict(run: str, keys: dict[str, Any]) -> None:
     """A load test's token is shared by all its requests."""
     token = {"baggage": entry(mint(keys, claims={"run": run}))}
     with ledger.recorded() as outcomes:
@@ -112,7 +112,7 @@ def test_while_any_work_of_the_same_verdict_goes_on_nothing_is_reported(run: str
         assert len(reports(outcomes)) == 1
 
 
-def test_real_work_in_what_outlived_it_is_not_reported(run: str) -> None:
+def test_real_work_in_a_context_that_outlived_its_work_is_not_reported(run: str) -> None:
     def heartbeat() -> bool:
         with real():
             return allows("payment")
@@ -124,7 +124,7 @@ def test_real_work_in_what_outlived_it_is_not_reported(run: str) -> None:
     assert outcomes == []
 
 
-def test_a_carried_job_is_work_however_late_it_is_done(run: str) -> None:
+def test_a_carried_job_that_runs_late_is_not_reported(run: str) -> None:
     with simulated(run=run):
         job = carry(charge)
     started = time.monotonic()
@@ -146,7 +146,7 @@ def test_the_log_of_reports_is_throttled_and_the_ledger_is_not(run: str, caplog:
     assert 1 <= len(caplog.records) <= 1 + seconds
 
 
-def test_a_worker_task_that_was_started_in_a_simulated_request_is_reported_when_it_serves_another(run: str) -> None:
+def test_a_worker_task_started_by_finished_simulated_work_is_reported(run: str) -> None:
     async def main() -> list[ledger.Outcome]:
         jobs: asyncio.Queue[Any] = asyncio.Queue()
 
@@ -238,7 +238,7 @@ WORK = [by_scope, by_decorated_coroutine, by_message, by_asgi, by_wsgi, by_wsgi_
 
 
 @pytest.mark.parametrize("work", WORK)
-def test_every_kind_of_work_says_when_it_ends(work: Any, keys: dict[str, Any], run: str) -> None:
+def test_every_kind_of_work_records_when_it_ends(work: Any, keys: dict[str, Any], run: str) -> None:
     found: list[Any] = []
     in_work: list[Any] = []
 
@@ -255,7 +255,7 @@ def test_every_kind_of_work_says_when_it_ends(work: Any, keys: dict[str, Any], r
 
 
 @pytest.mark.parametrize("work", WORK)
-def test_work_that_fails_has_ended_too(work: Any, keys: dict[str, Any], run: str) -> None:
+def test_failed_work_has_ended_too(work: Any, keys: dict[str, Any], run: str) -> None:
     found: list[Any] = []
 
     def fail() -> None:
@@ -267,7 +267,7 @@ def test_work_that_fails_has_ended_too(work: Any, keys: dict[str, Any], run: str
     wait_until(lambda: verdict_of(found).ended_at is not None)
 
 
-def test_the_work_of_many_threads_is_counted_right(keys: dict[str, Any], run: str) -> None:
+def test_concurrent_work_in_many_threads_is_counted_correctly(keys: dict[str, Any], run: str) -> None:
     token = {"baggage": entry(mint(keys, claims={"run": run}))}
     found: set[Any] = set()
 

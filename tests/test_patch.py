@@ -1,4 +1,4 @@
-"""Patches on others' classes: on once, off again, in any order with those of somebody else."""
+"""Patches on third-party classes are applied once and undone, in any order with other patches."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def product() -> type[Product]:
     return type("Fresh", (Product,), dict(vars(Product)))
 
 
-def test_on_twice_is_on_once_and_off_is_the_original(product: type[Product]) -> None:
+def test_a_patch_is_applied_once_and_undone_completely(product: type[Product]) -> None:
     original = vars(product)["call"]
     patches = Patches(Patch(product, "call", ours))
     patches.instrument()
@@ -65,7 +65,7 @@ def test_on_twice_is_on_once_and_off_is_the_original(product: type[Product]) -> 
     assert vars(product)["call"] is original
 
 
-def test_what_was_inherited_is_inherited_again(product: type[Product]) -> None:
+def test_undoing_a_patch_on_an_inherited_method_removes_the_override(product: type[Product]) -> None:
     patches = Patches(Patch(product, "inherited", ours))
     patches.instrument()
     assert product().inherited() == "ours(inherited)"
@@ -74,7 +74,7 @@ def test_what_was_inherited_is_inherited_again(product: type[Product]) -> None:
     assert "inherited" not in vars(product)
 
 
-def test_below_the_wrapper_of_another_ours_stays_and_does_nothing(product: type[Product]) -> None:
+def test_an_undone_patch_under_another_wrapper_does_nothing(product: type[Product]) -> None:
     patches = Patches(Patch(product, "call", ours))
     patches.instrument()
     product.call = theirs(product.call)
@@ -84,7 +84,7 @@ def test_below_the_wrapper_of_another_ours_stays_and_does_nothing(product: type[
     assert product().call() == "theirs(ours(bare))"
 
 
-def test_above_the_wrapper_of_another_that_is_taken_off_it_is_put_on_anew(product: type[Product]) -> None:
+def test_a_patch_is_reapplied_after_the_wrapper_below_it_was_removed(product: type[Product]) -> None:
     original = vars(product)["call"]
     product.call = theirs(original)
     patches = Patches(Patch(product, "call", ours))
@@ -97,7 +97,7 @@ def test_above_the_wrapper_of_another_that_is_taken_off_it_is_put_on_anew(produc
     assert vars(product)["call"] is original
 
 
-def test_above_a_wrapper_made_with_wrapt_that_one_still_gets_its_instance(product: type[Product]) -> None:
+def test_a_wrapt_wrapper_below_the_patch_still_gets_its_instance(product: type[Product]) -> None:
     instances = []
 
     @wrapt.decorator
@@ -118,7 +118,7 @@ def test_above_a_wrapper_made_with_wrapt_that_one_still_gets_its_instance(produc
     assert vars(product)["call"] is present
 
 
-def test_a_function_of_a_module_is_patched_too() -> None:
+def test_a_module_function_can_be_patched() -> None:
     module = ModuleType("product")
     module.call = lambda: "bare"  # type: ignore[attr-defined]
     patches = Patches(Patch(module, "call", ours))
@@ -128,7 +128,7 @@ def test_a_function_of_a_module_is_patched_too() -> None:
     assert module.call() == "bare"
 
 
-def test_where_one_patch_cannot_go_on_none_is_left(product: type[Product]) -> None:
+def test_a_patch_that_fails_undoes_the_others(product: type[Product]) -> None:
     original = vars(product)["call"]
     patches = Patches(Patch(product, "call", ours), Patch(product, "renamed", ours))
     with pytest.raises(AttributeError, match="renamed"):
@@ -137,7 +137,7 @@ def test_where_one_patch_cannot_go_on_none_is_left(product: type[Product]) -> No
     assert product().call() == "bare"
 
 
-def test_a_static_method_is_handed_over_as_it_stands_in_the_class(product: type[Product]) -> None:
+def test_a_patch_receives_a_static_method_as_a_staticmethod_object(product: type[Product]) -> None:
     patches = Patches(Patch(product, "static", lambda original, is_on: staticmethod(ours(original.__func__, is_on))))
     patches.instrument()
     assert product.static() == product().static() == "ours(static)"
@@ -145,10 +145,10 @@ def test_a_static_method_is_handed_over_as_it_stands_in_the_class(product: type[
     assert product.static() == product().static() == "static"
 
 
-class TestPatchesOnWhatIsNotImportedYet:
+class TestLatePatches:
     @pytest.fixture(autouse=True)
     def importable(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-        # Another for each test: old versions of wrapt keep in mind what was imported once.
+        # A new name for each test: old versions of wrapt remember which modules were imported.
         self.module = f"imported_late_{uuid4().hex}"
         (tmp_path / f"{self.module}.py").write_text("def call():\n    return 'bare'\n")
         monkeypatch.syspath_prepend(tmp_path)
@@ -161,7 +161,7 @@ class TestPatchesOnWhatIsNotImportedYet:
     def call(self) -> str:
         return str(import_module(self.module).call())
 
-    def test_they_go_on_when_it_is_imported_and_not_before(self) -> None:
+    def test_late_patches_are_applied_at_the_import(self) -> None:
         patches = self.patches()
         patches.instrument()
         patches.instrument()
@@ -172,7 +172,7 @@ class TestPatchesOnWhatIsNotImportedYet:
         patches.instrument()
         assert self.call() == "ours(bare)"
 
-    def test_they_go_on_at_once_where_it_is_imported_already(self) -> None:
+    def test_late_patches_are_applied_at_once_to_an_imported_module(self) -> None:
         assert self.call() == "bare"
         patches = self.patches()
         patches.instrument()
@@ -180,7 +180,7 @@ class TestPatchesOnWhatIsNotImportedYet:
         patches.uninstrument()
         assert self.call() == "bare"
 
-    def test_taken_off_before_it_is_imported_they_never_go_on(self) -> None:
+    def test_late_patches_undone_before_the_import_are_not_applied(self) -> None:
         patches = self.patches()
         patches.instrument()
         patches.uninstrument()
@@ -188,9 +188,7 @@ class TestPatchesOnWhatIsNotImportedYet:
         patches.instrument()
         assert self.call() == "ours(bare)"
 
-    def test_where_they_cannot_go_on_the_import_succeeds_and_somebody_is_told(
-        self, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_a_failing_late_patch_is_logged_and_the_import_succeeds(self, caplog: pytest.LogCaptureFixture) -> None:
         Patches(LatePatches(self.module, lambda module: [Patch(module, "renamed", ours)])).instrument()
         with caplog.at_level(logging.ERROR, "synthetic"):
             assert self.call() == "bare"

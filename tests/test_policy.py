@@ -1,4 +1,4 @@
-"""What the policy decides: guards, ``allows``, refusals, warnings, and the files it is read from."""
+"""The policy: guards, ``allows``, refusals, warnings, and policy files."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def test_allows_is_true_for_real_work_and_records_nothing(keys: dict[str, Any]) 
     assert outcomes == []
 
 
-def test_allows_raises_where_nobody_can_tell() -> None:
+def test_allows_raises_for_unverified_work() -> None:
     with unverified(), pytest.raises(UnverifiedMarker):
         allows("payment")
 
 
-def test_under_allow_the_work_inside_is_still_simulated(keys: dict[str, Any]) -> None:
+def test_work_inside_an_allowed_effect_is_still_simulated(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys, policy={"data-mutation": "allow"})
 
     @guard("data-mutation")
@@ -90,7 +90,7 @@ def test_a_refusal_says_what_was_refused_and_why(keys: dict[str, Any]) -> None:
         ("divert", {"returns": 1}, "says divert, but no diversion is ready for 'payment'"),
     ],
 )
-def test_a_refusal_tells_what_is_missing(keys: dict[str, Any], action: str, options: Any, why: str) -> None:
+def test_a_refusal_says_what_is_missing(keys: dict[str, Any], action: str, options: Any, why: str) -> None:
     synthetic.configure(keys=keys, policy={"payment": action})
     guarded: Any = guard("payment", **options)(lambda: None)
     with simulated(run="rush-hour"), pytest.raises(EffectRefused, match=why):
@@ -134,7 +134,7 @@ def returns_variable(value: T) -> T:
     return value
 
 
-def returns_what_nobody_knows() -> Unknown:  # type: ignore[name-defined]  # noqa: F821
+def returns_an_unknown_type() -> Unknown:  # type: ignore[name-defined]  # noqa: F821
     return 1
 
 
@@ -188,12 +188,12 @@ def test_a_skipped_coroutine_function_whose_annotation_excludes_none_warns_once(
         returns_any,
         returns_object,
         lambda: returns_variable(1),
-        returns_what_nobody_knows,
+        returns_an_unknown_type,
         without_annotation,
         a_generator,
     ],
 )
-def test_a_skip_is_silent_where_the_annotation_leaves_room_for_none(
+def test_a_skip_does_not_warn_when_the_annotation_allows_none(
     keys: dict[str, Any], caplog: pytest.LogCaptureFixture, function: Any
 ) -> None:
     synthetic.configure(keys=keys)
@@ -214,7 +214,7 @@ def test_a_policy_file_has_one_table_per_environment(keys: dict[str, Any]) -> No
         charge(5)
 
 
-def test_a_policy_without_the_environment_is_an_error_that_lists_what_there_is() -> None:
+def test_the_error_for_a_policy_without_the_environment_lists_the_others() -> None:
     Path("policy.toml").write_text('[staging]\npayment = "allow"\n[production]\n')
     with pytest.raises(ConfigurationError, match=r"no table \[default\].* it has: production, staging"):
         synthetic.configure(policy="policy.toml")
@@ -222,7 +222,7 @@ def test_a_policy_without_the_environment_is_an_error_that_lists_what_there_is()
         synthetic.configure(policy={"staging": {"payment": "allow"}})
 
 
-def test_a_table_of_tables_is_read_as_a_policy_file_is(keys: dict[str, Any]) -> None:
+def test_a_dict_of_tables_is_read_like_a_policy_file(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys, policy={"default": {"payment": "allow"}, "staging": {}})
     with simulated(run="rush-hour"):
         assert charge(5) == 5
@@ -241,19 +241,19 @@ def test_a_table_of_tables_is_read_as_a_policy_file_is(keys: dict[str, Any]) -> 
         (42, "a value of type int is not a policy; give a dict effect -> action"),
     ],
 )
-def test_a_wrong_policy_is_an_error_that_says_what_would_work(policy: Any, message: str) -> None:
+def test_the_error_for_a_wrong_policy_says_what_works(policy: Any, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message) as raised:
         synthetic.configure(policy=policy)
     assert raised.value.setting == "policy"
 
 
-def test_a_policy_file_that_is_no_toml_is_an_error_with_the_line() -> None:
+def test_the_error_for_a_policy_that_is_not_toml_names_the_line() -> None:
     Path("policy.toml").write_text("[default]\npayment = allow\n")
     with pytest.raises(ConfigurationError, match=r"policy\.toml is not TOML: .*line 2"):
         synthetic.configure(policy="policy.toml")
 
 
-def test_each_skip_and_substitution_is_an_outcome_with_its_facts(keys: dict[str, Any]) -> None:
+def test_a_skip_records_an_outcome_with_effect_target_service_and_marker(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys, service="rides")
     with recorded() as outcomes, simulated(run="rush-hour", scenario="book"):
         charge(5)

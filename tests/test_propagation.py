@@ -1,4 +1,4 @@
-"""The OpenTelemetry propagator: what is extracted is believed only where it verifies."""
+"""The OpenTelemetry propagator accepts an extracted marker only if it verifies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROPAGATOR = CompositePropagator(
 
 @contextmanager
 def extracted(*headers: str) -> Iterator[None]:
-    """What an instrumentation does with the headers of a request."""
+    """Extract and attach the headers of a request, as an instrumentation does."""
     attached = context.attach(PROPAGATOR.extract({"baggage": list(headers)}))
     try:
         yield
@@ -53,7 +53,7 @@ def test_without_a_marker_nothing_is_decided_and_other_baggage_stays() -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in REFUSED if kind != "expired"])
-def test_what_does_not_verify_is_removed_and_the_work_counts_as_unverified(keys: dict[str, Any], kind: str) -> None:
+def test_a_bad_marker_is_removed_and_the_work_counts_as_unverified(keys: dict[str, Any], kind: str) -> None:
     headers, reason = REFUSED[kind]
     with extracted("user=7", *(value for _, value in headers(keys))):
         with pytest.raises(synthetic.UnverifiedMarker) as raised:
@@ -65,7 +65,7 @@ def test_what_does_not_verify_is_removed_and_the_work_counts_as_unverified(keys:
         assert "synthetic-traffic" not in injected.get("baggage", "")
 
 
-def test_work_that_was_admitted_elsewhere_stays_simulated_for_the_retention_time(keys: dict[str, Any]) -> None:
+def test_an_expired_marker_is_simulated_within_the_retention_time(keys: dict[str, Any]) -> None:
     with extracted(entry(mint(keys, claims=expired(6 * DAY)))):
         assert synthetic.is_synthetic()
     with extracted(entry(mint(keys, claims=expired(8 * DAY)))), pytest.raises(synthetic.UnverifiedMarker):
@@ -80,7 +80,7 @@ def test_a_marker_that_opentelemetry_does_not_read_is_found(keys: dict[str, Any]
         assert baggage.get_baggage("synthetic-traffic") == token
 
 
-def test_a_stale_marker_in_the_current_context_is_not_that_of_the_next_carrier(keys: dict[str, Any]) -> None:
+def test_a_stale_marker_in_the_context_does_not_apply_to_the_next_carrier(keys: dict[str, Any]) -> None:
     with extracted(entry(mint(keys))):
         present = SyntheticTrafficPropagator().extract({}, context.get_current())
         attached = context.attach(present)
@@ -96,7 +96,7 @@ def test_a_good_marker_after_a_bad_one_is_simulated(keys: dict[str, Any]) -> Non
         assert synthetic.is_synthetic()
 
 
-def test_a_carrier_that_fails_is_logged_and_its_work_counts_as_unverified(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_carrier_is_logged_and_its_work_counts_as_unverified(caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
         def get(self, carrier: object, key: str) -> list[str]:
             raise RuntimeError("no carrier")
@@ -113,7 +113,7 @@ def test_a_carrier_that_fails_is_logged_and_its_work_counts_as_unverified(caplog
     assert "no carrier" in caplog.text
 
 
-def test_a_wrong_configuration_reaches_no_instrumentation(
+def test_a_wrong_configuration_is_logged_and_does_not_raise_in_instrumentation(
     keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("synthetic._config.in_force.config", None)
@@ -124,7 +124,7 @@ def test_a_wrong_configuration_reaches_no_instrumentation(
     assert context.get_current() != present
 
 
-def test_it_injects_nothing_and_says_which_header_it_reads() -> None:
+def test_the_propagator_injects_nothing_and_names_the_header_it_reads() -> None:
     injected: dict[str, str] = {}
     with synthetic.simulated(run="rush-hour"):
         SyntheticTrafficPropagator().inject(injected)

@@ -1,4 +1,4 @@
-"""The names that users build on, and that each of them is explained."""
+"""The public names. Each of them has documentation."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def exported() -> list[tuple[str, Any]]:
 
 
 def members() -> list[tuple[str, Any]]:
-    """The public methods and properties of the exported classes that are ours; what they override is the library's."""
+    """The public methods and properties that our exported classes add to the classes of other libraries."""
     found = []
     for path, value in exported():
         if inspect.isclass(value):
@@ -68,12 +68,12 @@ def members() -> list[tuple[str, Any]]:
     return [(path, member) for path, member in found if callable(member) or isinstance(member, property)]
 
 
-def test_the_public_names_are_these() -> None:
+def test_the_public_names_match_the_list() -> None:
     assert synthetic.__all__ == NAMES
 
 
 @pytest.mark.parametrize("module", PUBLIC + INTEGRATIONS)
-def test_each_public_module_lists_its_names_and_has_them(module: str) -> None:
+def test_each_public_module_defines_every_name_it_lists(module: str) -> None:
     found = importlib.import_module(module)
     assert found.__all__ == sorted(found.__all__, key=lambda name: (not name.isupper(), name.islower(), name))
     assert [name for name in found.__all__ if not hasattr(found, name)] == []
@@ -100,7 +100,7 @@ def test_each_setting_is_an_argument_and_is_explained() -> None:
         assert "settings" in (inspect.getdoc(replace) or "")
 
 
-def test_the_errors_are_one_tree_that_its_module_draws() -> None:
+def test_all_errors_share_one_base_and_are_in_the_module_docstring() -> None:
     from synthetic import errors
 
     classes = [getattr(errors, name) for name in errors.__all__]

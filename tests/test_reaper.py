@@ -1,4 +1,4 @@
-"""Servers that the tests start end with the tests, even where those are killed, and have no chance to end them."""
+"""Servers that the tests start end with the tests, even if the tests are killed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ import os, time
 from tests.support.brokers import valkey
 with valkey() as port:
     if os.fork() == 0:
-        time.sleep(60)  # and holds the pipe open
+        time.sleep(60)  # the child keeps the pipe open
     print(port, flush=True)
     input()
 """

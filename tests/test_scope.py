@@ -35,7 +35,7 @@ def claims(keys: dict[str, Any], text: str) -> dict[str, Any]:
     return decoded
 
 
-def test_a_block_is_simulated_and_what_follows_is_not(keys: dict[str, Any]) -> None:
+def test_work_is_simulated_inside_the_block_only(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
     with simulated(run="rush-hour", kind="load", actor="rider-7", scenario="book") as marker:
         assert marker == current() == Marker("rush-hour", "load", "rider-7", "book")
@@ -51,7 +51,7 @@ def test_an_exception_ends_the_block_too(keys: dict[str, Any]) -> None:
     assert is_synthetic() is False
 
 
-def test_blocks_nest_and_each_puts_back_what_was_before(keys: dict[str, Any]) -> None:
+def test_nested_blocks_restore_the_previous_verdict(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
     with simulated(run="outer"):
         with simulated(run="inner"):
@@ -65,7 +65,7 @@ def test_blocks_nest_and_each_puts_back_what_was_before(keys: dict[str, Any]) ->
         assert current() == Marker("outer")
 
 
-def test_one_scope_can_be_entered_again_while_it_is_entered(keys: dict[str, Any]) -> None:
+def test_one_scope_can_be_entered_again_inside_itself(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
     scope = simulated(run="rush-hour")
     with scope, real(), scope:
@@ -193,12 +193,12 @@ def test_methods_of_every_kind_can_be_decorated(keys: dict[str, Any]) -> None:
         ({"run": "a", "kind": "holiday"}, "kind='holiday' is not one of simulation, load, monitor, replay, test"),
     ],
 )
-def test_a_name_that_does_not_fit_is_an_error_when_it_is_given(arguments: Any, message: str) -> None:
+def test_an_invalid_name_raises_at_once(arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         simulated(**arguments)
 
 
-def test_without_keys_entering_is_an_error_that_says_how_to_get_some() -> None:
+def test_entering_without_keys_raises_and_says_how_to_get_keys() -> None:
     scope = simulated(run="rush-hour")
     with pytest.raises(
         ConfigurationError, match=r"no keys are configured.* 'synthetic-traffic keygen'.* SYNTHETIC_KEYS"
@@ -207,7 +207,7 @@ def test_without_keys_entering_is_an_error_that_says_how_to_get_some() -> None:
     assert is_synthetic() is False
 
 
-def test_with_public_keys_only_entering_is_an_error() -> None:
+def test_entering_with_public_keys_only_raises() -> None:
     pytest.importorskip("cryptography")
     _, public = eddsa_pair()
     synthetic.configure(keys=public)
@@ -235,7 +235,7 @@ def test_headers_carry_a_token_with_all_claims(keys: dict[str, Any]) -> None:
     }
 
 
-def test_an_actor_and_a_scenario_that_are_not_given_are_no_claims(keys: dict[str, Any]) -> None:
+def test_the_token_omits_an_actor_and_a_scenario_that_are_not_given(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
     with simulated(run="rush-hour"):
         assert set(claims(keys, token())) == {"iss", "aud", "iat", "exp", "run", "kind"}
@@ -267,7 +267,7 @@ def test_the_settings_key_issuer_environment_and_lifetime_are_in_the_token(keys:
     assert found["exp"] - found["iat"] == 7200
 
 
-def test_one_token_is_signed_per_marker_and_anew_at_half_its_lifetime(keys: dict[str, Any]) -> None:
+def test_each_marker_gets_one_token_renewed_at_half_its_lifetime(keys: dict[str, Any]) -> None:
     now = time.time()
     synthetic.configure(keys=keys, clock=lambda: now, lifetime=100)
     with simulated(run="rush-hour"):
@@ -292,7 +292,7 @@ def test_new_keys_sign_from_the_moment_they_are_configured(keys: dict[str, Any])
         assert jwt.get_unverified_header(token())["kid"] == "new"
 
 
-def test_a_received_token_is_forwarded_as_it_came_whatever_the_time(keys: dict[str, Any]) -> None:
+def test_a_received_token_is_forwarded_unchanged_at_any_time(keys: dict[str, Any]) -> None:
     now = time.time()
     synthetic.configure(keys=keys, clock=lambda: now)
     received = mint(keys)
@@ -331,7 +331,7 @@ with synthetic.simulated(run="rush-hour"):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
-def test_a_forked_process_forwards_the_token_and_signs_none(keys: dict[str, Any]) -> None:
+def test_a_forked_process_forwards_the_token_and_signs_no_new_one(keys: dict[str, Any]) -> None:
     command = [sys.executable, "-c", FORKING, json.dumps(keys)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment(), cwd=ROOT, check=False)
     assert done.stderr == ""

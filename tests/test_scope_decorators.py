@@ -1,4 +1,4 @@
-"""``simulated()`` and ``real()`` over what would do its work after the call."""
+"""``simulated()`` and ``real()`` on functions that would do their work after the call."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def future() -> Any:
     ids=["coroutine", "generator", "async generator", "future", "awaitable"],
 )
 @both_scopes
-def test_a_plain_function_that_returns_work_to_come_is_an_error_at_the_call(
+def test_calling_a_decorated_function_that_returns_deferred_work_raises(
     keys: dict[str, Any], made: Any, what: str, scope: Any
 ) -> None:
     synthetic.configure(keys=keys)

@@ -1,4 +1,4 @@
-"""No token and no key in anything that the library tells: lines, spans, events, reprs, errors."""
+"""No log line, span, event, repr or error of the library shows a token or a key."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def service() -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/"
 
 
-def test_no_token_and_no_key_in_any_line_span_event_repr_or_error(
+def test_no_log_span_event_repr_or_error_shows_a_token_or_key(
     service: str, keys: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -93,14 +93,14 @@ def _call_outside() -> None:
 
 
 def wrong_keys(keys: dict[str, Any]) -> list[str]:
-    """JWKS texts that hold a good secret and cannot be used."""
+    """JWKS texts that contain a good secret and are invalid."""
     good = keys["keys"][0]
     wrong = [{"kty": "oct", "kid": "a"}, {**good, "alg": "EdDSA"}, {**good, "kid": None}, good, "text"]
     bare = [good["k"], f"  {good['k']}\n", f'"{good["k"]}"', f"k={good['k']}", f"/{good['k']}"]
     return [json.dumps({"keys": [good, other]}) for other in wrong] + [json.dumps(keys)[:-1], json.dumps([keys])] + bare
 
 
-def test_no_key_in_the_message_of_a_configuration_error(keys: dict[str, Any]) -> None:
+def test_the_message_of_a_configuration_error_shows_no_key(keys: dict[str, Any]) -> None:
     told = io.StringIO()
     for text in wrong_keys(keys):
         with pytest.raises(synthetic.errors.ConfigurationError) as raised:
@@ -110,7 +110,7 @@ def test_no_key_in_the_message_of_a_configuration_error(keys: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize("source", ["file", "variable"])
-def test_no_key_in_the_local_variables_of_a_configuration_errors_traceback(
+def test_local_variables_in_a_configuration_error_traceback_show_no_key(
     keys: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
     told = io.StringIO()
@@ -124,7 +124,7 @@ def test_no_key_in_the_local_variables_of_a_configuration_errors_traceback(
 
 
 def _print_error(told: io.StringIO, call: Any, *args: Any) -> None:
-    """Print an error as tools do that render the local variables of our frames."""
+    """Print an error with the local variables of our frames, as some tools do."""
     with pytest.raises(synthetic.errors.SyntheticTrafficError) as raised:
         call(*args)
     error = raised.value
@@ -139,7 +139,7 @@ def _print_error(told: io.StringIO, call: Any, *args: Any) -> None:
         rendered = rendered.__cause__ or (None if rendered.__suppress_context__ else rendered.__context__)
 
 
-def test_what_holds_a_token_or_a_key_inside_does_not_show_it(keys: dict[str, Any]) -> None:
+def test_objects_that_hold_a_token_or_key_do_not_show_it(keys: dict[str, Any]) -> None:
     with synthetic.simulated(run="rush-hour"):
         token = synthetic.headers()["baggage"].partition("=")[2]
         verdict = current_verdict()

@@ -1,4 +1,4 @@
-"""A soak: mixed traffic over keep-alive connections on real servers, and not one wrong verdict."""
+"""A soak test: mixed traffic over keep-alive connections to real servers gets no wrong verdict."""
 
 from __future__ import annotations
 

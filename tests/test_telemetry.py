@@ -1,4 +1,4 @@
-"""Spans and log records of simulated work say so; those of real work do not."""
+"""Spans and log records of simulated work carry its attributes. Those of real work carry none."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from tests.support.clients import brought_by_opentelemetry, run_script
 from tests.support.keys import entry, mint, shared_key
 from tests.support.servers import uvicorn_server
 
-# Its name before OpenTelemetry 1.39 and since.
+# OpenTelemetry renamed it in 1.39.
 InMemoryLogs = getattr(log_export, "InMemoryLogRecordExporter", None) or log_export.InMemoryLogExporter
 
 TYPE = "user_agent.synthetic.type"
 
 
 class Spans:
-    """A tracer provider of the SDK that was set up, and what it exported."""
+    """A tracer provider of the SDK after ``setup``, and its exported spans."""
 
     def __init__(self) -> None:
         self.exporter = InMemorySpanExporter()
@@ -53,7 +53,7 @@ class Spans:
 
 
 class Logs:
-    """A logger provider of the SDK that was set up, and what it exported."""
+    """A logger provider of the SDK after ``setup``, and its exported records."""
 
     def __init__(self) -> None:
         self.exporter = InMemoryLogs()
@@ -73,7 +73,7 @@ def _handler(provider: LoggerProvider) -> logging.Handler:
     from opentelemetry.sdk._logs import LoggingHandler
 
     with warnings.catch_warnings():
-        # It moves to another package of OpenTelemetry, which is in beta; the SDK's is what is in use.
+        # OpenTelemetry moves the handler to a package that is in beta. Users still use the one of the SDK.
         warnings.simplefilter("ignore", DeprecationWarning)
         return LoggingHandler(logger_provider=provider)
 
@@ -116,7 +116,7 @@ def test_spans_of_real_work_carry_nothing(spans: Spans) -> None:
     assert [spans.attributes(name) for name in ("unset", "real", "heartbeat")] == [{}, {}, {}]
 
 
-def test_log_records_of_simulated_work_carry_the_same_and_keep_their_own(logs: Logs) -> None:
+def test_log_records_of_simulated_work_carry_the_attributes_and_keep_their_own(logs: Logs) -> None:
     with synthetic.simulated(run="rush-hour", kind="load", scenario="book"):
         logs.logger.warning("simulated")
         logs.logger.warning("own", extra={"synthetic.run": "mine", "synthetic.seat": 12})
@@ -128,7 +128,7 @@ def test_log_records_of_simulated_work_carry_the_same_and_keep_their_own(logs: L
     assert logs.attributes("unset") == logs.attributes("real") == {}
 
 
-def test_the_attribute_can_be_named_otherwise(keys: dict[str, Any], spans: Spans, logs: Logs) -> None:
+def test_the_attribute_name_can_be_configured(keys: dict[str, Any], spans: Spans, logs: Logs) -> None:
     synthetic.configure(keys=keys, attribute="synthetic.type")
     with synthetic.simulated(run="rush-hour"), spans.tracer.start_as_current_span("work"):
         logs.logger.warning("line")
@@ -149,7 +149,7 @@ def test_setup_twice_adds_one_processor(spans: Spans, logs: Logs) -> None:
     ]
 
 
-def test_two_providers_are_set_up_each() -> None:
+def test_two_providers_can_both_be_set_up() -> None:
     first, second = Spans(), Spans()
     with synthetic.simulated(run="rush-hour"):
         for spans in (first, second):
@@ -163,7 +163,7 @@ def test_a_provider_that_takes_no_processors_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("has_keys", [True, False])
-def test_work_whose_marker_does_not_verify_says_unverified_and_nothing_raises(
+def test_telemetry_of_unverified_work_says_unverified_and_does_not_raise(
     keys: dict[str, Any], spans: Spans, logs: Logs, has_keys: bool
 ) -> None:
     with synthetic.configured(keys=keys if has_keys else None), brought_by_opentelemetry(mint(shared_key())):
@@ -172,13 +172,13 @@ def test_work_whose_marker_does_not_verify_says_unverified_and_nothing_raises(
     assert spans.attributes("work") == logs.attributes("line") == {TYPE: "unverified"}
 
 
-def test_a_marker_that_only_opentelemetry_brought_is_told_when_it_verifies(spans: Spans, keys: dict[str, Any]) -> None:
+def test_a_verified_marker_from_opentelemetry_is_on_the_span(spans: Spans, keys: dict[str, Any]) -> None:
     with brought_by_opentelemetry(mint(keys)), spans.tracer.start_as_current_span("work"):
         pass
     assert spans.attributes("work")["synthetic.run"] == "rush-hour"
 
 
-def test_a_span_says_what_the_parent_that_was_handed_over_says(spans: Spans, keys: dict[str, Any]) -> None:
+def test_a_span_gets_its_attributes_from_the_given_parent_context(spans: Spans, keys: dict[str, Any]) -> None:
     with synthetic.simulated(run="rush-hour"):
         handed_over = context.get_current()
     extracted = baggage.set_baggage("synthetic-traffic", mint(keys), context.Context())
@@ -199,7 +199,7 @@ def test_a_span_says_what_the_parent_that_was_handed_over_says(spans: Spans, key
     assert spans.attributes("nothing") == {}
 
 
-def test_a_server_span_that_began_before_admission_is_told(spans: Spans, keys: dict[str, Any]) -> None:
+def test_a_server_span_started_before_admission_gets_the_attributes(spans: Spans, keys: dict[str, Any]) -> None:
     asgi = pytest.importorskip("opentelemetry.instrumentation.asgi")
 
     def work(request: Request) -> PlainTextResponse:
@@ -230,7 +230,7 @@ def test_a_server_span_that_began_before_admission_is_told(spans: Spans, keys: d
 
 
 @pytest.mark.parametrize("others", [[], [SyntheticTrafficPropagator()]], ids=["baggage", "baggage,synthetic"])
-def test_a_span_that_began_before_its_message_was_admitted_is_told_whoever_brought_the_verdict(
+def test_a_span_started_before_its_message_was_admitted_gets_the_attributes(
     keys: dict[str, Any], others: list[Any]
 ) -> None:
     exporter, provider = InMemorySpanExporter(), TracerProvider()
@@ -248,7 +248,7 @@ def test_a_span_that_began_before_its_message_was_admitted_is_told_whoever_broug
 
 
 class Failing(trace.NonRecordingSpan):
-    """A span of somebody's own that takes no attributes any more."""
+    """A custom span that no longer takes attributes."""
 
     def is_recording(self) -> bool:
         return True
@@ -257,7 +257,7 @@ class Failing(trace.NonRecordingSpan):
         raise RuntimeError("the exporter is closed")
 
 
-def test_a_span_that_fails_when_it_is_told_does_no_harm_to_the_message(keys: dict[str, Any]) -> None:
+def test_a_span_that_rejects_attributes_does_no_harm_to_the_message(keys: dict[str, Any]) -> None:
     with trace.use_span(Failing(trace.SpanContext(1, 1, False))):
         before = context.get_current()
         with pytest.raises(RuntimeError, match="closed"):
@@ -269,7 +269,7 @@ def test_a_span_that_fails_when_it_is_told_does_no_harm_to_the_message(keys: dic
         assert context.get_current() == before
 
 
-def test_attributes_are_given_to_whoever_asks_and_never_raise(keys: dict[str, Any]) -> None:
+def test_attributes_returns_the_attributes_and_never_raises(keys: dict[str, Any]) -> None:
     assert telemetry.attributes() == {}
     with synthetic.simulated(run="rush-hour", kind="load", scenario="book"):
         assert telemetry.attributes() == SIMULATED

@@ -9,6 +9,6 @@ def test_a_key_for_tests_signs_and_verifies():
             assert admitted == marker
 
 
-def test_every_key_is_another_one():
+def test_every_call_makes_a_new_key():
     assert keys()["keys"][0]["k"] != keys()["keys"][0]["k"]
     assert keys("mine")["keys"][0]["kid"] == "mine"

@@ -1,4 +1,4 @@
-"""Tokens: signed, authenticated, remembered within bounds, and forgeries remembered apart."""
+"""Tokens: signing, verification, and bounded caches for good tokens and for forgeries."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _signed(keys: Keys, marker: Marker = MARKER, now: float = NOW, lifetime: flo
 
 
 @pytest.mark.parametrize("marker", [MARKER, Marker("r"), Marker("x" * 64, "test", actor="a")])
-def test_what_is_signed_is_authentic_and_says_the_same(keys: dict[str, Any], marker: Marker) -> None:
+def test_a_signed_token_verifies_with_the_same_claims(keys: dict[str, Any], marker: Marker) -> None:
     claims = verify(_keys(keys), _signed(_keys(keys), marker))
     assert isinstance(claims, Claims)
     assert claims.marker == marker
@@ -50,7 +50,7 @@ def test_the_public_half_verifies_what_the_private_half_signed() -> None:
     assert verify(_keys(eddsa_pair()[1]), token) is Reason.BAD_SIGNATURE
 
 
-def test_any_jwt_library_reads_our_token(keys: dict[str, Any]) -> None:
+def test_other_jwt_libraries_can_read_our_token(keys: dict[str, Any]) -> None:
     secret = urlsafe_b64decode(keys["keys"][0]["k"] + "=")
     token = _signed(_keys(keys))
     read = jwt.decode(
@@ -69,7 +69,7 @@ def test_any_jwt_library_reads_our_token(keys: dict[str, Any]) -> None:
     assert jwt.get_unverified_header(token) == {"typ": "synthetic+jwt", "alg": "HS256", "kid": "test"}
 
 
-def test_times_are_whole_seconds_and_the_fraction_never_lengthens_a_life(keys: dict[str, Any]) -> None:
+def test_times_are_whole_seconds_rounded_down(keys: dict[str, Any]) -> None:
     token, expires_at = sign(_keys(keys), MARKER, issuer="i", environment="e", now=NOW + 0.9, lifetime=10.9)
     claims = verify(_keys(keys), token)
     assert isinstance(claims, Claims)
@@ -101,7 +101,7 @@ def test_the_longest_names_fit_into_an_entry() -> None:
         (NOW - 31, 60, Reason.NOT_YET_VALID),
     ],
 )
-def test_the_clock_decides_each_time_with_thirty_seconds_of_leeway(
+def test_validity_is_checked_each_time_with_thirty_seconds_of_leeway(
     keys: dict[str, Any], now: float, retention: float, expected: Reason | None
 ) -> None:
     generation = _keys(keys)
@@ -119,7 +119,7 @@ def test_issuer_and_environment_are_compared_exactly(keys: dict[str, Any]) -> No
     assert claims.refusal("synthetic-traffic", "staging ", NOW) is Reason.WRONG_ENVIRONMENT
 
 
-def test_a_changed_byte_anywhere_is_never_authentic(keys: dict[str, Any]) -> None:
+def test_a_token_with_any_changed_byte_is_refused(keys: dict[str, Any]) -> None:
     generation = _keys(keys)
     token = mint(keys)
     for position in range(len(token)):
@@ -130,14 +130,14 @@ def test_a_changed_byte_anywhere_is_never_authentic(keys: dict[str, Any]) -> Non
     assert isinstance(verify(generation, token), Claims)
 
 
-def test_every_cut_of_a_token_is_refused(keys: dict[str, Any]) -> None:
+def test_every_truncated_token_is_refused(keys: dict[str, Any]) -> None:
     generation = _keys(keys)
     token = mint(keys)
     assert all(isinstance(verify(generation, token[:end]), Reason) for end in range(len(token)))
     assert all(isinstance(verify(generation, token[start:]), Reason) for start in range(1, len(token)))
 
 
-def test_no_spelling_of_a_signature_but_the_canonical_one_is_good(keys: dict[str, Any]) -> None:
+def test_only_the_canonical_spelling_of_a_signature_is_accepted(keys: dict[str, Any]) -> None:
     generation = _keys(keys)
     token = mint(keys)
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -152,13 +152,15 @@ def test_no_spelling_of_a_signature_but_the_canonical_one_is_good(keys: dict[str
 @pytest.mark.parametrize(
     "header", [{"crit": ["exp"]}, {"crit": []}, {"alg": "none"}, {"alg": "HS384"}, {"alg": ["HS256"]}]
 )
-def test_a_header_that_asks_for_more_is_the_wrong_type(keys: dict[str, Any], header: dict[str, Any]) -> None:
+def test_a_header_with_crit_or_another_algorithm_is_the_wrong_type(
+    keys: dict[str, Any], header: dict[str, Any]
+) -> None:
     _, payload, signature = mint(keys).split(".")
     head = {"alg": "HS256", "typ": "synthetic+jwt", "kid": "test", **header}
     assert verify(_keys(keys), f"{encoded(json.dumps(head).encode())}.{payload}.{signature}") is Reason.WRONG_TYPE
 
 
-def test_nothing_in_a_token_raises(keys: dict[str, Any]) -> None:
+def test_no_malformed_token_raises(keys: dict[str, Any]) -> None:
     generation = _keys(keys)
     texts = (
         "",
@@ -176,8 +178,8 @@ def test_nothing_in_a_token_raises(keys: dict[str, Any]) -> None:
             assert names_us(token, "synthetic-traffic") is False
 
 
-def test_a_deep_stack_and_a_deep_header_together_raise_nothing(keys: dict[str, Any]) -> None:
-    """An application that is deep in calls itself must not be brought down by a header nested to fit."""
+def test_a_deeply_nested_header_does_not_raise_on_a_deep_stack(keys: dict[str, Any]) -> None:
+    """A deeply nested header must not exhaust the stack of an application that is already deep in calls."""
     generation = _keys(keys)
     room = sys.getrecursionlimit()
     tokens = [
@@ -187,7 +189,7 @@ def test_a_deep_stack_and_a_deep_header_together_raise_nothing(keys: dict[str, A
         )
         for n in range(200, 320)
     ]
-    # The same frames are left to each: what the limit leaves to the check itself is what changes with the header.
+    # Each token gets the same number of free frames. Only the nesting of the header changes.
     depth = room - 290
     seen: set[object] = set()
 
@@ -216,7 +218,7 @@ def test_a_flood_of_forgeries_evicts_no_good_token(keys: dict[str, Any]) -> None
     assert list(generation.verified._items) == [good]
 
 
-def test_what_is_remembered_of_a_forgery_is_not_the_forgery(keys: dict[str, Any]) -> None:
+def test_only_a_digest_of_a_forgery_is_remembered(keys: dict[str, Any]) -> None:
     generation = _keys(keys)
     head, payload, _ = mint(keys).split(".")
     verify(generation, f"{head}.{payload}.{encoded(b'x' * 32)}")
@@ -227,13 +229,13 @@ def test_what_is_remembered_of_a_forgery_is_not_the_forgery(keys: dict[str, Any]
 @pytest.mark.parametrize(
     "bad", [{"claims": {"kind": "joy"}}, {"headers": {"typ": "JWT"}}, {"headers": {"kid": "later"}}]
 )
-def test_nothing_but_a_bad_signature_is_remembered_as_refused(keys: dict[str, Any], bad: dict[str, Any]) -> None:
+def test_only_bad_signatures_are_remembered_as_refused(keys: dict[str, Any], bad: dict[str, Any]) -> None:
     generation = _keys(keys)
     assert isinstance(verify(generation, mint(keys, **bad)), Reason)
     assert len(generation.forged) == len(generation.verified) == 0
 
 
-def test_what_one_generation_of_keys_remembers_the_next_does_not_inherit(keys: dict[str, Any]) -> None:
+def test_new_keys_do_not_inherit_remembered_tokens(keys: dict[str, Any]) -> None:
     token = mint(keys)
     assert isinstance(verify(_keys(keys), token), Claims)
     assert verify(_keys(shared_key("new")), token) is Reason.UNKNOWN_KEY
@@ -266,11 +268,11 @@ def test_a_memory_keeps_its_bound_under_many_threads() -> None:
     for thread in threads:
         thread.join()
     assert len(seen) == 12_000
-    assert max(seen) <= 101  # the one that a writer has just added
+    assert max(seen) <= 101  # one more that a writer has just added
     assert len(memory) == 100
 
 
-def test_a_token_names_us_by_type_and_issuer_even_if_it_is_cut(keys: dict[str, Any]) -> None:
+def test_a_truncated_token_still_names_us_by_type_and_issuer(keys: dict[str, Any]) -> None:
     token = mint(keys)
     head, payload, _ = token.split(".")
     assert names_us(token, "synthetic-traffic")
@@ -284,6 +286,6 @@ def test_a_token_names_us_by_type_and_issuer_even_if_it_is_cut(keys: dict[str, A
     assert not names_us("true", "synthetic-traffic")
 
 
-def test_the_parts_of_a_value_that_is_no_token_are_absent() -> None:
+def test_missing_parts_of_a_malformed_token_are_none() -> None:
     assert unverified_parts("junk") == (None, None)
     assert unverified_parts(f"{encoded(b'{}')}.!!.x") == ({}, None)

@@ -35,7 +35,7 @@ def _settings(case: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("case", CASES, ids=[case["name"].replace(" ", "-") for case in CASES])
 def test_every_vector_holds(case: dict[str, Any]) -> None:
     with synthetic.configured(**_settings(case)):
-        for _ in range(2):  # the second time from what was remembered
+        for _ in range(2):  # the second time from the cache
             decision = Entrance().decide(case["headers"])
             if isinstance(decision, Refused):
                 assert case["verdict"] == ("later" if decision.reason.is_later else "refused")
@@ -51,7 +51,7 @@ def _facts(marker: synthetic.Marker) -> dict[str, str | None]:
     return {"run": marker.run, "kind": marker.kind, "actor": marker.actor, "scenario": marker.scenario}
 
 
-def test_the_file_is_what_its_generator_writes() -> None:
+def test_the_file_matches_its_generator() -> None:
     assert PATH.read_bytes() == document().encode("ascii")
 
 
@@ -59,7 +59,7 @@ def test_every_reason_has_a_vector() -> None:
     assert {case["reason"] for case in CASES} - {None} == {reason.value for reason in Reason}
 
 
-def test_no_two_vectors_have_one_name() -> None:
+def test_every_vector_has_its_own_name() -> None:
     assert [name for name, times in Counter(case["name"] for case in CASES).items() if times > 1] == []
 
 

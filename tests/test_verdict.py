@@ -1,4 +1,4 @@
-"""What is known of the work at hand, in which order it is asked, and what carries it on."""
+"""The verdict on the current work: its sources, their order, and what carries it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def attached(present: context.Context) -> Iterator[None]:
 
 @contextmanager
 def arrived(value: str) -> Iterator[None]:
-    """Work that some other instrumentation has brought here, with this ``baggage`` header."""
+    """Work that arrives through other instrumentation, with this ``baggage`` header."""
     with attached(propagate.extract({"baggage": value})):
         yield
 
@@ -66,19 +66,19 @@ def fresh(function: Callable[..., Any], *args: Any) -> Any:
 ASKED: list[Callable[[], Any]] = [is_synthetic, current, headers, charge, lambda: allows("payment")]
 
 
-def test_where_nothing_was_decided_work_is_real() -> None:
+def test_undecided_work_counts_as_real() -> None:
     assert is_synthetic() is False
     assert current() is None
     assert headers() == {}
     assert charge() == "charged"
 
 
-def test_other_baggage_says_nothing_about_us() -> None:
+def test_other_baggage_does_not_mark_work() -> None:
     with arrived("user=7,synthetic=1,synthetic-traffic2=x"):
         assert is_synthetic() is False
 
 
-def test_our_own_verdict_is_asked_before_the_opentelemetry_context(keys: dict[str, Any]) -> None:
+def test_our_own_verdict_wins_over_the_opentelemetry_context(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
     carried = simulated_context()
     with real(), attached(carried):
@@ -90,7 +90,7 @@ def test_our_own_verdict_is_asked_before_the_opentelemetry_context(keys: dict[st
         assert current() == Marker("other")
 
 
-def test_the_mirror_is_asked_before_the_baggage(keys: dict[str, Any]) -> None:
+def test_the_mirrored_verdict_wins_over_the_baggage(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
     carried = baggage.set_baggage(KEY, "not-a-token", simulated_context())
     with attached(carried):
@@ -108,7 +108,7 @@ def test_a_good_token_in_the_baggage_is_simulated(keys: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("ask", ASKED)
-def test_a_marker_that_does_not_verify_is_neither_real_nor_simulated(keys: dict[str, Any], ask: Any) -> None:
+def test_every_question_raises_for_a_marker_that_does_not_verify(keys: dict[str, Any], ask: Any) -> None:
     synthetic.configure(keys=keys)
     with arrived(f"{KEY}=not-a-token"), pytest.raises(UnverifiedMarker, match="malformed") as raised:
         ask()
@@ -131,7 +131,7 @@ def test_without_keys_no_marker_verifies(keys: dict[str, Any], ask: Any) -> None
         (expired(8 * DAY), "expired"),
     ],
 )
-def test_an_authentic_token_that_is_not_good_here_does_not_verify(
+def test_an_authentic_token_that_is_not_valid_here_does_not_verify(
     keys: dict[str, Any], claims: dict[str, Any], reason: str
 ) -> None:
     synthetic.configure(keys=keys)
@@ -140,7 +140,7 @@ def test_an_authentic_token_that_is_not_good_here_does_not_verify(
     assert raised.value.reason == reason
 
 
-def test_an_expired_token_of_admitted_work_is_good_for_the_retention_time(keys: dict[str, Any]) -> None:
+def test_an_expired_token_is_valid_within_the_retention_time(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
     with arrived(entry(mint(keys, claims=expired(6 * DAY)))):
         assert current() == Marker("rush-hour", "load")
@@ -151,7 +151,7 @@ def test_telemetry_says_unverified_and_does_not_raise() -> None:
         assert telemetry.attributes() == {"user_agent.synthetic.type": "unverified"}
 
 
-def test_work_that_does_not_verify_is_real_inside_real() -> None:
+def test_unverified_work_is_real_inside_real() -> None:
     with arrived(f"{KEY}=not-a-token,user=7"):
         with real():
             assert is_synthetic() is False
@@ -181,7 +181,7 @@ def _verdict_of(present: context.Context) -> bool:
         return is_synthetic()
 
 
-def test_real_touches_no_opentelemetry_context_that_holds_nothing_of_ours() -> None:
+def test_real_keeps_an_opentelemetry_context_that_has_no_marker() -> None:
     for present in (context.Context(), baggage.set_baggage("user", "7", context.Context())):
         with attached(present), real():
             assert context.get_current() is present
@@ -197,7 +197,7 @@ def test_simulated_puts_the_token_first_in_the_baggage_and_keeps_the_rest(keys: 
     assert not baggage.get_all()
 
 
-def test_the_mirror_never_goes_on_the_wire_and_never_comes_from_it(keys: dict[str, Any]) -> None:
+def test_the_mirror_is_never_sent_and_never_read_from_headers(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
     carrier: dict[str, str] = {}
     propagate.inject(carrier, simulated_context())
@@ -208,13 +208,11 @@ def test_the_mirror_never_goes_on_the_wire_and_never_comes_from_it(keys: dict[st
         assert is_synthetic() is False
 
 
-# Where OpenTelemetry replaces the whole context: the verdict survives on either side of it.
+# OpenTelemetry replaces the whole context: the verdict survives inside and outside of it.
 
 
 @pytest.mark.parametrize("is_outside", [True, False], ids=["ours outside", "ours inside"])
-def test_the_verdict_survives_what_server_instrumentation_does_to_the_context(
-    keys: dict[str, Any], is_outside: bool
-) -> None:
+def test_the_verdict_survives_opentelemetry_server_instrumentation(keys: dict[str, Any], is_outside: bool) -> None:
     module = pytest.importorskip("opentelemetry.instrumentation.asgi")
     sdk = pytest.importorskip("opentelemetry.sdk.trace")
     synthetic.configure(keys=keys)
@@ -234,7 +232,7 @@ def test_the_verdict_survives_what_server_instrumentation_does_to_the_context(
     assert seen == [(Marker("rush-hour", "load"), token), (None, None)]
 
 
-def test_admission_as_real_touches_the_opentelemetry_context_only_where_it_must(keys: dict[str, Any]) -> None:
+def test_real_admission_changes_the_opentelemetry_context_only_to_remove_markers(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
     seen: list[context.Context] = []
 
@@ -273,7 +271,7 @@ async def _nothing(*message: Any) -> dict[str, Any]:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
-def test_a_span_that_ends_takes_no_verdict_with_it(keys: dict[str, Any]) -> None:
+def test_ending_a_span_does_not_end_the_verdict(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
     tracer = trace.get_tracer("tests")
     scope = simulated(run="rush-hour")

@@ -1,4 +1,4 @@
-"""Which hops carry the verdict: by themselves, or only with thread instrumentation; and what ends elsewhere."""
+"""Which hops carry the verdict, with and without thread instrumentation, and blocks that end elsewhere."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ INSTRUMENTED = [in_a_thread, in_a_timer, in_a_pool, in_an_executor]
 
 
 @pytest.mark.parametrize("hop", CARRYING)
-def test_what_carries_contextvars_carries_the_verdict(keys: dict[str, Any], hop: Callable[[], Any]) -> None:
+def test_every_hop_that_carries_contextvars_carries_the_verdict(keys: dict[str, Any], hop: Callable[[], Any]) -> None:
     synthetic.configure(keys=keys)
     with simulated(run="rush-hour"):
         assert hop() == Marker("rush-hour")
@@ -137,16 +137,14 @@ def test_thread_instrumentation_carries_the_verdict(
     assert hop() is None
 
 
-def test_thread_instrumentation_carries_what_forwards_the_token(
-    keys: dict[str, Any], threading_instrumentation: None
-) -> None:
+def test_thread_instrumentation_carries_the_token(keys: dict[str, Any], threading_instrumentation: None) -> None:
     synthetic.configure(keys=keys)
     with simulated(run="rush-hour"), concurrent.futures.ThreadPoolExecutor(1) as pool:
         assert pool.submit(headers).result() == headers()
 
 
 def verdict_in(process_headers: dict[str, str], keys: dict[str, Any]) -> Marker | None:
-    """In another process: what the headers that were handed over say."""
+    """Return the marker that another process finds in the headers."""
     synthetic.configure(keys=keys)
     with attached(propagate.extract(process_headers)):
         return current()
@@ -160,10 +158,10 @@ def test_headers_carry_the_marker_into_a_spawned_process(keys: dict[str, Any]) -
         assert pool.submit(verdict_in, headers(), keys).result() == Marker("rush-hour")
 
 
-# What lives long.
+# Long-lived workers.
 
 
-def test_a_worker_in_an_empty_context_is_not_marked_by_who_started_it_and_hears_every_job(
+def test_a_worker_in_an_empty_context_takes_each_verdict_from_its_job(
     keys: dict[str, Any],
 ) -> None:
     synthetic.configure(keys=keys)
@@ -188,7 +186,7 @@ def test_a_worker_in_an_empty_context_is_not_marked_by_who_started_it_and_hears_
     assert asyncio.run(main()) == [None, Marker("rush-hour"), None]
 
 
-def test_a_worker_that_is_started_as_real_stays_real(keys: dict[str, Any]) -> None:
+def test_a_worker_started_as_real_stays_real(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
 
     async def heartbeat() -> bool:
@@ -204,7 +202,7 @@ def test_a_worker_that_is_started_as_real_stays_real(keys: dict[str, Any]) -> No
     assert asyncio.run(main()) is False
 
 
-# Ends in other places than the beginning.
+# Blocks that end in another context.
 
 
 def no_detach_errors(caplog: pytest.LogCaptureFixture) -> bool:

@@ -30,7 +30,7 @@ service = wsgi_entrances({**apps, "control": wsgi_control})
 
 
 class FileContract(LifetimeContract):
-    """What servers do by themselves with a response body that they know."""
+    """How servers handle the response bodies that they recognise."""
 
     file_wrapper = "FileWrapper"
 
@@ -39,7 +39,7 @@ class FileContract(LifetimeContract):
         server.configure(keys=keys)
         assert self.call(server, "/plain/file", marked(keys) if simulated else ()).body == FILE_CONTENT
 
-    def test_a_real_file_is_left_to_the_server_to_send(self, server: Server, keys: dict[str, Any]) -> None:
+    def test_the_server_itself_sends_a_real_file(self, server: Server, keys: dict[str, Any]) -> None:
         server.configure(keys=keys)
         id_ = uuid4().hex
         self.call(server, "/plain/file", [("x-id", id_)])
@@ -104,7 +104,7 @@ class TestGunicornThreads(GunicornContract, PersistentContract):
     options = ("--worker-class", "gthread", "--threads", "4")
 
 
-def test_the_environment_of_a_worker_configures_it(tmp_path: Path, keys: dict[str, Any]) -> None:
+def test_a_worker_is_configured_by_its_environment(tmp_path: Path, keys: dict[str, Any]) -> None:
     variables = {"SYNTHETIC_KEYS": json.dumps(keys), "SYNTHETIC_ENVIRONMENT": "staging", "SYNTHETIC_HALT": "stopped"}
     with gunicorn_server(service_in(tmp_path), "rides:service", variables) as (port, _):
         assert get(port, "/plain/echo", marked(keys, aud="staging", run="peak")).json()["marker"]["run"] == "peak"

@@ -1,7 +1,7 @@
-"""Whatever the server does with a WSGI response, nothing is left behind: alone and beside OpenTelemetry's middleware.
+"""No way of ending a WSGI response leaves a verdict behind, alone and beside OpenTelemetry's middleware.
 
-Servers may close a response on another thread, never iterate it, or drop it. The middleware is called here as a server
-would call it, on a worker whose context is otherwise empty.
+Servers may close a response on another thread, never iterate it, or drop it. The tests call the middleware as a server
+does, on a worker with an empty context.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 class App:
-    """A response of two steps; ``seen`` are the runs in force at each step, and at the end."""
+    """A response of two steps. ``seen`` has the current run at each step and at the end."""
 
     def __init__(self) -> None:
         self.seen: list[str | None] = []
@@ -125,7 +125,7 @@ def left_on_the_worker() -> tuple[bool, bool]:
 
 @pytest.mark.parametrize("end", ENDINGS)
 @pytest.mark.parametrize("order", ORDERS)
-def test_the_next_request_on_the_worker_is_real_however_the_last_response_ended(
+def test_the_next_request_is_real_however_the_last_response_ended(
     order: str, end: Callable[[Any], None], keys: Keys
 ) -> None:
     synthetic.configure(keys=keys)
@@ -143,7 +143,7 @@ def test_the_next_request_on_the_worker_is_real_however_the_last_response_ended(
 
 @pytest.mark.parametrize("end", ENDINGS)
 @pytest.mark.parametrize("order", ["ours alone", "ours, OpenTelemetry", "ours, OpenTelemetry, ours"])
-def test_outermost_it_leaves_nothing_on_the_worker_and_no_context_fails_to_detach(
+def test_the_outermost_middleware_leaves_no_verdict_and_no_detach_error(
     order: str, end: Callable[[Any], None], keys: Keys, caplog: pytest.LogCaptureFixture
 ) -> None:
     synthetic.configure(keys=keys)
@@ -158,7 +158,7 @@ def test_outermost_it_leaves_nothing_on_the_worker_and_no_context_fails_to_detac
 
 
 @pytest.mark.parametrize("end", ENDINGS)
-def test_inside_opentelemetry_no_more_contexts_fail_to_detach_than_without_it(
+def test_the_middleware_adds_no_detach_errors_inside_opentelemetry(
     end: Callable[[Any], None], keys: Keys, caplog: pytest.LogCaptureFixture
 ) -> None:
     synthetic.configure(keys=keys)
@@ -177,7 +177,7 @@ def _plain(environ: Any, start_response: Any) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("header", [True, False])
-def test_a_list_is_handed_to_the_server_as_it_is(keys: Keys, header: bool) -> None:
+def test_a_list_body_is_passed_to_the_server_unchanged(keys: Keys, header: bool) -> None:
     synthetic.configure(keys=keys)
     body = [b"a", b"b"]
 
@@ -192,7 +192,7 @@ def test_a_list_is_handed_to_the_server_as_it_is(keys: Keys, header: bool) -> No
 
 @pytest.mark.parametrize("header", [True, False])
 @pytest.mark.parametrize("end", [served_in_full, never_iterated])
-def test_called_on_the_same_thread_it_leaves_the_caller_as_it_was(
+def test_the_middleware_leaves_a_caller_on_the_same_thread_unchanged(
     keys: Keys, header: bool, end: Callable[[Any], None]
 ) -> None:
     synthetic.configure(keys=keys)
@@ -205,7 +205,7 @@ def test_called_on_the_same_thread_it_leaves_the_caller_as_it_was(
     assert (synthetic.is_synthetic(), has_explicit_verdict()) == (False, False)
 
 
-def test_a_response_that_fails_while_it_is_iterated_leaves_nothing_behind(keys: Keys) -> None:
+def test_a_response_that_fails_during_iteration_leaves_no_verdict_behind(keys: Keys) -> None:
     synthetic.configure(keys=keys)
 
     def failing(environ: Any, start_response: Any) -> Iterator[bytes]:
@@ -221,7 +221,7 @@ def test_a_response_that_fails_while_it_is_iterated_leaves_nothing_behind(keys: 
     assert contextvars.Context().run(worker) == (False, False)
 
 
-def test_nothing_is_logged_for_requests_that_are_in_order(keys: Keys, caplog: pytest.LogCaptureFixture) -> None:
+def test_valid_requests_log_nothing(keys: Keys, caplog: pytest.LogCaptureFixture) -> None:
     synthetic.configure(keys=keys)
     app = SyntheticTrafficMiddleware(otel(App()))
     for number in range(10):

@@ -65,7 +65,7 @@ def check_real(seen: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ARRANGEMENTS)
-def test_a_good_marker_is_seen_and_sent_on(port: int, name: str, keys: Keys) -> None:
+def test_a_good_marker_is_seen_and_forwarded(port: int, name: str, keys: Keys) -> None:
     synthetic.configure(keys=keys)
     token = mint(keys)
     for headers in (baggage(f"user=7,{entry(token)}"), baggage("user=7", entry(token))):
@@ -76,12 +76,12 @@ def test_a_good_marker_is_seen_and_sent_on(port: int, name: str, keys: Keys) -> 
 
 
 LIMIT = 8192
-"""Bytes of a header above which OpenTelemetry reads none of it."""
+"""OpenTelemetry ignores a header with more bytes."""
 
 
 @pytest.mark.parametrize("is_first", [True, False], ids=["ours first", "ours last"])
 @pytest.mark.parametrize("name", ARRANGEMENTS)
-def test_where_one_header_does_not_hold_all_entries_only_ours_is_handed_on(
+def test_only_our_entry_is_forwarded_when_the_header_is_too_long(
     port: int, name: str, keys: Keys, is_first: bool
 ) -> None:
     synthetic.configure(keys=keys)
@@ -99,7 +99,7 @@ def test_where_one_header_does_not_hold_all_entries_only_ours_is_handed_on(
 
 @pytest.mark.parametrize("is_first", [True, False], ids=["ours first", "ours last"])
 @pytest.mark.parametrize("name", ARRANGEMENTS)
-def test_foreign_entries_that_fit_into_the_header_are_handed_on_byte_for_byte(
+def test_foreign_entries_that_fit_into_the_header_are_forwarded_byte_for_byte(
     port: int, name: str, keys: Keys, is_first: bool
 ) -> None:
     synthetic.configure(keys=keys)
@@ -115,7 +115,7 @@ def test_foreign_entries_that_fit_into_the_header_are_handed_on_byte_for_byte(
 
 
 @pytest.mark.parametrize("name", ARRANGEMENTS)
-def test_over_long_entries_of_a_real_request_stay_as_they_came(port: int, name: str, keys: Keys) -> None:
+def test_over_long_entries_of_a_real_request_stay_unchanged(port: int, name: str, keys: Keys) -> None:
     synthetic.configure(keys=keys)
     others = f"user=7,big={'x' * 9000}"
     seen = get(port, f"/{name}/echo", baggage(others)).json()
@@ -141,7 +141,7 @@ def test_a_stripped_entry_does_not_come_back(port: int, name: str, keys: Keys, s
 
 
 @pytest.mark.parametrize("name", ARRANGEMENTS)
-def test_real_and_marked_requests_in_turn_have_each_their_own_verdict(port: int, name: str, keys: Keys) -> None:
+def test_alternating_real_and_marked_requests_each_get_their_own_verdict(port: int, name: str, keys: Keys) -> None:
     synthetic.configure(keys=keys)
     with Connection(port) as connection:
         for number in range(6):

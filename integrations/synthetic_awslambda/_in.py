@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import Any, Final, overload
 
 from synthetic.integration import (
+    AS_REAL,
     REAL,
-    Admitted,
     Entrance,
     OnMissing,
     OnUnverified,
+    Refused,
     problem_of,
     refusal_of,
     under,
@@ -93,7 +94,9 @@ def _check(handler: Any) -> None:
 
 def _http(handler: Handler, event: Event, context: Any, entrance: Entrance) -> Any:
     decision = entrance.decide(headers_of(event))
-    if not isinstance(decision, Admitted):
+    if decision is AS_REAL:
+        return under(REAL, handler, event, context)
+    if isinstance(decision, Refused):
         return answer(refusal_of(decision.reason), event)
     verdict, onward = decision
     if onward is not None:

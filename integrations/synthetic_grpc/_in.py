@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import grpc
 
-from synthetic.integration import REAL, Admitted, Entrance, IsOn, OnMissing, OnUnverified, enter, leave, under
+from synthetic.integration import AS_REAL, REAL, Entrance, IsOn, OnMissing, OnUnverified, Refused, enter, leave, under
 from synthetic_grpc._handlers import admitted_handler, as_real, sync_real
 from synthetic_grpc._headers import baggage_of, with_onward
 from synthetic_grpc._refusal import Answer, aborted, answer_to_reason
@@ -48,12 +48,12 @@ class ServerInterceptor(grpc.ServerInterceptor):
         if self.is_on is not None and not self.is_on():
             return continuation(handler_call_details)
         decision = self._entrance.decide(baggage_of(handler_call_details.invocation_metadata))
-        if not isinstance(decision, Admitted):
-            return _refusing(answer_to_reason(decision.reason))
-        verdict, onward = decision
-        if verdict is REAL and onward is None:
+        if decision is AS_REAL:
             handler = under(REAL, continuation, handler_call_details)
             return None if handler is None else as_real(handler, sync_real)
+        if isinstance(decision, Refused):
+            return _refusing(answer_to_reason(decision.reason))
+        verdict, onward = decision
         # What the inner interceptors do is part of this call's work, too.
         entered = enter(verdict)
         try:

@@ -11,14 +11,15 @@ import grpc
 import grpc.aio
 
 from synthetic.integration import (
+    AS_REAL,
     REAL,
-    Admitted,
     Entrance,
     IsOn,
     OnMissing,
     OnUnverified,
     Real,
     Received,
+    Refused,
     await_under,
     enter,
     leave,
@@ -52,12 +53,12 @@ class AioServerInterceptor(grpc.aio.ServerInterceptor):
         if self.is_on is not None and not self.is_on():
             return await continuation(handler_call_details)
         decision = self._entrance.decide(baggage_of(handler_call_details.invocation_metadata))
-        if not isinstance(decision, Admitted):
-            return _refusing(answer_to_reason(decision.reason))
-        verdict, onward = decision
-        if verdict is REAL and onward is None:
+        if decision is AS_REAL:
             handler = await await_under(REAL, continuation, handler_call_details)
             return None if handler is None else as_real(handler, _real)
+        if isinstance(decision, Refused):
+            return _refusing(answer_to_reason(decision.reason))
+        verdict, onward = decision
         entered = enter(verdict)
         try:
             handler = await continuation(with_onward(handler_call_details, onward))

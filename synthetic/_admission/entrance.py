@@ -54,9 +54,9 @@ class Entrance:
 
     def decide(self, headers: Sequence[str]) -> Decision:
         """Decide on a request whose ``baggage`` headers have these values, as text in latin-1; ``()`` for none."""
-        config = in_force.config or in_force.active()
-        if not headers and self.open_under is config:
+        if not headers and self.open_under is in_force.config:
             return AS_REAL
+        config = in_force.active()
         terms = self._terms(config)
         if not terms.must_be_marked:
             self.open_under = config

@@ -1,1 +1,1 @@
-"""Suites to inherit: one for every server, one for every client. Swap the fixture, keep the tests."""
+"""Suites to inherit, for servers, clients, messages and greenlets. A subclass replaces the fixture."""

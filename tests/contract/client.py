@@ -1,4 +1,4 @@
-"""What every client integration must do. A subclass gives the client; the tests come by inheritance."""
+"""What every client integration must do. A subclass provides the client and inherits the tests."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class ClientContract(HostRules):
     """The base of the library's own errors."""
 
     our_part: str
-    """The function of the core that the integration asks, where it asks for it: ``"module.function"``."""
+    """The function of the core that the integration calls, in the module that imports it: ``"module.function"``."""
 
     keeps_foreign = True
-    """False where OpenTelemetry is always on: it replaces a caller's header by what its context holds, if anything."""
+    """False if OpenTelemetry is always on: it replaces a caller's header with the baggage of its context, if any."""
 
     @pytest.fixture
     def connect(self) -> Iterator[Connect]:
@@ -49,7 +49,7 @@ class ClientContract(HostRules):
 
     @pytest.fixture
     def opentelemetry(self) -> Iterator[None]:
-        """OpenTelemetry's instrumentation of the library and of what is below it, switched on."""
+        """Switches on OpenTelemetry's instrumentation of the library and of the libraries below it."""
         raise NotImplementedError
 
     @pytest.fixture(autouse=True)
@@ -75,9 +75,9 @@ class ClientContract(HostRules):
         with RecordingServer() as server:
             yield server
 
-    # Where it fails
+    # When our hook fails
 
-    def test_where_our_part_fails_the_call_goes_on_if_it_is_real(
+    def test_real_calls_are_sent_and_simulated_ones_raise_when_our_hook_fails(
         self,
         connect: Connect,
         server: RecordingServer,
@@ -94,13 +94,13 @@ class ClientContract(HostRules):
             connect().get(server.url())
         assert [request.values("baggage") for request in server.requests] == [[], []]
 
-    # What goes along
+    # What is sent
 
-    def test_work_that_nobody_marked_sends_nothing(self, connect: Connect, server: RecordingServer) -> None:
+    def test_undecided_work_sends_no_marker(self, connect: Connect, server: RecordingServer) -> None:
         assert connect().get(server.url()) == 200
         assert not server.only.values("baggage")
 
-    def test_real_work_sends_nothing(self, connect: Connect, server: RecordingServer) -> None:
+    def test_real_work_sends_no_marker(self, connect: Connect, server: RecordingServer) -> None:
         with synthetic.real():
             connect().get(server.url())
         assert not server.only.values("baggage")
@@ -116,7 +116,7 @@ class ClientContract(HostRules):
             "book",
         )
 
-    def test_nothing_is_sent_inside_real(self, connect: Connect, server: RecordingServer) -> None:
+    def test_calls_inside_real_carry_no_marker(self, connect: Connect, server: RecordingServer) -> None:
         client = connect()
         with synthetic.simulated(run="rush-hour"):
             with synthetic.real():
@@ -148,7 +148,7 @@ class ClientContract(HostRules):
             client.get(server.url())
         assert server.only.values("baggage") == ["a=1"]
 
-    def test_a_stale_marker_in_default_headers_gives_way_to_the_current_one(
+    def test_the_current_marker_replaces_a_stale_one_in_default_headers(
         self, connect: Connect, server: RecordingServer
     ) -> None:
         with synthetic.simulated(run="yesterday"):
@@ -158,7 +158,7 @@ class ClientContract(HostRules):
         assert claims_of(token_of(server.only))["run"] == "today"
         assert server.only.values("baggage")[0].endswith(",a=1") is self.keeps_foreign
 
-    def test_a_client_object_is_reused_across_a_flip_of_the_mark(
+    def test_a_reused_client_sends_the_marker_of_the_current_work(
         self, connect: Connect, server: RecordingServer
     ) -> None:
         client = connect()
@@ -174,7 +174,7 @@ class ClientContract(HostRules):
         assert len(rest) == 4
         assert all(has_no_marker(request) for request in rest)
 
-    def test_a_marker_that_only_opentelemetrys_context_brought_is_sent_as_it_is(
+    def test_a_marker_found_only_in_the_opentelemetry_context_is_sent_unchanged(
         self, connect: Connect, server: RecordingServer, keys: dict[str, Any]
     ) -> None:
         token = mint(keys)
@@ -194,7 +194,7 @@ class ClientContract(HostRules):
 
     # The token on its way
 
-    def test_a_received_token_is_forwarded_as_it_came_even_after_it_has_expired(
+    def test_a_received_token_is_forwarded_unchanged_even_after_it_expires(
         self, connect: Connect, server: RecordingServer, keys: dict[str, Any]
     ) -> None:
         now = [1_800_000_000.0]
@@ -212,7 +212,7 @@ class ClientContract(HostRules):
             connect().get(f"http://{OURS}:{port}/", {"baggage": f"a=1,{entry(token)}"})
         assert token_of(server.only) == token
 
-    def test_a_token_is_signed_anew_at_half_its_lifetime(
+    def test_a_token_is_renewed_at_half_its_lifetime(
         self, connect: Connect, server: RecordingServer, keys: dict[str, Any]
     ) -> None:
         now = [1_800_000_000.0]
@@ -227,7 +227,7 @@ class ClientContract(HostRules):
         assert third == fourth != first
         assert claims_of(third)["exp"] == 1_800_000_000 + 51 + 100
 
-    def test_workers_that_were_handed_the_work_send_the_marker(self, connect: Connect, server: RecordingServer) -> None:
+    def test_threads_with_a_copied_context_send_the_marker(self, connect: Connect, server: RecordingServer) -> None:
         client = connect()
         with synthetic.simulated(run="rush-hour"):
             threads = [

@@ -1,4 +1,4 @@
-"""The part of the client suite that is about where a call goes: redirects, undeclared hosts, OpenTelemetry below."""
+"""The client suite on destinations: redirects, undeclared hosts, and OpenTelemetry below the client."""
 
 from __future__ import annotations
 
@@ -33,9 +33,7 @@ class HostRules:
 
     # Redirects
 
-    def test_a_redirect_between_services_carries_the_marker_again(
-        self, connect: Connect, server: RecordingServer
-    ) -> None:
+    def test_a_redirect_between_services_carries_the_marker(self, connect: Connect, server: RecordingServer) -> None:
         server.redirect("/", server.url("/next"))
         with synthetic.simulated(run="rush-hour"):
             assert connect().get(server.url()) == 200
@@ -43,10 +41,10 @@ class HostRules:
         assert second.path == "/next"
         assert token_of(first) == token_of(second)
 
-    def test_a_captured_mark_is_replayed_by_a_third_party(
+    def test_a_redirect_to_a_third_party_is_refused_and_sends_nothing(
         self, connect: Connect, server: RecordingServer, other: RecordingServer
     ) -> None:
-        """It cannot be: a redirect to a third party is not followed, and the third party sees nothing."""
+        """A third party that received the marker could replay it."""
         server.redirect("/", other.url("/steal", host=THEIRS))
         with synthetic.simulated(run="rush-hour"), pytest.raises(ExternalCallRefused) as raised:
             connect().get(server.url())
@@ -64,7 +62,7 @@ class HostRules:
             connect().get(server.url())
         assert [has_no_marker(request) for request in (*server.requests, *other.requests)] == [False, False, True]
 
-    def test_a_redirect_away_and_back_keeps_a_verdict_that_only_opentelemetry_carried(
+    def test_a_redirect_away_and_back_keeps_a_verdict_from_opentelemetry(
         self, connect: Connect, keys: dict[str, Any], server: RecordingServer, other: RecordingServer
     ) -> None:
         synthetic.configure(keys=keys, internal_hosts=[OURS], policy={"external-call": "allow"})
@@ -84,8 +82,8 @@ class HostRules:
 
     # Hosts that do not take part
 
-    def test_a_host_nobody_listed_falls_through(self, connect: Connect, other: RecordingServer) -> None:
-        """It does not: the call is refused, as an error of the library and of ours that says what to set."""
+    def test_a_call_to_an_undeclared_host_is_refused(self, connect: Connect, other: RecordingServer) -> None:
+        """The error belongs to both libraries and names the settings that allow the call."""
         with (
             ledger.recorded() as outcomes,
             synthetic.simulated(run="rush-hour") as marker,
@@ -111,7 +109,7 @@ class HostRules:
             connect().get(other.url(host=THEIRS))
         assert not other.requests
 
-    def test_an_allowed_call_goes_without_the_marker(
+    def test_an_allowed_external_call_carries_no_marker(
         self, connect: Connect, keys: dict[str, Any], other: RecordingServer
     ) -> None:
         synthetic.configure(keys=keys, internal_hosts=[OURS], policy={"external-call": "allow"})
@@ -130,9 +128,7 @@ class HostRules:
             assert connect().get(other.url(host=THEIRS)) == 200
         assert not outcomes
 
-    def test_a_refusal_survives_the_way_back_from_a_process_pool(
-        self, connect: Connect, other: RecordingServer
-    ) -> None:
+    def test_a_refusal_can_be_pickled_back_from_a_process_pool(self, connect: Connect, other: RecordingServer) -> None:
         with synthetic.simulated(run="rush-hour", actor="rider-7"), pytest.raises(ExternalCallRefused) as raised:
             connect().get(other.url(host=THEIRS))
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
@@ -145,7 +141,7 @@ class HostRules:
     # Beside OpenTelemetry's instrumentation
 
     @pytest.mark.usefixtures("opentelemetry")
-    def test_beside_opentelemetry_the_marker_goes_once(self, connect: Connect, server: RecordingServer) -> None:
+    def test_the_marker_is_sent_once_when_opentelemetry_is_on(self, connect: Connect, server: RecordingServer) -> None:
         server.redirect("/", server.url("/next"))
         with synthetic.simulated(run="rush-hour"):
             connect().get(server.url())
@@ -153,7 +149,7 @@ class HostRules:
         assert len({token_of(request) for request in server.requests}) == 1
 
     @pytest.mark.usefixtures("opentelemetry")
-    def test_opentelemetry_does_not_put_the_marker_back_for_an_undeclared_host(
+    def test_opentelemetry_adds_no_marker_for_an_undeclared_host(
         self, connect: Connect, keys: dict[str, Any], other: RecordingServer
     ) -> None:
         with synthetic.simulated(run="rush-hour"), pytest.raises(ExternalCallRefused):
@@ -168,11 +164,11 @@ class HostRules:
         assert other.only.values("baggage") == ["tenant=7"]
 
     @pytest.mark.usefixtures("opentelemetry")
-    def test_opentelemetry_does_not_put_a_stale_marker_on_real_work(
+    def test_opentelemetry_adds_no_stale_marker_to_real_work(
         self, connect: Connect, server: RecordingServer, keys: dict[str, Any]
     ) -> None:
         def real_over_a_stale_context() -> None:
-            VERDICT.set(REAL)  # what admission has said, while other instrumentation brought the context back
+            VERDICT.set(REAL)  # admission set this; other instrumentation then restored the stale context
             context.attach(baggage.set_baggage("synthetic-traffic", mint(keys)))
             connect().get(server.url())
 
@@ -180,7 +176,7 @@ class HostRules:
         assert has_no_marker(server.only)
 
     @pytest.mark.usefixtures("opentelemetry")
-    def test_beside_opentelemetry_a_renewed_token_replaces_the_old_one(
+    def test_a_renewed_token_replaces_the_old_one_when_opentelemetry_is_on(
         self, connect: Connect, server: RecordingServer, keys: dict[str, Any]
     ) -> None:
         now = [1_800_000_000.0]

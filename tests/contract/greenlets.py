@@ -1,4 +1,4 @@
-"""What every library of greenlets must do with its integration. A subclass says how; the tests come by inheritance."""
+"""What every integration for greenlets must do. A subclass adapts one library; it inherits the tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Hops = dict[str, Callable[[Callable[[], Any]], Any]]
 
 @contextmanager
 def switched_on(product: str, keys: dict[str, Any]) -> Iterator[None]:
-    """The integration, and keys; what outlives its work is reported at once."""
+    """Configure keys and instrument the product. Work that outlives its verdict is reported at once."""
     synthetic.configure(keys=keys, linger=0.01)
     synthetic.instrument(product)
     yield
@@ -31,16 +31,16 @@ def switched_on(product: str, keys: dict[str, Any]) -> Iterator[None]:
 
 
 class GreenletContract:
-    """Greenlets and jobs run under the verdict of whoever starts them, workers and real work's under none.
+    """Greenlets and jobs inherit a simulated verdict from their starter. Workers and real work have none.
 
-    The subclass's module has a fixture that switches the integration on, and the class a fixture ``hop``: one of
-    ``hops``, each of which calls a function, and gives what that returned.
+    The module of the subclass has a fixture that switches the integration on. The class has a fixture ``hop``, the
+    name of one of ``hops``. A hop calls a function and returns its result.
     """
 
     product: ClassVar[str]
     hops: ClassVar[Hops]
     attributes: ClassVar[tuple[tuple[Any, str], ...]]
-    """What is patched: the owner, and the name."""
+    """The patched attributes: owner and name."""
     original: ClassVar[list[Any]]
 
     def __init_subclass__(cls) -> None:
@@ -63,7 +63,7 @@ class GreenletContract:
         raise NotImplementedError
 
     def queue(self) -> Any:
-        """Return a queue of the library's own."""
+        """Return a queue of the library."""
         raise NotImplementedError
 
     def plain_greenlets(self) -> list[Any]:
@@ -73,7 +73,7 @@ class GreenletContract:
     def seen_everywhere(self) -> set[str]:
         return {hop(seen) for hop in self.hops.values()}
 
-    def test_simulated_work_goes_on_over_every_hop_and_real_work_leaves_no_verdict(self, hop: str) -> None:
+    def test_every_hop_carries_a_simulated_verdict_and_no_real_one(self, hop: str) -> None:
         for _ in range(2):
             with simulated(run=RUN):
                 assert self.hops[hop](seen) == RUN
@@ -81,11 +81,11 @@ class GreenletContract:
                 assert self.hops[hop](seen) == "unset"
             assert self.hops[hop](seen) == "unset"
 
-    def test_work_whose_marker_does_not_verify_stays_so_over_every_hop(self) -> None:
+    def test_every_hop_carries_an_unverified_verdict(self) -> None:
         with brought_by_opentelemetry(mint(shared_key("test"))):
             assert self.seen_everywhere() == {"unverified: bad-signature"}
 
-    def test_a_marker_that_opentelemetry_brought_goes_on_over_every_hop(self, keys: dict[str, Any]) -> None:
+    def test_every_hop_carries_a_marker_from_opentelemetry(self, keys: dict[str, Any]) -> None:
         with brought_by_opentelemetry(mint(keys, claims={"run": RUN})):
             assert self.seen_everywhere() == {RUN}
 
@@ -97,12 +97,12 @@ class GreenletContract:
         with simulated(run=RUN):
             assert self.result(self.spawn(within)) == "unset"
 
-    def test_without_the_integration_nothing_goes_along(self) -> None:
+    def test_no_hop_carries_a_verdict_without_the_integration(self) -> None:
         synthetic.uninstrument(self.product)
         with simulated(run=RUN):
             assert self.seen_everywhere() == {"unset"}
 
-    def test_greenlets_that_take_turns_keep_their_own(self) -> None:
+    def test_interleaved_greenlets_keep_their_own_verdicts(self) -> None:
         def turns(expected: str) -> bool:
             kept = []
             for _ in range(5):
@@ -117,7 +117,7 @@ class GreenletContract:
             greenlets.append(self.spawn(turns, "unset"))
         assert all(self.result(greenlet) for greenlet in greenlets)
 
-    def test_the_starter_goes_on_under_its_own_verdict(self) -> None:
+    def test_a_greenlet_that_starts_another_keeps_its_verdict(self) -> None:
         def other() -> None:
             with simulated(run="other"):
                 self.sleep(0)
@@ -128,7 +128,7 @@ class GreenletContract:
             assert seen() == RUN
         assert seen() == "unset"
 
-    def test_a_worker_gets_its_verdicts_with_its_jobs(self) -> None:
+    def test_a_worker_runs_each_job_under_the_verdict_of_the_job(self) -> None:
         jobs, results = self.queue(), []
 
         def work() -> None:
@@ -145,7 +145,7 @@ class GreenletContract:
         self.result(worker)
         assert results == ["starter", RUN, "unset"]
 
-    def test_a_worker_that_simulated_work_started_is_reported(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_worker_started_by_simulated_work_is_reported(self, caplog: pytest.LogCaptureFixture) -> None:
         run = f"the-starter-of-{self.product}-is-over"
 
         @guard("payment")
@@ -169,13 +169,13 @@ class GreenletContract:
         assert [outcome.effect for outcome in outcomes] == [OUTLIVED, "payment"]
         assert f"run {run!r}" in caplog.text
 
-    def test_off_again_everything_is_as_it_was(self) -> None:
+    def test_uninstrument_restores_everything(self) -> None:
         synthetic.uninstrument(self.product)
         assert self.present() == self.original
         with simulated(run=RUN):
             assert [greenlet.gr_context for greenlet in self.plain_greenlets()] == [None, None]
 
-    def test_switched_on_twice_it_is_off_after_one_time_off(self) -> None:
+    def test_one_uninstrument_call_undoes_two_instrument_calls(self) -> None:
         synthetic.instrument(self.product)
         synthetic.uninstrument(self.product)
         assert self.present() == self.original
@@ -183,6 +183,6 @@ class GreenletContract:
         with simulated(run=RUN):
             assert self.seen_everywhere() == {RUN}
 
-    def test_real_work_touches_no_greenlet(self) -> None:
+    def test_real_work_leaves_greenlets_unchanged(self) -> None:
         with real():
             assert [greenlet.gr_context for greenlet in self.plain_greenlets()] == [None, None]

@@ -1,4 +1,4 @@
-"""How long a verdict lasts on a server: through the whole of its request, and not a step further."""
+"""How long a verdict lasts on a server: for the whole request, and no longer."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class LifetimeContract(ServerContract):
         assert server.step(id_, "after") is simulated
 
     @pytest.mark.parametrize("simulated", [True, False])
-    def test_a_client_that_leaves_a_stream_of_events_leaves_nothing_behind(
+    def test_a_client_that_drops_an_event_stream_leaves_no_verdict_behind(
         self, server: Server, keys: Keys, simulated: bool
     ) -> None:
         server.configure(keys=keys)
@@ -63,7 +63,7 @@ class LifetimeContract(ServerContract):
         self.check_real(self.call(server, "/plain/echo").json())
 
     @pytest.mark.parametrize("action", ["fail", "fail-late"])
-    def test_an_application_that_fails_leaves_nothing_behind(self, server: Server, keys: Keys, action: str) -> None:
+    def test_a_failing_application_leaves_no_verdict_behind(self, server: Server, keys: Keys, action: str) -> None:
         server.configure(keys=keys)
         for _ in range(3):
             with Connection(server.port) as connection:
@@ -72,7 +72,7 @@ class LifetimeContract(ServerContract):
             assert status == (500 if action == "fail" else 200)
             self.check_real(self.call(server, "/plain/echo").json())
 
-    def test_applied_twice_it_decides_the_same(self, server: Server, keys: Keys) -> None:
+    def test_applying_the_middleware_twice_gives_the_same_verdict(self, server: Server, keys: Keys) -> None:
         server.configure(keys=keys)
         seen = self.call(server, "/twice/echo", marked(keys)).json()
         self.check_simulated(seen)
@@ -85,7 +85,7 @@ class LifetimeContract(ServerContract):
 class PersistentContract(LifetimeContract):
     """For servers that take several requests from one connection."""
 
-    def test_pipelined_requests_have_each_their_own_verdict(self, server: Server, keys: Keys) -> None:
+    def test_each_pipelined_request_has_its_own_verdict(self, server: Server, keys: Keys) -> None:
         server.configure(keys=keys)
         wanted: list[Any] = [True, False, True, False, False, True, 403, False]
         headers = {True: marked(keys), False: [], 403: forged(keys)}
@@ -95,9 +95,7 @@ class PersistentContract(LifetimeContract):
         seen = [r.json()["simulated"] if r.status == 200 else r.status for r in responses]
         assert seen == wanted
 
-    def test_a_simulated_request_stays_simulated_when_its_run_is_halted_and_the_keys_are_gone(
-        self, server: Server, keys: Keys
-    ) -> None:
+    def test_a_halt_and_missing_keys_leave_an_admitted_request_simulated(self, server: Server, keys: Keys) -> None:
         server.configure(keys=keys)
         with Connection(server.port) as connection:
             connection.send(request_bytes("/plain/events", marked(keys)))
@@ -106,9 +104,7 @@ class PersistentContract(LifetimeContract):
             for _ in range(20):
                 self.check_simulated(json.loads(connection.line_after(b"data: ")))
 
-    def test_a_request_after_a_refused_head_request_on_the_connection_gets_its_own_answer(
-        self, server: Server, keys: Keys
-    ) -> None:
+    def test_a_request_after_a_refused_head_request_gets_its_own_response(self, server: Server, keys: Keys) -> None:
         server.configure(keys=keys)
         with Connection(server.port) as connection:
             for _ in range(3):

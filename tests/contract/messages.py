@@ -1,4 +1,4 @@
-"""What every integration for messages and tasks must do. A subclass gives ``broker``; the tests come by inheritance."""
+"""What every integration for messages and tasks must do. A subclass provides ``broker`` and inherits the tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.servers import PATIENCE
 Keys = dict[str, Any]
 
 REFUSED_HERE = {kind: case for kind, case in REFUSED.items() if kind != "expired"}
-"""What a consumer refuses: it is never an edge, so that what expired a minute ago was admitted in time."""
+"""The markers that a consumer refuses. It is never an edge, so it accepts a token that expired a minute ago."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Seen:
     run: str | None
     headers: dict[str, str]
     baggage: str | None
-    """The value of the message's ``baggage`` header, as the handler finds it on the message; None without one."""
+    """The ``baggage`` header that the handler finds on the message, or None."""
 
     @classmethod
     def now(cls, name: str, baggage: str | None) -> Seen:
@@ -55,36 +55,36 @@ class Broker(Protocol):
     """A producer and a consumer of the product, both instrumented, with a real broker between them."""
 
     def send(self, name: str, baggage: str | None = None) -> None:
-        """Send a message called ``name`` with the product's own API, in the work at hand.
+        """Send a message called ``name`` with the API of the product, from the current work.
 
-        ``baggage`` is a header that the caller himself puts on the message.
+        ``baggage`` is a header that the caller puts on the message.
         """
         ...
 
     def send_raw(self, name: str, baggage: list[str]) -> None:
-        """Send it as a stranger does: these ``baggage`` headers and nothing else, whatever work is at hand.
+        """Send a message with exactly these ``baggage`` headers, without any instrumentation.
 
-        Where the carrier has one header of a name only, they are joined with commas.
+        If the carrier allows only one header per name, they are joined with commas.
         """
         ...
 
     def handled(self, name: str) -> Seen:
-        """Wait until the message was handled, and return what the handler saw; TimeoutError where it never is."""
+        """Wait until the message is handled and return what the handler saw. Raises TimeoutError if it never is."""
         ...
 
     def refused(self, name: str) -> str:
-        """Wait until the broker's own error handling saw that the message was refused; return the reason's code.
+        """Wait until the error handling of the broker reports the refusal and return the code of the reason.
 
-        That is what the product makes of an exception in a handler: a failed task, a rejected message, a dead letter.
+        The product turns an exception in a handler into a failed task, a rejected message or a dead letter.
         """
         ...
 
 
 class MessageContract:
-    """One product. ``broker`` must be made inside of the test's configuration."""
+    """The suite for one product. Create ``broker`` after the test has configured the library."""
 
     our_part: str
-    """The function of the core that the producer asks, where it asks for it: ``"module.function"``."""
+    """The function of the core that the producer calls, in the module that imports it: ``"module.function"``."""
 
     @pytest.fixture
     def broker(self) -> Iterator[Broker]:
@@ -100,9 +100,9 @@ class MessageContract:
     def check_real(self, seen: Seen) -> None:
         assert (seen.simulated, seen.explicit, seen.run, seen.headers) == (False, True, None, {})
 
-    # Where it fails
+    # When our hook fails
 
-    def test_where_our_part_fails_the_message_is_sent_if_its_work_is_real(
+    def test_real_messages_are_sent_and_simulated_ones_raise_when_our_hook_fails(
         self, broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         break_part(self.our_part, monkeypatch)
@@ -116,9 +116,9 @@ class MessageContract:
         with synthetic.simulated(run="rush-hour"), pytest.raises(Exception, match="broken"):
             broker.send(self.name())
 
-    # What goes along
+    # What is sent
 
-    def test_a_message_of_work_that_nobody_marked_is_explicitly_real(self, broker: Broker) -> None:
+    def test_a_message_of_undecided_work_is_explicitly_real(self, broker: Broker) -> None:
         name = self.name()
         broker.send(name)
         seen = broker.handled(name)
@@ -157,7 +157,7 @@ class MessageContract:
         self.check_real(seen)
         assert seen.baggage == "user=7"
 
-    def test_a_stale_marker_gives_way_to_that_of_the_work(self, broker: Broker) -> None:
+    def test_the_current_marker_replaces_a_stale_one(self, broker: Broker) -> None:
         name = self.name()
         with synthetic.simulated(run="yesterday"):
             stale = synthetic.headers()["baggage"]
@@ -165,15 +165,17 @@ class MessageContract:
             broker.send(name, stale)
         assert broker.handled(name).run == "today"
 
-    def test_work_whose_marker_does_not_verify_sends_nothing(self, broker: Broker) -> None:
+    def test_unverified_work_raises_and_sends_nothing(self, broker: Broker) -> None:
         forged = mint(shared_key())
         with brought_by_opentelemetry(forged), pytest.raises(synthetic.UnverifiedMarker):
             broker.send(self.name())
 
-    # What comes in
+    # What is received
 
     @pytest.mark.parametrize("kind", REFUSED_HERE)
-    def test_a_bad_marker_is_refused_and_the_broker_sees_it(self, broker: Broker, keys: Keys, kind: str) -> None:
+    def test_a_bad_marker_is_refused_and_the_broker_sees_the_refusal(
+        self, broker: Broker, keys: Keys, kind: str
+    ) -> None:
         headers, reason = REFUSED_HERE[kind]
         name = self.name()
         broker.send_raw(name, [value for _, value in headers(keys)])
@@ -194,14 +196,14 @@ class MessageContract:
         broker.send_raw(name, [entry(mint(keys, claims={"run": "stopped"}))])
         assert broker.refused(name) == "halted"
 
-    def test_what_was_admitted_in_time_stays_simulated_after_it_has_expired(self, broker: Broker, keys: Keys) -> None:
+    def test_an_expired_token_is_simulated_within_the_retention_time(self, broker: Broker, keys: Keys) -> None:
         name = self.name()
         token = mint(keys, claims=expired(6 * DAY))
         broker.send_raw(name, [entry(token)])
         seen = broker.handled(name)
         assert (seen.simulated, seen.headers) == (True, {"baggage": entry(token)})
 
-    def test_after_the_retention_time_it_is_refused(self, broker: Broker, keys: Keys) -> None:
+    def test_a_token_is_refused_after_the_retention_time(self, broker: Broker, keys: Keys) -> None:
         name = self.name()
         broker.send_raw(name, [entry(mint(keys, claims=expired(8 * DAY)))])
         assert broker.refused(name) == "expired"
@@ -211,7 +213,7 @@ class MessageContract:
         broker.send_raw(name, ["vendor=1", f"user=7,{entry(mint(keys, claims={'run': 'peak'}))}"])
         assert broker.handled(name).run == "peak"
 
-    # What stays behind: nothing
+    # No verdict stays behind
 
     def test_the_message_after_a_simulated_one_is_real(self, broker: Broker, keys: Keys) -> None:
         for _ in range(3):
@@ -221,7 +223,7 @@ class MessageContract:
             assert broker.handled(first).simulated
             self.check_real(broker.handled(second))
 
-    def test_interleaved_messages_are_each_what_they_are(self, broker: Broker) -> None:
+    def test_interleaved_messages_keep_their_own_verdicts(self, broker: Broker) -> None:
         names = {self.name(): number % 2 == 0 for number in range(40)}
 
         def send(name: str, simulated: bool) -> None:
@@ -238,7 +240,7 @@ class MessageContract:
 
 
 def eventually(found: Any, *, seconds: float = PATIENCE) -> Any:
-    """Return what ``found()`` gives, once that is not None; TimeoutError where it does not come."""
+    """Return the first result of ``found()`` that is not None. Raises TimeoutError if there is none in time."""
     deadline = time.monotonic() + seconds
     while (value := found()) is None:
         if time.monotonic() > deadline:
@@ -248,6 +250,6 @@ def eventually(found: Any, *, seconds: float = PATIENCE) -> Any:
 
 
 def in_a_bare_thread(function: Any, *args: Any) -> Any:
-    """Call a function where nothing at all is in force, and return what it returns."""
+    """Call a function in an empty context on another thread and return its result."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(Context().run, function, *args).result()

@@ -1,4 +1,4 @@
-"""What every server integration must do. A subclass gives ``server``, which runs the reporting application."""
+"""What every server integration must do. A subclass provides ``server``, which runs the reporting application."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Keys = dict[str, Any]
 
 
 class ServerContract:
-    """A real server, real requests, and what the application saw of them."""
+    """Sends real requests to a real server and checks what the application saw."""
 
     header_joint = ","
-    """What the server puts between two headers of one name."""
+    """The separator with which the server joins headers of the same name."""
 
     @pytest.fixture
     def server(self) -> Server:
@@ -116,9 +116,7 @@ class ServerContract:
         self.check_simulated(seen)
         assert ",".join(seen["baggage"]) == f"{entry(token)},{others},big={'x' * 5000}"
 
-    def test_a_marker_in_over_long_headers_is_handed_on_so_that_opentelemetry_reads_it(
-        self, server: Server, keys: Keys
-    ) -> None:
+    def test_opentelemetry_reads_a_marker_from_over_long_headers(self, server: Server, keys: Keys) -> None:
         server.configure(keys=keys)
         token = mint(keys)
         for headers in (
@@ -171,14 +169,14 @@ class ServerContract:
         server.configure()
         self.check_not_admitted(server, marked(keys), 403, "no-keys")
 
-    def test_a_halted_run_is_refused_and_others_go_on(self, server: Server, keys: Keys) -> None:
+    def test_a_halted_run_is_refused_and_other_runs_are_admitted(self, server: Server, keys: Keys) -> None:
         server.configure(keys=keys, halt=["stopped"])
         self.check_not_admitted(server, marked(keys, run="stopped"), 403, "halted")
         self.check_simulated(self.call(server, "/plain/echo", marked(keys, run="going")).json())
         server.configure(keys=keys, halt="all")
         self.check_not_admitted(server, marked(keys, run="going"), 403, "halted")
 
-    def test_a_file_halts_runs_while_the_server_goes_on(self, server: Server, keys: Keys, tmp_path: Path) -> None:
+    def test_a_halt_file_takes_effect_without_a_restart(self, server: Server, keys: Keys, tmp_path: Path) -> None:
         file = tmp_path / "halt"
         server.configure(keys=keys, halt_file=str(file))
         headers = marked(keys, run="stopped")
@@ -188,7 +186,7 @@ class ServerContract:
         self.check_not_admitted(server, headers, 403, "halted")
 
     @pytest.mark.parametrize(("setting", "reason"), [({"shed": True}, "shed"), ({"ready": False}, "not-ready")])
-    def test_a_good_marker_that_cannot_be_taken_now_is_sent_away_for_later(
+    def test_a_good_marker_is_deferred_while_the_service_sheds_or_is_not_ready(
         self, server: Server, keys: Keys, setting: Any, reason: str
     ) -> None:
         server.configure(keys=keys, **setting)
@@ -197,9 +195,7 @@ class ServerContract:
         self.check_real(self.call(server, "/plain/echo").json())
 
     @pytest.mark.parametrize("kind", ["forged", "bare key", "shed"])
-    def test_a_head_request_that_is_not_admitted_gets_the_head_of_its_answer_and_no_body(
-        self, server: Server, keys: Keys, kind: str
-    ) -> None:
+    def test_a_refused_head_request_gets_headers_and_no_body(self, server: Server, keys: Keys, kind: str) -> None:
         server.configure(keys=keys, **({"shed": True} if kind == "shed" else {}))
         headers = marked(keys) if kind == "shed" else REFUSED[kind][0](keys)
         with Connection(server.port) as connection:
@@ -210,23 +206,23 @@ class ServerContract:
         assert ("content-type", "application/problem+json") in answered
         assert ("cache-control", "no-store") in answered
 
-    # The entrance's own settings
+    # Settings of a single entrance
 
-    def test_inside_a_marker_stays_good_for_the_retention_time(self, server: Server, keys: Keys) -> None:
+    def test_an_internal_service_admits_a_marker_for_the_retention_time(self, server: Server, keys: Keys) -> None:
         server.configure(keys=keys)
         self.check_simulated(self.call(server, "/internal/echo", marked(keys, **expired(6 * DAY))).json())
         self.check_not_admitted(server, marked(keys, **expired(8 * DAY)), 403, "expired", "internal")
         self.check_not_admitted(server, forged(keys), 403, "bad-signature", "internal")
         self.check_not_admitted(server, marked(keys, **expired(60)), 403, "expired", "plain")
 
-    def test_where_everything_must_be_marked_unmarked_requests_are_refused(self, server: Server, keys: Keys) -> None:
+    def test_unmarked_requests_are_refused_when_markers_are_required(self, server: Server, keys: Keys) -> None:
         server.configure(keys=keys)
         self.check_not_admitted(server, baggage("user=7"), 403, "missing", "strict")
         self.check_not_admitted(server, (), 403, "missing", "strict")
         self.check_simulated(self.call(server, "/strict/echo", marked(keys)).json())
 
     @pytest.mark.parametrize("stranger", STRANGERS)
-    def test_an_edge_that_strips_removes_what_is_no_token_of_ours(
+    def test_a_stripping_edge_removes_entries_that_are_not_our_tokens(
         self, server: Server, keys: Keys, stranger: str
     ) -> None:
         server.configure(keys=keys, on_unverified="strip")
@@ -235,7 +231,7 @@ class ServerContract:
         assert seen["baggage"] == ["user=7,b=2"]
         assert self.call(server, "/plain/echo", baggage(stranger)).json()["baggage"] == []
 
-    def test_an_edge_that_strips_still_refuses_what_names_us(self, server: Server, keys: Keys) -> None:
+    def test_a_stripping_edge_still_refuses_a_forged_token(self, server: Server, keys: Keys) -> None:
         server.configure(keys=keys, on_unverified="strip")
         self.check_not_admitted(server, forged(keys), 403, "bad-signature")
         self.check_simulated(self.call(server, "/plain/echo", marked(keys)).json())

@@ -17,7 +17,7 @@ _FILE = re.compile(r"#\s*(?P<name>(?:[\w-]+/)*[\w-]+\.(?:py|toml|txt))\s*")
 
 @dataclass(frozen=True)
 class Block:
-    """One fenced block. ``line`` is that of its first line of text."""
+    """One fenced block. ``line`` is the number of its first line of text."""
 
     page: Path
     line: int
@@ -30,7 +30,7 @@ class Block:
 
     @property
     def file(self) -> str | None:
-        """The path of the file that the block is, if its first line is a comment with one."""
+        """The path of the file that the block shows, if its first line is a comment that names it."""
         named = _FILE.fullmatch(self.text.partition("\n")[0])
         return named["name"] if named else None
 
@@ -41,7 +41,7 @@ class Block:
 
     @property
     def commands(self) -> list[tuple[str, str]]:
-        """The commands, and what is shown under each: those after a ``$``; where there is none, every line is one."""
+        """The commands after each ``$`` with the output below them. Without a ``$``, every line is a command."""
         lines = [_COMMENT.sub("", line) for line in self.text.replace("\\\n", "").splitlines()]
         if not lines[0].startswith("$ "):
             return [(line, "") for line in lines if line]
@@ -80,7 +80,7 @@ def blocks_in(page: Path, text: str) -> Iterator[Block]:
 
 
 def table_under(page: str, heading: str) -> list[list[str]]:
-    """The rows of the first table under a heading, without its head: text cells, in which \\| stands for |."""
+    """Return the body rows of the first table under a heading. In a cell, \\| stands for |."""
     text = (PROJECT / page).read_text(encoding="utf-8")
     _, found, rest = text.partition(f"{heading}\n")
     assert found, f"{page} has no heading {heading!r}"

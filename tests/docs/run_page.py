@@ -1,6 +1,6 @@
 """Runs the steps of one page, in order, in the current folder: python run_page.py STEPS.json
 
-A process of its own for each page, so that it starts as a reader's would: nothing imported, nothing configured.
+Each page runs in its own process, so that it starts as a reader does: nothing is imported or configured.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 
 def main(file: str) -> None:
-    # Where pickle looks for what an example defines.
+    # Pickle looks here for the definitions of an example.
     module = sys.modules["__main__"] = types.ModuleType("__main__")
     sys.path[0] = os.getcwd()
     for step in json.loads(Path(file).read_text(encoding="utf-8")):
@@ -31,7 +31,7 @@ def _write(step: dict[str, Any], _module: types.ModuleType) -> None:
 
 
 def _execute(step: dict[str, Any], module: types.ModuleType) -> None:
-    # Empty lines before it: a traceback then names, and shows, the line of the page.
+    # Leading empty lines make a traceback show the line of the page.
     source = "\n" * (step["line"] - 1) + step["text"]
     exec(compile(source, step["page"], "exec"), vars(module))
 
@@ -43,7 +43,7 @@ def _command(step: dict[str, Any], _module: types.ModuleType) -> None:
     where = f"{step['place']}: $ {step['command']}\n{done.stdout}"
     assert done.returncode == 0, f"{where}exit code {done.returncode}"
     assert fits(step["shown"], done.stdout), f"{where}--- but the page shows:\n{step['shown']}"
-    importlib.invalidate_caches()  # it may have been an installation
+    importlib.invalidate_caches()  # the command may have installed something
 
 
 def _export(step: dict[str, Any], _module: types.ModuleType) -> None:
@@ -53,7 +53,7 @@ def _export(step: dict[str, Any], _module: types.ModuleType) -> None:
 
 
 def fits(shown: str, output: str) -> bool:
-    """Whether the output is what the page shows, where ``...`` stands for any text and white space does not count."""
+    """Return whether the output matches the page. ``...`` stands for any text, and white space does not count."""
     if not shown.strip():
         return True
     parts = (r"\s+".join(map(re.escape, part.split())) for part in shown.split("..."))

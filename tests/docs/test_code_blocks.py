@@ -1,4 +1,4 @@
-"""Every code block of the README, of the other pages beside it and of the documentation is executed."""
+"""Every code block of the README, of the pages beside it and of the documentation runs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tests.support.versions import is_before
 
 SHELLS = ("console", "sh", "shell")
 ILLUSTRATIONS = {"text", "http"}
-"""What goes over the wire, and drawings: nothing in them could be executed."""
+"""Network traffic and drawings, which cannot be executed."""
 
 RUN = re.compile(r"(?:[A-Z_]+=\S* )*(?:synthetic-traffic|opentelemetry-instrument|pytest|python) .*", re.DOTALL)
 
 INSTALL = re.compile(r"pip install(?: \./[\w-]+)+")
-"""Distributions whose files stand on the page. They go into a folder of their own, not among those of the tests."""
+"""Distributions whose files are on the page. They are installed into a folder apart from those of the tests."""
 
 SITE = "site"
 
@@ -43,7 +43,7 @@ NEWER = {
     ("docs/integrations/arq.md", "await pool.aclose()"): ("redis", "5.0.1"),  # before, it is called close
     ("docs/integrations/httpx2.md", "client = TestClient(app)"): ("starlette", "1.2"),  # before, a client of httpx
 }
-"""By page and text, the blocks that need a newer version than the oldest supported: there, the others are run."""
+"""Page and text of each block that needs more than the oldest supported version. Older versions skip the block."""
 
 PAGES = [page for page in pages() if blocks_of(page)]
 
@@ -53,7 +53,7 @@ def _name(page: Path) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
-def test_the_code_blocks_of_the_page_run_from_top_to_bottom_and_show_what_happens(
+def test_code_blocks_run_in_order_and_print_what_the_page_shows(
     page: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     steps = tmp_path / "steps.json"
@@ -70,7 +70,7 @@ def test_the_code_blocks_of_the_page_run_from_top_to_bottom_and_show_what_happen
 
 
 def _lacking(block: Block) -> str | None:
-    """The version that the block needs, where an older one is installed."""
+    """Return the version that the block needs if an older one is installed."""
     for (page, text), (distribution, release) in NEWER.items():
         if _name(block.page) == page and text in block.text and is_before(distribution, release):
             return f"{distribution} {release}"
@@ -99,7 +99,7 @@ def _steps(block: Block) -> Iterator[dict[str, Any]]:
 
 
 def _warnings(config: pytest.Config) -> Iterator[str]:
-    """The page is as strict with warnings as this run of pytest is."""
+    """Yield the warning filters of this pytest run, so that the page is as strict."""
     for rule in (*config.getini("filterwarnings"), *(config.getoption("pythonwarnings") or ())):
         yield f"-W{rule}"
 
@@ -125,14 +125,14 @@ def _is_used(file: str, later: str) -> bool:
     return "$ pytest" in later if name == "conftest" else re.search(rf"\b{name}\b", later) is not None
 
 
-def test_every_command_that_is_not_run_stands_on_a_page() -> None:
+def test_every_skipped_command_appears_on_a_page() -> None:
     blocks = [block for page in PAGES for block in blocks_of(page) if block.language in SHELLS]
     shown = [command for block in blocks for command, _ in block.commands]
     assert [pattern for pattern in NOT_RUN if not any(re.fullmatch(pattern, command) for command in shown)] == []
 
 
 @pytest.mark.parametrize(("page", "text"), NEWER)
-def test_every_block_that_needs_a_newer_version_stands_on_its_page(page: str, text: str) -> None:
+def test_every_block_that_needs_a_newer_version_appears_on_its_page(page: str, text: str) -> None:
     assert any(text in block.text for block in blocks_of(PROJECT / page))
 
 
@@ -149,7 +149,7 @@ def test_there_are_pages_with_code_blocks() -> None:
         ("```json\n{'a': 1}\n```\n", "property name"),
     ],
 )
-def test_a_block_that_nobody_could_run_is_an_error(block: str, complaint: str) -> None:
+def test_a_block_that_cannot_be_run_is_an_error(block: str, complaint: str) -> None:
     page = PROJECT / "docs" / "page.md"
     with pytest.raises((AssertionError, ValueError), match=complaint):
         [step for found in blocks_in(page, block) for step in _steps(found)]

@@ -1,4 +1,4 @@
-"""The tables of the documentation list what the code has, no more and no less."""
+"""The tables of the documentation match the code."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def test_the_protocol_page_has_every_reason_with_its_status() -> None:
     assert status == {reason.value: "429" if reason.is_later else "403" for reason in Reason}
 
 
-def test_the_configuration_page_has_every_setting_as_the_code_states_it() -> None:
-    """Where it fails, put the rows that it prints into the page."""
+def test_the_settings_table_on_the_configuration_page_matches_the_code() -> None:
+    """If this fails, copy the printed rows to the page."""
     expected = [
         [f"`{name}`", "–" if setting.is_code else f"`SYNTHETIC_{name.upper()}`", _default(name, setting), setting.help]
         for name, setting in SETTINGS.items()
@@ -54,7 +54,7 @@ def _default(name: str, setting: Setting) -> str:
 
 
 @pytest.mark.parametrize("row", [row for row in IN_PAGE if row[2].startswith("`")], ids=lambda row: row[0])
-def test_the_configuration_page_has_the_default(row: list[str]) -> None:
+def test_the_configuration_page_states_each_default(row: list[str]) -> None:
     setting, default = _code(row[0]), _code(row[2])
     in_force: Any = getattr(active(), setting)
     if isinstance(in_force, bool):
@@ -101,11 +101,11 @@ def test_the_page_of_the_command_line_has_every_option(command: str) -> None:
 
 
 INSTALL = 'pip install ".[{extra}]"'
-"""How the pages install an extra: from a checkout, as long as README says that there is no release."""
+"""How the pages install an extra: from a checkout, until there is a release."""
 
 
 OURS = [page for page in (PROJECT / "docs" / "integrations").glob("*.md") if page.stem != "your_own"]
-"""The pages of our integrations. ``your_own`` tells how to write another, which is no extra."""
+"""The pages of our integrations. ``your_own`` explains how to write another one and has no extra."""
 
 
 @pytest.mark.parametrize("page", sorted(OURS), ids=lambda page: page.stem)
@@ -117,7 +117,7 @@ def test_every_page_of_an_integration_says_how_to_install_its_extra(page: Path) 
     assert "not released yet; install it from a checkout" in (PROJECT / "README.md").read_text(encoding="utf-8")
 
 
-def test_every_page_is_in_the_navigation_and_every_link_between_pages_leads_somewhere() -> None:
+def test_every_page_is_in_the_navigation_and_no_link_is_broken() -> None:
     docs = PROJECT / "docs"
     navigation = (PROJECT / "mkdocs.yml").read_text(encoding="utf-8")
     missing = [
@@ -144,7 +144,7 @@ def test_every_public_module_has_its_page_in_the_reference() -> None:
         assert f"[`{name}`]({page.name})" in index
 
 
-def test_the_words_are_in_alphabetical_order_and_have_every_action_verdict_and_part_of_a_marker() -> None:
+def test_the_words_table_is_sorted_and_has_every_action_verdict_and_field() -> None:
     assert sorted(WORDS) == WORDS
     parts = inspect.signature(synthetic.Marker).parameters
     assert {*(action.value for action in Action), *parts, "real", "simulated", "unverified", "later"} <= set(WORDS)

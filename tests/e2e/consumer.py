@@ -1,4 +1,4 @@
-"""Takes rides from Kafka, and has each priced by gRPC; one in seven calls fails at first, and is made again."""
+"""Takes rides from Kafka and prices each by gRPC. One in seven calls fails at first and is repeated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first service: takes a ride, and hands it on in a thread pool."""
+"""The first service: takes a ride and dispatches it from a thread pool."""
 
 from __future__ import annotations
 

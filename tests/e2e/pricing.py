@@ -1,4 +1,4 @@
-"""Prices rides by gRPC, and books them by HTTP; one in eleven of those calls fails at first, and is made again."""
+"""Prices rides by gRPC and books them by HTTP. One in eleven bookings fails at first and is repeated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every hop saw, in Postgres: one row for each time that a piece of work came by."""
+"""What every hop saw, in Postgres: one row for each visit of a piece of work."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _local = threading.local()
 def connection() -> psycopg.Connection[tuple[str, ...]]:
     """The connection of this thread."""
     if not hasattr(_local, "connection"):
-        # What a crash of the database would lose is of no interest here, and waiting for the disk takes longest.
+        # A crash of the database may lose rows here, and waiting for the disk is slow.
         options = "-c synchronous_commit=off"
         _local.connection = psycopg.connect(os.environ["E2E_POSTGRES"], autocommit=True, options=options)
     return _local.connection
@@ -30,7 +30,7 @@ def create() -> None:
 
 
 def record(hop: str, id_: str) -> int:
-    """Note what the work at hand is taken for; return how many times it has come by here, this one included."""
+    """Record the verdict on the current work and return how often this hop has seen it, including now."""
     marker = synthetic.current()
     verdict = "real" if marker is None else f"simulated {marker.run} {marker.actor}"
     row = (hop, id_, verdict)
@@ -40,17 +40,17 @@ def record(hop: str, id_: str) -> int:
 
 
 def seen() -> Iterable[tuple[str, str, str, int]]:
-    """Hop, work, verdict, and how often."""
+    """Return hop, work, verdict and count."""
     rows = connection().execute("select hop, id, verdict, count(*) from seen group by 1, 2, 3")
     return rows.fetchall()  # type: ignore[return-value]
 
 
 def arrived() -> int:
-    """How many pieces of work have come to the last hop."""
+    """Return how many pieces of work have reached the last hop."""
     row = connection().execute("select count(distinct id) from seen where hop = 'back'").fetchone()
     return int(row[0]) if row else 0
 
 
 def is_one_in(parts: int, id_: str) -> bool:
-    """Whether a failure is to be injected for this work: for one in so many, always the same."""
+    """Return whether to inject a failure for this work. The choice is always the same."""
     return int(id_.partition("-")[2]) % parts == 0

@@ -1,4 +1,4 @@
-"""The tasks: each ride is dispatched, one in five after a retry, and put on Kafka."""
+"""The tasks: each ride is sent to Kafka, one in five after a retry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real and simulated rides at the same time, through web, thread pool, Celery, Kafka, gRPC and web; zero wrong."""
+"""Real and simulated rides run together through web, thread pool, Celery, Kafka, gRPC and web without a mix-up."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ Keys = dict[str, Any]
 
 
 SMALL, FULL = 60, 5_000
-"""How many of each."""
+"""The number of rides of each kind."""
 
 
 class Company:
-    """The processes, and the way in."""
+    """The processes, and the address of the first service."""
 
     def __init__(self, url: str, folder: Path, variables: dict[str, str], stack: ExitStack) -> None:
         self.url = url
@@ -57,12 +57,12 @@ class Company:
         return process
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
-        """End a process without a word: no handler of its own runs."""
+        """Kill a process, so that none of its handlers runs."""
         self._running.remove(process)
         process.send_signal(signal.SIGKILL)
 
     def wait_for(self, number: int) -> None:
-        """Return when so many rides have come to the last hop."""
+        """Return when this many rides have reached the last hop."""
         try:
             wait_until(lambda: store.arrived() >= number or not self._is_whole(), seconds=60 + number / 20)
         except TimeoutError:
@@ -134,7 +134,9 @@ async def drive(url: str, keys: Keys, number: int) -> Counter[int]:
 
 
 @pytest.mark.long
-def test_every_hop_sees_each_ride_as_what_it_is(keys: Keys, tmp_path: Path, rabbitmq_port: int, long_run: bool) -> None:
+def test_every_hop_sees_real_rides_as_real_and_simulated_ones_as_simulated(
+    keys: Keys, tmp_path: Path, rabbitmq_port: int, long_run: bool
+) -> None:
     synthetic.configure(keys=keys)
     number = FULL if long_run else SMALL
     with company(tmp_path, keys, rabbitmq_port) as here:
@@ -142,7 +144,7 @@ def test_every_hop_sees_each_ride_as_what_it_is(keys: Keys, tmp_path: Path, rabb
         statuses = asyncio.run(drive(here.url, keys, number))
         assert statuses == {200: 2 * number, 403: -(-number // 20)}
         here.wait_for(number // 2)
-        # What was handled and not committed comes again, to another process; both others are asked to share anew.
+        # Another process gets the handled but uncommitted messages again, and the group rebalances.
         here.kill(consumer)
         here.start("tests.e2e.consumer")
         here.wait_for(2 * number)

@@ -1,4 +1,4 @@
-"""What a guard does to every kind of callable, and what it leaves as it was. A kind inherits the suite."""
+"""What a guard changes on every kind of callable, and what it keeps. Each kind inherits the suite."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from synthetic.ledger import recorded
 
 VALUE = "the value"
 
-# The policy says, the guard has, what happens. docs/guards.md, "What a guard does".
+# Action of the policy, option of the guard, result. See docs/guards.md, "What a guard does".
 TABLE = [
     (None, "instead", "fake"),
     (None, "returns", "value"),
@@ -55,7 +55,7 @@ _PREDICATES = (
 
 @contextmanager
 def unverified() -> Iterator[None]:
-    """Work whose baggage holds an entry of ours that does not verify."""
+    """Work with a marker in its baggage that does not verify."""
     token = context.attach(baggage.set_baggage("synthetic-traffic", "not-a-token"))
     try:
         yield
@@ -64,7 +64,7 @@ def unverified() -> Iterator[None]:
 
 
 class GuardContract:
-    """A kind says how it is made, reached and driven to its end.
+    """A subclass says how its kind of callable is made, reached and run to its end.
 
     ``plain`` gives a callable that appends "real" to ``calls``; ``fake`` its substitute, which appends "fake".
     """
@@ -108,7 +108,7 @@ class GuardContract:
         synthetic.configure(keys=self.keys, policy={} if action is None else {"payment": action})
 
     @pytest.mark.parametrize(("action", "having", "expected"), TABLE)
-    def test_simulated_work_follows_the_table(self, action: str | None, having: str, expected: str) -> None:
+    def test_simulated_work_follows_the_table_of_actions(self, action: str | None, having: str, expected: str) -> None:
         self.configure(action)
         calls: list[str] = []
         function = self.decorated(self.plain(calls), **self.options(having, calls))
@@ -134,7 +134,7 @@ class GuardContract:
             assert result == self.performed(twin)
 
     @pytest.mark.parametrize("having", ["instead", "returns", "neither"])
-    def test_real_work_is_as_without_the_guard_and_emits_nothing(self, having: str) -> None:
+    def test_real_work_runs_as_if_unguarded_and_records_no_outcome(self, having: str) -> None:
         self.configure("refuse")
         calls: list[str] = []
         function = self.decorated(self.plain(calls), **self.options(having, calls))
@@ -145,7 +145,7 @@ class GuardContract:
         assert calls == ["real", "real"]
         assert outcomes == []
 
-    def test_it_keeps_its_signature_and_documentation(self) -> None:
+    def test_a_guarded_callable_keeps_its_signature_and_documentation(self) -> None:
         plain = self.plain([])
         twin, guarded = self.reached(self.undecorated(plain)), self.reached(self.decorated(plain))
         assert guarded.__doc__ == twin.__doc__
@@ -159,7 +159,7 @@ class GuardContract:
         assert self.ended(begun) == self.skipped(None)
         assert calls == []
 
-    def test_what_was_called_as_real_stays_real(self) -> None:
+    def test_a_call_begun_as_real_stays_real(self) -> None:
         calls: list[str] = []
         begun = self.called(self.decorated(self.plain(calls)))
         with recorded() as outcomes, simulated(run="rush-hour"):
@@ -167,7 +167,7 @@ class GuardContract:
         assert calls == ["real"]
         assert outcomes == []
 
-    def test_a_substitute_that_fails_never_runs_the_real_one_and_the_next_call_is_guarded(self) -> None:
+    def test_a_failing_substitute_never_runs_the_real_function_or_disables_the_guard(self) -> None:
         calls: list[str] = []
 
         def failing(*args: Any, **kwargs: Any) -> Any:
@@ -190,7 +190,7 @@ class GuardContract:
         assert calls == []
         assert [outcome.effect for outcome in outcomes] == ["payment", "notification"]
 
-    def test_work_that_does_not_verify_is_neither_executed_nor_skipped(self) -> None:
+    def test_unverified_work_raises_and_executes_nothing(self) -> None:
         calls: list[str] = []
         function = self.decorated(self.plain(calls), **self.options("instead", calls))
         with unverified(), pytest.raises(UnverifiedMarker, match=r"no-keys|malformed"):
@@ -199,7 +199,7 @@ class GuardContract:
         self.performed(function)
         assert calls == ["real"]
 
-    def test_other_contexts_decide_for_themselves(self) -> None:
+    def test_each_context_uses_its_own_verdict(self) -> None:
         calls: list[str] = []
         function = self.decorated(self.plain(calls))
         other = contextvars.Context()
@@ -210,26 +210,26 @@ class GuardContract:
 
 
 class FunctionContract(GuardContract):
-    """What holds besides for functions and methods, which have a name of their own."""
+    """More rules for functions and methods, which have a name."""
 
     def at_module_level(self) -> Any:
         """A guarded callable of one argument that can be found by its name."""
         raise NotImplementedError
 
-    def test_it_keeps_what_a_reader_and_inspect_see(self) -> None:
+    def test_a_guarded_callable_keeps_its_name_module_and_annotations(self) -> None:
         plain = self.plain([])
         twin, guarded = self.reached(self.undecorated(plain)), self.reached(self.decorated(plain))
         for attribute in ("__name__", "__qualname__", "__module__", "__annotations__"):
             assert getattr(guarded, attribute) == getattr(twin, attribute)
 
-    def test_it_stays_the_kind_of_callable_that_it_was(self) -> None:
+    def test_a_guarded_callable_keeps_its_kind(self) -> None:
         plain = self.plain([])
         twin, guarded = self.reached(self.undecorated(plain)), self.reached(self.decorated(plain))
         assert [test(guarded) for test in _PREDICATES] == [test(twin) for test in _PREDICATES]
         for kind in (types.FunctionType, types.MethodType):
             assert isinstance(guarded, kind) == isinstance(twin, kind)
 
-    def test_it_is_pickled_and_copied_as_its_twin_is(self) -> None:
+    def test_a_guarded_callable_can_be_pickled_and_copied(self) -> None:
         found = self.at_module_level()
         assert pickle.loads(pickle.dumps(found)) == found
         assert copy.copy(found) == found

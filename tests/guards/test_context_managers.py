@@ -24,7 +24,7 @@ def transaction(number: int) -> Iterator[int]:
 @asynccontextmanager
 @guard("data-mutation")
 async def transaction_later(number: int) -> AsyncIterator[int]:
-    """The same, asynchronous, and with the guard below."""
+    """The asynchronous form, with the guard below."""
     yield number
 
 
@@ -153,7 +153,7 @@ class Session:
         pass
 
 
-def test_the_block_of_a_skipped_context_manager_runs_and_its_exceptions_pass(keys: dict[str, Any]) -> None:
+def test_the_block_of_a_skipped_context_manager_runs_and_its_exceptions_propagate(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
     ran: list[object] = []
     with simulated(run="rush-hour"):
@@ -164,7 +164,7 @@ def test_the_block_of_a_skipped_context_manager_runs_and_its_exceptions_pass(key
     assert ran == [None]
 
 
-def test_a_context_manager_that_decorates_is_skipped_at_each_call(keys: dict[str, Any]) -> None:
+def test_a_guarded_context_manager_works_as_a_decorator(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
     entered: list[str] = []
 
@@ -182,7 +182,7 @@ def test_a_context_manager_that_decorates_is_skipped_at_each_call(keys: dict[str
     assert entered == ["real"]
 
 
-def test_a_function_that_returns_a_context_manager_can_substitute_one(keys: dict[str, Any]) -> None:
+def test_a_class_can_substitute_a_function_that_returns_a_context_manager(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
 
     @guard("data-mutation", instead=Session)
@@ -193,7 +193,7 @@ def test_a_function_that_returns_a_context_manager_can_substitute_one(keys: dict
         assert session == "session"
 
 
-def test_a_substitute_of_a_context_manager_may_be_any_callable_that_returns_one(keys: dict[str, Any]) -> None:
+def test_any_callable_that_returns_a_context_manager_can_substitute_one(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
 
     @guard("data-mutation", instead=lambda name: nullcontext(f"fake {name}"))
@@ -218,7 +218,7 @@ def test_a_substitute_of_a_context_manager_may_be_any_callable_that_returns_one(
         assert asyncio.run(entered()) == "fake rides"
 
 
-def test_an_exception_in_the_block_reaches_the_substitute_which_may_swallow_it(keys: dict[str, Any]) -> None:
+def test_the_substitute_sees_exceptions_of_the_block_and_may_suppress_them(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
 
     @guard("data-mutation", instead=lambda: suppress(KeyError))

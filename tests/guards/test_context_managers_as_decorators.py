@@ -1,4 +1,4 @@
-"""A guarded context manager that decorates a function is decided at each call of that function."""
+"""A guarded context manager that decorates a function decides at each call of the function."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def configured(keys: dict[str, Any]) -> None:
 
 
 class Substitute:
-    """A context manager written as a class, of both kinds; what it is given is the callable that makes it."""
+    """A context manager class, synchronous and asynchronous."""
 
     def __init__(self, entered: list[str]) -> None:
         self._entered = entered
@@ -39,7 +39,7 @@ class Substitute:
 
 
 class Made(NamedTuple):
-    """What is under test: a function that a guarded context manager decorates, and the decorator's own maker."""
+    """A guarded context manager, and a helper that decorates a function with it."""
 
     over: Callable[..., Any]
     decorate: Callable[[Any], Callable[[], str]]
@@ -84,7 +84,7 @@ def made_async(entered: list[str], **options: Any) -> Made:
 
 
 def fake_manager(entered: list[str], make: Any) -> Callable[..., Any]:
-    """A substitute made by ``contextlib``, of the kind that ``make`` guards."""
+    """A substitute from ``contextlib``, of the same kind as the manager that ``make`` guards."""
     if make is made_sync:
 
         @contextmanager
@@ -112,7 +112,7 @@ decorations = pytest.mark.parametrize("decorated_as_simulated", [True, False], i
 
 @kinds
 @decorations
-def test_a_function_decorated_at_any_time_is_decided_at_each_call(make: Any, decorated_as_simulated: bool) -> None:
+def test_a_guarded_context_manager_as_a_decorator_decides_at_each_call(make: Any, decorated_as_simulated: bool) -> None:
     entered: list[str] = []
     over, decorate = make(entered)
     with SCOPES[decorated_as_simulated]():
@@ -149,7 +149,7 @@ def test_a_substitute_is_entered_at_each_simulated_call(
 
 
 class Store:
-    """A guarded context manager as a method, with a substitute that gets the same object."""
+    """Guarded context managers as methods. Their substitute gets the same object."""
 
     def __init__(self) -> None:
         self.entered: list[str] = []
@@ -185,7 +185,7 @@ class Store:
 
 @decorations
 @pytest.mark.parametrize("method", ["locked", "replaced", "locked_later", "replaced_later"])
-def test_a_method_that_decorates_is_decided_at_each_call_too(method: str, decorated_as_simulated: bool) -> None:
+def test_a_guarded_method_as_a_decorator_decides_at_each_call(method: str, decorated_as_simulated: bool) -> None:
     store = Store()
     decorate = (made_async if method.endswith("later") else made_sync)([]).decorate
     with SCOPES[decorated_as_simulated]():

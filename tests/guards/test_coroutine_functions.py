@@ -83,13 +83,13 @@ def test_a_substitute_may_be_a_plain_function(keys: dict[str, Any]) -> None:
         assert asyncio.run(charge(3)) == -3
 
 
-def test_a_refusal_is_raised_by_the_call_so_that_no_coroutine_is_left_unawaited(keys: dict[str, Any]) -> None:
+def test_a_refusal_is_raised_at_the_call_and_leaves_no_coroutine(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys, policy={"payment": "refuse"})
     with simulated(run="rush-hour"), pytest.raises(EffectRefused):
         double(1)
 
 
-def test_tasks_decide_each_for_their_own_work(keys: dict[str, Any]) -> None:
+def test_each_task_uses_its_own_verdict(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
 
     async def simulating(run: str) -> list[Any]:
@@ -107,7 +107,7 @@ def test_tasks_decide_each_for_their_own_work(keys: dict[str, Any]) -> None:
     assert asyncio.run(main()) == [[None] * 5] * 5 + [[0, 2, 4, 6, 8]] * 5
 
 
-def test_a_task_made_of_a_skipped_call_stays_skipped(keys: dict[str, Any]) -> None:
+def test_a_task_keeps_the_decision_made_at_the_call(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
 
     async def main() -> tuple[Any, Any]:

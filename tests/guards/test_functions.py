@@ -43,7 +43,7 @@ def test_a_guarded_function_runs_in_a_pool_of_spawned_processes() -> None:
         assert pool.map(double, [1, 2]) == [2, 4]
 
 
-def test_attributes_and_defaults_of_the_function_stay() -> None:
+def test_a_guarded_function_keeps_its_attributes_and_defaults() -> None:
     def charge(amount: int = 3) -> int:
         return amount
 
@@ -54,7 +54,7 @@ def test_attributes_and_defaults_of_the_function_stay() -> None:
     assert guarded() == 3
 
 
-def test_threads_decide_each_for_their_own_work(keys: dict[str, Any]) -> None:
+def test_each_thread_uses_its_own_verdict(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
     calls: list[str] = []
     guarded = guard("payment")(calls.append)

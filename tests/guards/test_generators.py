@@ -111,7 +111,7 @@ def test_a_skipped_generator_iterated_in_another_context_stays_skipped(keys: dic
     assert contextvars.Context().run(list, skipped) == []
 
 
-def test_the_body_of_a_real_generator_follows_whoever_iterates_it(keys: dict[str, Any]) -> None:
+def test_a_real_generator_runs_each_step_under_the_verdict_of_the_caller(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
 
     @guard("analytics")
@@ -126,7 +126,7 @@ def test_the_body_of_a_real_generator_follows_whoever_iterates_it(keys: dict[str
     assert next(steps) is False
 
 
-def test_sending_and_throwing_reach_the_real_generator() -> None:
+def test_send_and_close_reach_the_real_generator() -> None:
     @guard("analytics")
     def echo() -> Iterator[str]:
         heard = "nothing"

@@ -68,7 +68,7 @@ class TestMethods(FunctionContract):
     def reached(self, decorated: Any) -> Any:
         return type("Kiosk", (), {"charge": decorated})().charge
 
-    def test_it_stays_the_kind_of_callable_when_reached_through_the_class(self) -> None:
+    def test_a_guarded_method_can_be_called_through_its_class(self) -> None:
         plain = self.plain([])
         owner = type("Kiosk", (), {"charge": self.decorated(plain)})
         assert owner.charge(owner(), 1) == plain(owner(), 1)  # type: ignore[attr-defined]
@@ -174,7 +174,7 @@ def test_inherited_methods_are_guarded_and_get_the_subclass(keys: dict[str, Any]
         assert Kiosk.of_class(2) is None
 
 
-def test_an_override_that_calls_super_runs_unless_the_guard_below_skips(keys: dict[str, Any]) -> None:
+def test_an_override_runs_while_the_guarded_super_call_is_skipped(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
 
     class Surcharging(Till):
@@ -186,7 +186,7 @@ def test_an_override_that_calls_super_runs_unless_the_guard_below_skips(keys: di
         assert Surcharging().exchange(2) == 1
 
 
-def test_instances_of_a_class_that_compares_by_value_are_kept_apart(keys: dict[str, Any]) -> None:
+def test_equal_instances_of_a_class_are_kept_apart(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
     seen: list[Till] = []
 

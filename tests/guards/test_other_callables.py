@@ -1,4 +1,4 @@
-"""Guards on partials, builtins and callable objects, and on what cannot be guarded."""
+"""Guards on partials, builtins and callable objects, and errors for values that cannot be guarded."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_builtin_keeps_its_name_and_signature(keys: dict[str, Any]) -> None:
         assert guarded(12, 18) is None
 
 
-def test_a_partial_of_a_coroutine_function_is_skipped_as_one(keys: dict[str, Any]) -> None:
+def test_a_partial_of_a_coroutine_function_is_skipped_as_a_coroutine(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
 
     async def charge(account: str, amount: int) -> str:
@@ -84,7 +84,7 @@ def test_a_partial_of_a_coroutine_function_is_skipped_as_one(keys: dict[str, Any
         assert asyncio.run(guarded(1)) is None
 
 
-def test_an_object_whose_call_is_asynchronous_is_skipped_as_a_coroutine(keys: dict[str, Any]) -> None:
+def test_an_object_with_an_async_call_is_skipped_as_a_coroutine(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
 
     class Charge:
@@ -97,7 +97,7 @@ def test_an_object_whose_call_is_asynchronous_is_skipped_as_a_coroutine(keys: di
         assert asyncio.run(guarded(1)) is None
 
 
-def test_a_function_that_others_have_wrapped_is_guarded_as_what_it_is(keys: dict[str, Any]) -> None:
+def test_a_function_under_another_decorator_can_be_guarded(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
 
     @guard("payment")
@@ -111,7 +111,7 @@ def test_a_function_that_others_have_wrapped_is_guarded_as_what_it_is(keys: dict
 
 
 @pytest.mark.parametrize("target", [42, "charge", None, property(lambda self: 1)])
-def test_what_is_not_callable_cannot_be_guarded(target: Any) -> None:
+def test_guarding_a_value_that_is_not_callable_raises(target: Any) -> None:
     with pytest.raises(TypeError, match="guard\\('payment'\\) is for functions and methods"):
         guard("payment")(target)
 
@@ -129,12 +129,12 @@ def test_instead_and_returns_exclude_each_other() -> None:
         guard("payment", instead=print, returns=None)  # type: ignore[call-overload]
 
 
-def test_a_substitute_that_cannot_be_called_is_an_error_when_decorating() -> None:
+def test_a_substitute_that_is_not_callable_is_an_error_at_decoration() -> None:
     with pytest.raises(TypeError, match="instead='fake' is not callable"):
         guard("payment", instead="fake")  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("effect", ["", None, print])
-def test_an_effect_is_a_name(effect: Any) -> None:
+def test_an_effect_must_be_a_name(effect: Any) -> None:
     with pytest.raises(TypeError, match="the effect must be a name, as in"):
         guard(effect)

@@ -86,7 +86,7 @@ ROUTES = [
 
 
 @pytest.mark.parametrize(("path", "real", "skipped"), ROUTES)
-def test_a_route_sends_for_real_requests_only(port: int, path: str, real: Any, skipped: Any) -> None:
+def test_a_guarded_route_sends_mail_for_real_requests_only(port: int, path: str, real: Any, skipped: Any) -> None:
     address = f"{path}?to=rider@example.com"
     assert get(port, address).json() == real
     assert sent == ["rider@example.com"]
@@ -96,7 +96,7 @@ def test_a_route_sends_for_real_requests_only(port: int, path: str, real: Any, s
     assert sent == ["rider@example.com"] * 2
 
 
-def test_fastapi_reads_the_parameters_of_what_is_guarded(port: int) -> None:
+def test_fastapi_reads_the_parameters_of_guarded_functions(port: int) -> None:
     for path in ("/in-a-thread", "/guarded-itself", "/of-a-dependency"):
         assert get(port, path).status == 422
         assert get(port, path, marked()).status == 422
@@ -104,7 +104,7 @@ def test_fastapi_reads_the_parameters_of_what_is_guarded(port: int) -> None:
     assert sent == []
 
 
-def test_a_guarded_dependency_runs_in_the_thread_pool_as_an_unguarded_one_would(port: int) -> None:
+def test_a_guarded_dependency_still_runs_in_the_thread_pool(port: int) -> None:
     get(port, "/of-a-dependency?to=rider@example.com")
     assert threads == [False]
 
@@ -119,7 +119,7 @@ def test_background_tasks_of_a_simulated_request_are_guarded(keys: dict[str, Any
     assert sent == ["rider@example.com"] * 2
 
 
-def test_a_guarded_endpoint_whose_annotation_excludes_none_fails_and_the_warning_says_why(
+def test_skipping_an_endpoint_that_must_not_return_none_fails_with_a_warning(
     keys: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     synthetic.configure(keys=keys)

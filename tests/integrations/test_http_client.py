@@ -129,7 +129,7 @@ class TestConnection(TestOpener):
         return ConnectionClient
 
     # OpenTelemetry does not instrument http.client, and so sends nothing with it.
-    test_opentelemetry_does_not_put_the_marker_back_for_an_undeclared_host = None
+    test_opentelemetry_adds_no_marker_for_an_undeclared_host = None
 
 
 class TestOwnConnection(StandardLibraryContract):
@@ -137,7 +137,7 @@ class TestOwnConnection(StandardLibraryContract):
     def connect(self) -> Any:
         return lambda headers=None: ConnectionClient(headers, SyntheticHTTPConnection)
 
-    test_opentelemetry_does_not_put_the_marker_back_for_an_undeclared_host = None
+    test_opentelemetry_adds_no_marker_for_an_undeclared_host = None
 
 
 class TestBoth(TestOpener):

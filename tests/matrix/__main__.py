@@ -1,7 +1,7 @@
-"""Run one hop in a process of its own: ``python -m tests.matrix MODULE HOP none|contrib|native`` prints each outcome.
+"""Run one hop in its own process: ``python -m tests.matrix MODULE HOP none|contrib|native`` prints each outcome.
 
-``MODULE`` is where the hop is, in ``hops``. Give the addresses of the brokers that the hop needs as further arguments,
-each as JSON; without them, the process starts its own.
+``MODULE`` is the module of the hop in ``hops``. Pass the addresses of the brokers that the hop needs as further
+arguments, each as JSON. Without them, the process starts its own brokers.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def hops_of(module: str) -> dict[str, Hop]:
 
 
 def outcomes(hop: Hop, telemetry: str, addresses: Sequence[Any]) -> dict[str, str]:
-    """What each case gave."""
+    """Return the result of each case."""
     keys = shared_key()
     synthetic.configure(keys=keys, internal_hosts=["127.0.0.1", "localhost"])
     if telemetry != "none":
         hop.telemetry[telemetry]()
     with hop.servers(*addresses) as servers:
-        # Twice over: what one case leaves behind, the next one meets.
+        # Two rounds, so that a leftover of one case would affect the next.
         rounds = [{case: hop.pass_on(Case(case, keys), servers) for case in hop.cases} for _ in range(2)]
     assert rounds[0] == rounds[1], rounds
     return rounds[0]
@@ -46,13 +46,13 @@ def outcomes(hop: Hop, telemetry: str, addresses: Sequence[Any]) -> dict[str, st
 
 @contextmanager
 def own(names: Sequence[str]) -> Iterator[list[Any]]:
-    """Start these brokers; gives their addresses."""
+    """Start these brokers and yield their addresses."""
     with ExitStack() as running:
         yield [running.enter_context(getattr(brokers, name)()) for name in names]
 
 
 def main(module: str, name: str, telemetry: str, *given: str) -> None:
-    # Only what this hop needs is imported: the other modules import every product.
+    # Import this hop only: together, the modules import every product.
     hop = hops_of(module)[name]
     with own(hop.brokers[len(given) :]) as others:
         print(json.dumps(outcomes(hop, telemetry, [*map(json.loads, given), *others])))

@@ -1,4 +1,4 @@
-"""The cases of the matrix, from either end of a hop, and what the other end makes of what arrives."""
+"""The cases of the matrix at both ends of a hop: what is sent, and the verdict on what arrives."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _LONG = f"big={'x' * 9000}"
 
 @dataclass(frozen=True)
 class Case:
-    """One case for one hop; ``keys`` are those that the process is configured with."""
+    """One case for one hop. ``keys`` are the configured keys of the process."""
 
     name: str
     keys: Mapping[str, Any] = field(repr=False)
 
     def headers(self) -> list[str]:
-        """The ``baggage`` headers that arrive from a sender which knows nothing of this library, in order."""
+        """The ``baggage`` headers from a sender without this library, in order."""
         good = entry(mint(dict(self.keys), claims={"run": RUN}))
         return {
             "real": [],
@@ -39,12 +39,12 @@ class Case:
         }[self.name]
 
     def joined(self) -> str | None:
-        """The same for a carrier that has only one header of a name."""
+        """The same headers for a carrier that allows one header per name."""
         return ",".join(self.headers()) or None
 
     @contextmanager
     def work(self) -> Iterator[str | None]:
-        """Put the sender's work in force; gives the ``baggage`` that the caller itself passes along, or None."""
+        """Run the block as the work of the sender. Yields the ``baggage`` that the caller adds itself, or None."""
         if self.name == "real":
             with synthetic.real():
                 yield None
@@ -61,13 +61,13 @@ class Case:
 
 
 def judged(headers: Sequence[str]) -> str:
-    """What a service at the other end makes of the ``baggage`` headers that arrived."""
+    """Return the verdict of a receiving service on the ``baggage`` headers."""
     decision = Entrance(edge=True, on_unverified="refuse", on_missing="real").decide(headers)
     return "refused" if isinstance(decision, Refused) else in_force(decision.verdict.marker)
 
 
 def seen() -> str:
-    """What the work at hand is, in the words of the matrix; for a handler to report."""
+    """Return the verdict on the current work in the words of the matrix, for a handler to report."""
     try:
         return in_force(synthetic.current())
     except synthetic.UnverifiedMarker:

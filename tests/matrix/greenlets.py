@@ -12,7 +12,7 @@ from tests.integrations.monkey_patched import program
 from tests.matrix.cases import Case, Hop, seen
 
 _IN_ONE_PROGRAM = ("real", "simulated", "forged")
-"""There is no header that anybody could write."""
+"""The cases without headers, since none are sent within a program."""
 
 
 def hop(product: str, name: str, way: str) -> Hop:

@@ -1,4 +1,4 @@
-"""The matrix as data: ``expected.csv`` has one row for each hop and telemetry, and what each case must give.
+"""The matrix as data: ``expected.csv`` has one row per hop and telemetry, with the expected result of each case.
 
 ``python -m tests.matrix.table`` prints the page for it, docs/matrix.md.
 """
@@ -45,7 +45,7 @@ def rows() -> list[Row]:
 
 
 def expected(row: Row) -> dict[str, str]:
-    """What each case must give that the hop can be in."""
+    """Return the expected result of each case that the hop supports."""
     return {case: row[case] for case in CASES if row[case]}
 
 

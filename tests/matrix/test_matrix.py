@@ -1,4 +1,4 @@
-"""Every hop × OpenTelemetry or not × every case, each row in a process of its own."""
+"""Every hop, with and without OpenTelemetry, in every case. Each row runs in its own process."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NEWER = {
     ("httpx2", "contrib"): HTTPX2,
     ("starlette", "native"): ("starlette", "1.7", "has no telemetry of its own"),
 }
-"""By product and telemetry, the rows that need a newer version than the oldest supported."""
+"""Product and telemetry of each row that needs more than the oldest supported version."""
 
 ADDRESSES = {"aws": "aws_url", "rabbitmq": "rabbitmq_port"}
 """The fixtures for the brokers that rows share."""
@@ -45,7 +45,7 @@ def all_hops() -> dict[str, tuple[str, Hop]]:
 
 @pytest.mark.long
 @pytest.mark.parametrize("row", rows(), ids=lambda row: f"{row['hop']}-{row['telemetry']}")
-def test_what_is_sent_is_what_arrives(row: Row, request: pytest.FixtureRequest) -> None:
+def test_each_hop_gives_the_verdicts_in_the_table(row: Row, request: pytest.FixtureRequest) -> None:
     if needed := NEWER.get((row["product"], row["telemetry"])):
         skip_before(*needed)
     module, hop = all_hops()[row["hop"]]
@@ -62,13 +62,13 @@ def test_every_row_that_needs_a_newer_version_is_in_the_table() -> None:
     assert NEWER.keys() <= {(row["product"], row["telemetry"]) for row in rows()}
 
 
-def test_the_table_says_what_the_one_rule_says() -> None:
+def test_the_table_follows_the_one_rule() -> None:
     for row in rows():
         assert expected(row).items() <= RULE.items(), row
         assert {"real", "simulated", "forged"} <= expected(row).keys(), row
 
 
-def test_the_table_has_every_hop_with_whatever_opentelemetry_has_for_it() -> None:
+def test_the_table_has_every_hop_with_every_opentelemetry_instrumentation() -> None:
     offered = {
         (name, hop.product, telemetry, hop.cases)
         for name, (_, hop) in all_hops().items()
@@ -80,5 +80,5 @@ def test_the_table_has_every_hop_with_whatever_opentelemetry_has_for_it() -> Non
     assert told == offered
 
 
-def test_the_page_of_the_documentation_is_made_from_the_table() -> None:
+def test_the_documentation_page_is_made_from_the_table() -> None:
     assert (Path(__file__).parents[2] / "docs/matrix.md").read_text(encoding="utf-8") == page()

@@ -1,1 +1,1 @@
-"""What the type checkers infer: each file passes mypy and pyright in strict mode, and runs."""
+"""The inferred types. Each file passes mypy and pyright in strict mode, and runs."""

@@ -121,7 +121,7 @@ def test_a_guard_with_a_value_keeps_the_result() -> None:
     assert (charge(1), refund(1)) == (1, 1)
 
 
-def test_the_parameters_stay() -> None:
+def test_guarded_functions_keep_their_parameters() -> None:
     keeps: Callable[[int], int] = charge
     adds: Callable[[str], int | None] = count
     assert keeps(3) == adds("abc") == 3
@@ -134,7 +134,7 @@ async def awaits() -> tuple[int | None, int, int | None]:
     return await send("ride"), await send_keeping("ride"), await Till().charge_later(1)
 
 
-def test_a_coroutine_function_stays_one_and_its_result_gets_none() -> None:
+def test_a_guarded_coroutine_function_stays_one_and_may_return_none() -> None:
     coroutine: Coroutine[Any, Any, int | None] = send("ride")
     coroutine.close()
     assert asyncio.run(awaits()) == (4, 4, 1)
@@ -147,7 +147,7 @@ def test_generators_keep_their_types() -> None:
     assert list(events(2)) == [0, 1]
 
 
-def test_context_managers_keep_the_type_of_what_they_give() -> None:
+def test_context_managers_keep_the_type_they_yield() -> None:
     takes_manager(over("a"))
     takes_manager(under("a"))
     with over("a") as one, under("b") as two:
@@ -164,7 +164,7 @@ def takes_async_manager(manager: AbstractAsyncContextManager[str]) -> None:
     assert hasattr(manager, "__aenter__")
 
 
-def test_asynchronous_context_managers_keep_it_too() -> None:
+def test_asynchronous_context_managers_keep_the_type_they_yield() -> None:
     takes_async_manager(over_async("a"))
     takes_async_manager(under_async("a"))
     assert asyncio.run(enters()) == "ab"
@@ -181,5 +181,5 @@ def test_a_target_can_be_undone() -> None:
     assert_type(guard_target("json:dump", "data-mutation").undo(), None)
 
 
-def test_allows_is_a_bool() -> None:
+def test_allows_returns_a_bool() -> None:
     assert_type(allows("analytics"), bool)

@@ -1,4 +1,4 @@
-"""The types of ``simulated``, ``real`` and what tells of the verdict."""
+"""The types of ``simulated``, ``real`` and the functions that report the verdict."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_decorated_method_keeps_its_type() -> None:
     assert Pool().ping(2) == 2
 
 
-def test_what_tells_of_the_verdict() -> None:
+def test_functions_that_report_the_verdict_have_precise_types() -> None:
     assert_type(current(), Marker | None)
     assert_type(is_synthetic(), bool)
     assert_type(headers(), dict[str, str])
@@ -73,7 +73,7 @@ def test_a_kind_is_one_of_five() -> None:
     assert_type(marker.actor, str | None)
 
 
-def test_configure_takes_what_the_documentation_says(keys: dict[str, Any]) -> None:
+def test_configure_accepts_the_documented_settings(keys: dict[str, Any]) -> None:
     assert_type(configure(keys=keys, policy={"payment": "skip"}, internal_hosts=["payments"], lifetime="10m"), None)
     with configured(environment="staging", edge=False) as nothing:
         assert_type(nothing, None)

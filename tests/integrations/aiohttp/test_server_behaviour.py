@@ -257,7 +257,7 @@ def test_a_refused_websocket_never_reaches_the_application(port: int, keys: Keys
     assert called == []
 
 
-def test_a_websocket_that_cannot_be_taken_now_is_sent_away_for_later(port: int, keys: Keys) -> None:
+def test_a_marked_websocket_gets_429_while_the_service_sheds(port: int, keys: Keys) -> None:
     synthetic.configure(keys=keys, shed=lambda: True)
     with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
         asyncio.run(talk(port, marked(keys), "one"))

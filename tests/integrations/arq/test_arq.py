@@ -46,7 +46,7 @@ class ArqContract(MessageContract):
         self.check_real(seen)
         assert seen.baggage is None
 
-    def test_a_stale_marker_gives_way_to_that_of_the_work(self, broker: Broker) -> None:
+    def test_the_current_marker_replaces_a_stale_one(self, broker: Broker) -> None:
         assert isinstance(broker, ThreadedRides)
         with synthetic.simulated(run="today"):
             name = self._read_and_enqueued_again(broker)

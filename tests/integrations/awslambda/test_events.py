@@ -110,7 +110,7 @@ def test_an_event_of_hand_with_plain_headers_alone_counts(keys: Keys) -> None:
 
 
 @pytest.mark.parametrize(("setting", "reason"), [("shed", "shed"), ("ready", "not-ready")])
-def test_a_good_marker_that_cannot_be_taken_now_is_sent_away_for_later(
+def test_a_good_marker_is_deferred_while_the_service_sheds_or_is_not_ready(
     gateway: Any, keys: Keys, setting: str, reason: str
 ) -> None:
     settings: Any = {setting: lambda: setting == "shed"}

@@ -315,7 +315,7 @@ def test_a_call_to_a_service_that_takes_part_carries_the_marker_outside_of_the_s
     assert has_no_marker(real)
 
 
-def test_an_allowed_call_goes_without_the_marker(server: RecordingServer, keys: dict[str, Any]) -> None:
+def test_an_allowed_external_call_carries_no_marker(server: RecordingServer, keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys, internal_hosts=[OURS], policy={"external-call": "allow"})
     s3 = client_of("s3", server.url(host=THEIRS), s3={"addressing_style": "path"})
     with ledger.recorded() as outcomes, synthetic.simulated(run="rush-hour"):

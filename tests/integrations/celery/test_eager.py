@@ -180,7 +180,7 @@ def test_a_copy_of_the_headers_one_level_below_says_the_same(queued: Celery) -> 
     assert ("baggage" in found, found["headers"]) == (False, {"x": "1"})
 
 
-def test_work_whose_marker_does_not_verify_sends_nothing(queued: Celery) -> None:
+def test_unverified_work_raises_and_sends_nothing(queued: Celery) -> None:
     with brought_by_opentelemetry(mint(shared_key())), pytest.raises(synthetic.UnverifiedMarker):
         queued.tasks["what"].delay()
     assert sent(queued) is None

@@ -121,9 +121,7 @@ def test_without_keys_no_marker_is_believed(started_with: Any, keys: dict[str, A
     assert seen() == "unverified: no-keys"
 
 
-def test_what_was_admitted_in_time_stays_simulated_after_it_has_expired(
-    started_with: Any, keys: dict[str, Any]
-) -> None:
+def test_an_expired_token_is_simulated_within_the_retention_time(started_with: Any, keys: dict[str, Any]) -> None:
     started_with(entry(mint(keys, claims={"run": RUN, **expired(6 * DAY)})))
     assert seen() == RUN
 

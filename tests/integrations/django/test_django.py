@@ -102,10 +102,10 @@ class WSGIContract(DjangoContract):
 class ASGIContract(DjangoContract):
     @pytest.mark.skipif(django.VERSION < (5,), reason="Django sees a client leave since 5.0")
     @pytest.mark.parametrize("simulated", [True, False])
-    def test_a_client_that_leaves_a_stream_of_events_leaves_nothing_behind(
+    def test_a_client_that_drops_an_event_stream_leaves_no_verdict_behind(
         self, server: Server, keys: Keys, simulated: bool
     ) -> None:
-        super().test_a_client_that_leaves_a_stream_of_events_leaves_nothing_behind(server, keys, simulated)
+        super().test_a_client_that_drops_an_event_stream_leaves_no_verdict_behind(server, keys, simulated)
 
 
 class TestWSGI(WSGIContract):

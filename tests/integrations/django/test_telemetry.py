@@ -100,7 +100,7 @@ def seen_by(response: Response) -> list[Any]:
 
 
 @pytest.mark.parametrize("action", ["echo", "async-echo", "stream"])
-def test_a_good_marker_is_seen_and_sent_on(port: int, name: str, keys: Keys, action: str) -> None:
+def test_a_good_marker_is_seen_and_forwarded(port: int, name: str, keys: Keys, action: str) -> None:
     synthetic.configure(keys=keys)
     token = mint(keys)
     for headers in (baggage(f"user=7,{entry(token)}"), baggage("user=7", entry(token))):
@@ -124,7 +124,7 @@ def test_a_stripped_entry_does_not_come_back(port: int, name: str, keys: Keys, s
 
 
 @pytest.mark.parametrize("action", ["echo", "async-echo", "stream"])
-def test_real_and_marked_requests_in_turn_have_each_their_own_verdict(
+def test_alternating_real_and_marked_requests_each_get_their_own_verdict(
     port: int, name: str, keys: Keys, action: str
 ) -> None:
     synthetic.configure(keys=keys)

@@ -107,7 +107,7 @@ class GrpcClientContract:
 
     # Where it fails
 
-    def test_where_our_part_fails_the_call_goes_on_if_it_is_real(
+    def test_real_calls_are_sent_and_simulated_ones_raise_when_our_hook_fails(
         self, connect: Any, server: Recording, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         channel = connect(server.target())
@@ -124,12 +124,12 @@ class GrpcClientContract:
     # What goes along
 
     @pytest.mark.parametrize("kind", KINDS)
-    def test_work_that_nobody_marked_sends_nothing(self, connect: Any, server: Recording, kind: str) -> None:
+    def test_undecided_work_sends_no_marker(self, connect: Any, server: Recording, kind: str) -> None:
         assert connect(server.target()).call(kind)
         assert not server.only.values("baggage")
 
     @pytest.mark.parametrize("kind", KINDS)
-    def test_real_work_sends_nothing(self, connect: Any, server: Recording, kind: str) -> None:
+    def test_real_work_sends_no_marker(self, connect: Any, server: Recording, kind: str) -> None:
         with synthetic.real():
             assert connect(server.target()).call(kind)
         assert not server.only.values("baggage")
@@ -146,7 +146,7 @@ class GrpcClientContract:
             "book",
         )
 
-    def test_nothing_is_sent_inside_real(self, connect: Any, server: Recording) -> None:
+    def test_calls_inside_real_carry_no_marker(self, connect: Any, server: Recording) -> None:
         client = connect(server.target())
         with synthetic.simulated(run="rush-hour"):
             with synthetic.real():
@@ -210,7 +210,7 @@ class GrpcClientContract:
         assert claims_of(token_of(server.only))["run"] == "today"
         assert server.only.values("baggage")[0].endswith(",a=1") is self.keeps_foreign
 
-    def test_a_marker_that_only_opentelemetrys_context_brought_is_sent_as_it_is(
+    def test_a_marker_found_only_in_the_opentelemetry_context_is_sent_unchanged(
         self, connect: Any, server: Recording, keys: Keys
     ) -> None:
         token = mint(keys)
@@ -228,7 +228,7 @@ class GrpcClientContract:
         assert raised.value.reason == "bad-signature"
         assert not server.requests
 
-    def test_a_token_is_signed_anew_at_half_its_lifetime(self, connect: Any, server: Recording, keys: Keys) -> None:
+    def test_a_token_is_renewed_at_half_its_lifetime(self, connect: Any, server: Recording, keys: Keys) -> None:
         now = [1_800_000_000.0]
         synthetic.configure(keys=keys, internal_hosts=[OURS], lifetime=100, clock=lambda: now[0])
         client = connect(server.target())
@@ -262,7 +262,7 @@ class GrpcClientContract:
         assert not server.requests
 
     @pytest.mark.parametrize("kind", KINDS)
-    def test_an_allowed_call_goes_without_the_marker(
+    def test_an_allowed_external_call_carries_no_marker(
         self, connect: Any, keys: Keys, server: Recording, kind: str
     ) -> None:
         synthetic.configure(keys=keys, internal_hosts=[OURS], policy={"external-call": "allow"})
@@ -305,14 +305,14 @@ class GrpcClientContract:
 
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.usefixtures("opentelemetry")
-    def test_beside_opentelemetry_the_marker_goes_once(self, connect: Any, server: Recording, kind: str) -> None:
+    def test_the_marker_is_sent_once_when_opentelemetry_is_on(self, connect: Any, server: Recording, kind: str) -> None:
         with synthetic.simulated(run="rush-hour"):
             assert connect(server.target()).call(kind)
         assert token_of(server.only)
 
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.usefixtures("opentelemetry")
-    def test_opentelemetry_does_not_put_the_marker_back_for_an_undeclared_host(
+    def test_opentelemetry_adds_no_marker_for_an_undeclared_host(
         self, connect: Any, keys: Keys, server: Recording, kind: str
     ) -> None:
         with synthetic.simulated(run="rush-hour"), pytest.raises(ExternalCallRefused):
@@ -328,7 +328,7 @@ class GrpcClientContract:
 
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.usefixtures("opentelemetry")
-    def test_opentelemetry_does_not_put_a_stale_marker_on_real_work(
+    def test_opentelemetry_adds_no_stale_marker_to_real_work(
         self, connect: Any, server: Recording, keys: Keys, kind: str
     ) -> None:
         def real_over_a_stale_context() -> None:

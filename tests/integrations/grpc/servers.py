@@ -102,7 +102,7 @@ class GrpcServerContract:
             self.check_real(seen)
 
     @pytest.mark.parametrize(("kind", "stranger"), [*((kind, STRANGERS[0]) for kind in KINDS), *STRANGE])
-    def test_an_edge_that_strips_removes_what_is_no_token_of_ours(
+    def test_a_stripping_edge_removes_entries_that_are_not_our_tokens(
         self, serve: Callable[..., int], keys: Keys, kind: str, stranger: str
     ) -> None:
         synthetic.configure(keys=keys)
@@ -213,14 +213,14 @@ class FullServerContract(GrpcServerContract):
     def test_without_keys_every_marker_is_refused(self, serve: Callable[..., int], keys: Keys) -> None:
         self.check_not_admitted(serve(), marked(keys), 403, "no-keys")
 
-    def test_a_halted_run_is_refused_and_others_go_on(self, port: int, keys: Keys) -> None:
+    def test_a_halted_run_is_refused_and_other_runs_are_admitted(self, port: int, keys: Keys) -> None:
         synthetic.configure(keys=keys, halt=["stopped"])
         self.check_not_admitted(port, marked(keys, run="stopped"), 403, "halted")
         self.check_simulated(call(port, "unary_unary", marked(keys, run="going")).only())
 
     @pytest.mark.parametrize("kind", ["unary_unary", "stream_stream"])
     @pytest.mark.parametrize(("setting", "reason"), [({"shed": True}, "shed"), ({"ready": False}, "not-ready")])
-    def test_a_good_marker_that_cannot_be_taken_now_is_sent_away_for_later(
+    def test_a_good_marker_is_deferred_while_the_service_sheds_or_is_not_ready(
         self, port: int, keys: Keys, setting: Any, reason: str, kind: str
     ) -> None:
         synthetic.configure(keys=keys, **callables(setting))
@@ -228,7 +228,9 @@ class FullServerContract(GrpcServerContract):
         self.check_not_admitted(port, forged(keys), 403, "bad-signature", kind)
         self.check_real(call(port, kind).seen()[0])
 
-    def test_inside_a_marker_stays_good_for_the_retention_time(self, serve: Callable[..., int], keys: Keys) -> None:
+    def test_an_internal_service_admits_a_marker_for_the_retention_time(
+        self, serve: Callable[..., int], keys: Keys
+    ) -> None:
         synthetic.configure(keys=keys)
         inside, edge = serve(edge=False), serve()
         self.check_simulated(call(inside, "unary_unary", marked(keys, **expired(6 * DAY))).only())
@@ -244,7 +246,7 @@ class FullServerContract(GrpcServerContract):
         self.check_not_admitted(port, (), 403, "missing")
         self.check_simulated(call(port, "unary_unary", marked(keys)).only())
 
-    def test_an_edge_that_strips_still_refuses_what_names_us(self, serve: Callable[..., int], keys: Keys) -> None:
+    def test_a_stripping_edge_still_refuses_a_forged_token(self, serve: Callable[..., int], keys: Keys) -> None:
         synthetic.configure(keys=keys)
         port = serve(on_unverified="strip")
         self.check_not_admitted(port, forged(keys), 403, "bad-signature")

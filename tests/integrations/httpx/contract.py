@@ -65,9 +65,7 @@ class HttpxContract(ClientContract):
         with self.product.by_opentelemetry():
             yield
 
-    def test_a_refusal_survives_the_way_back_from_a_process_pool(
-        self, connect: Connect, other: RecordingServer
-    ) -> None:
+    def test_a_refusal_can_be_pickled_back_from_a_process_pool(self, connect: Connect, other: RecordingServer) -> None:
         """With its request, which errors of this library have; two requests never compare equal."""
         with synthetic.simulated(run="rush-hour", actor="rider-7"), pytest.raises(ExternalCallRefused) as raised:
             connect().get(other.url(host=THEIRS))
@@ -89,11 +87,11 @@ class AroundOpenTelemetry(HttpxContract):
 
     keeps_foreign = False
 
-    def test_an_allowed_call_goes_without_the_marker(
+    def test_an_allowed_external_call_carries_no_marker(
         self, connect: Connect, keys: dict[str, Any], other: RecordingServer
     ) -> None:
         self.keeps_foreign = True
-        super().test_an_allowed_call_goes_without_the_marker(connect, keys, other)
+        super().test_an_allowed_external_call_carries_no_marker(connect, keys, other)
 
 
 class InsideOpenTelemetry(AroundOpenTelemetry):

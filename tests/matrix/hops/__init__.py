@@ -1,1 +1,1 @@
-"""Each hop of the matrix, one file a product: ``HOPS`` is what it offers."""
+"""The hops of the matrix, one file per product. ``HOPS`` lists the hops of the file."""

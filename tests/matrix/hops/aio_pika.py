@@ -65,7 +65,7 @@ async def _by_iterator(channel: Any, queue: Queue) -> str:
 
 
 async def _first(told: asyncio.Future[str], queue: Queue) -> str:
-    """What was told of the message, or that it is a dead letter."""
+    """Return the report on the message, or that it became a dead letter."""
     while not told.done():
         if queue.has_dead_letter("ride"):
             return "refused"

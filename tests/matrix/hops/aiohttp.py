@@ -55,7 +55,7 @@ def _server() -> Iterator[int]:
         app = web.Application()
         app.add_routes([web.get("/", _tell), web.get("/ws", _tell_over_websocket)])
         install(app)
-        # aiohttp itself takes no header of more than 8190 bytes.
+        # aiohttp itself rejects headers of more than 8190 bytes.
         runner = web.AppRunner(app, access_log=None, max_field_size=32768)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -1,4 +1,4 @@
-"""arq: what enqueues a job and the header that it has then; a worker and what the job saw, or that it failed."""
+"""arq: a producer and the header of its job; a worker and what the job saw, or its failure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.matrix.cases import Case, Hop, judged, seen
 from tests.support.brokers import valkey
 
 _CASES = ("real", "simulated", "forged")
-"""What enqueues: its caller has no headers that he could fill."""
+"""The cases of a producer, whose caller cannot set headers."""
 
 
 def _met(scenario: Callable[[Rides, Case], Awaitable[str]], *, is_patched: bool = True) -> Callable[[Case, int], str]:

@@ -1,4 +1,4 @@
-"""AWS Lambda: a function invoked with what each source sends; Lambda itself, and the gateways, are not run."""
+"""AWS Lambda: a function invoked with the events of each source. Lambda and the gateways do not run."""
 
 from __future__ import annotations
 

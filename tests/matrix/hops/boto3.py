@@ -1,4 +1,4 @@
-"""boto3: messages sent to SQS, to SNS and to EventBridge, and a consumer of SQS that handles one or leaves it."""
+"""boto3: producers for SQS, SNS and EventBridge, and an SQS consumer that handles a message or leaves it."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _in(case: Case, url: str) -> str:
 
 
 def _dead(queue: Queue) -> list[str] | None:
-    queue.received()  # what nobody deletes comes again, until it is dead
+    queue.received()  # an undeleted message comes again, until it is a dead letter
     return queue.dead_letters() or None
 
 

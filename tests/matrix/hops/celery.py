@@ -1,4 +1,4 @@
-"""Celery: what is sent and the header that arrived; a worker, and what its task saw, or that it failed as refused."""
+"""Celery: a producer and the header that arrived; a worker and what its task saw, or its refusal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.brokers import valkey
 _switched_on: list[str] = []
 
 _OWN = uuid4().hex
-"""In the names of queues, for other rows use the same broker."""
+"""Makes the names of queues unique, because other rows use the same broker."""
 
 
 def _opentelemetry() -> None:
@@ -60,7 +60,7 @@ def _out(case: Case, servers: tuple[str, Workers]) -> str:
 
 
 def _in(pool: str, task: str, notes: list[str], case: Case, servers: tuple[str, Workers]) -> str:
-    """Send the task as a stranger does; it leaves these notes, each with what it was."""
+    """Send the task without instrumentation. It leaves these notes with its verdict."""
     synthetic.instrument("celery")
     broker, workers = servers
     settings = having(dict(case.keys), steps=" ".join(["app", "ours", *_switched_on]))

@@ -1,4 +1,4 @@
-"""Threads, executors, processes and subprocesses: what the work on the other side is."""
+"""Threads, executors, processes and subprocesses: the verdict on the other side."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.matrix.cases import Case, Hop, seen
 from tests.support.servers import environment
 
 _IN_ONE_PROGRAM = ("real", "simulated", "forged")
-"""There is no header that anybody could write."""
+"""The cases without headers, since none are sent within a program."""
 
 
 def _hop(
@@ -30,7 +30,7 @@ def _hop(
     pool: Callable[[], AbstractContextManager[Any]] = nullcontext,
     is_instrumented: bool = False,
 ) -> Hop:
-    """A hop to a worker of ``pool``, which has one for all cases: whoever was served before is who could stick."""
+    """A hop to the single worker of ``pool``. All cases share it, so a leftover verdict would show."""
 
     def pass_on(case: Case, worker: Any) -> str:
         synthetic.instrument("concurrency")
@@ -153,7 +153,7 @@ def _run_by_asyncio(env: dict[str, str]) -> bytes:
 
 
 def _started(case: Case, _: Any) -> str:
-    """Start the program with a variable that is no work of ours."""
+    """Start the program without any wrapper, with a variable from another sender."""
     baggage = case.joined()
     env = _env(case, baggage)
     reading, writing = os.pipe()

@@ -1,4 +1,4 @@
-"""dramatiq: what sends a message and the header that it has then; a worker and what the actor saw, or a dead letter."""
+"""dramatiq: a producer and the header of its message; a worker and what the actor saw, or a dead letter."""
 
 from __future__ import annotations
 

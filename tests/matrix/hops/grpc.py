@@ -32,7 +32,7 @@ def _contrib(*names: str) -> dict[str, Callable[[], None]]:
 
 
 def _sent(send: Callable[[str, Any], None]) -> Callable[[Case, Recording], str]:
-    """Pass one case on from a client; the other end is a server that knows nothing of this library."""
+    """Pass one case on from a client to a server without this library."""
 
     def pass_on(case: Case, server: Recording) -> str:
         server.requests.clear()
@@ -88,7 +88,7 @@ def _served(serving: Any, servicer: Any) -> Iterator[int]:
 
 
 def _received(case: Case, port: int) -> str:
-    """Pass one case on to a server, from work that nothing is known of: what it passes along goes as it is."""
+    """Pass one case on to a server from undecided work, whose metadata is sent unchanged."""
     headers = [("baggage", header) for header in case.headers()]
     with grpc.insecure_channel(f"127.0.0.1:{port}", options=OPTIONS) as channel:
         try:

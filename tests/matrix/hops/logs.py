@@ -1,4 +1,4 @@
-"""What a log says of the work: the standard library's records, and structlog's events."""
+"""Logs of the work: records of the standard library and events of structlog."""
 
 from __future__ import annotations
 

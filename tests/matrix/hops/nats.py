@@ -1,4 +1,4 @@
-"""NATS: a publisher and the header that arrived; a subscriber and what it saw, or the word that it was refused."""
+"""NATS: a publisher and the header that arrived; a subscriber and what it saw, or the refusal."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from tests.support import brokers
 
 
 class Meeting:
-    """A connection, and the first that is told: by a handler, or by the ``error_cb`` of the connection.
+    """A connection, and the first report from a handler or from the ``error_cb`` of the connection.
 
-    Each has a subject of its own: a stream that is made under a name that one was just deleted under may come with a
-    message of that one (seen in 20 of 1,500, nats-server 2.15.1).
+    Each meeting has its own subject. A new stream may contain a message of a stream of the same name that was just
+    deleted (seen in 20 of 1,500 runs with nats-server 2.15.1).
     """
 
     async def open(self, port: int) -> None:
@@ -42,7 +42,7 @@ class Meeting:
         self.told.set_result(judged([] if header is None else [header]))
 
     async def put(self, case: Case) -> None:
-        """Publish past every wrapper."""
+        """Publish without any wrapper."""
         header = case.joined()
         headers = None if header is None else {"baggage": header}
         await inspect.unwrap(Client.publish)(self.client, self.subject, b"ride", "", headers)

@@ -17,7 +17,7 @@ from tests.matrix.cases import Case, Hop, judged, seen
 
 @contextmanager
 def a_queue(port: int) -> Iterator[tuple[Any, Queue]]:
-    """A channel, opened while everything is switched on, and a queue."""
+    """Open a channel after all instrumentation is on, and declare a queue."""
     with channel_to(port) as channel:
         queue = Queue(channel)
         yield channel, queue
@@ -25,7 +25,7 @@ def a_queue(port: int) -> Iterator[tuple[Any, Queue]]:
 
 
 def arrived(channel: Any, queue: Queue) -> str:
-    """What a service makes of the one message in the queue."""
+    """Return the verdict of a service on the single message in the queue."""
     _, properties, body = channel.basic_get(queue.name, auto_ack=True)
     assert body == b"ride"
     header = (properties.headers or {}).get("baggage")

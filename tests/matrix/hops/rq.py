@@ -1,4 +1,4 @@
-"""RQ: what enqueues a job and the header that it has then; a worker and what the job saw, or that it failed."""
+"""RQ: a producer and the header of its job; a worker and what the job saw, or its failure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TOLD = "told"
 
 
 def tell(_: str) -> None:
-    """The job: tells what it saw."""
+    """The job. It stores the verdict that it saw."""
     job: Any = get_current_job()
     job.connection.hset(_TOLD, job.id, seen())
 

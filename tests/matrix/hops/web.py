@@ -1,4 +1,4 @@
-"""Requests that come in: each framework, on a real server."""
+"""Incoming requests to each framework, on a real server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.servers import uvicorn_server, waitress_server
 from tests.support.wire import get
 
 _on: set[str] = set()
-"""The telemetry that is put around an application, or into it, where that is built."""
+"""The names of the telemetry to add when an application is built."""
 
 
 def _switch(name: str) -> Callable[[], None]:

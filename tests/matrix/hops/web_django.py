@@ -1,4 +1,4 @@
-"""Requests that come in to Django: with nothing but its settings, and with its application wrapped."""
+"""Incoming requests to Django, configured by its settings only and with a wrapped application."""
 
 from __future__ import annotations
 
