@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -32,6 +33,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
         return None
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return cores + 2
+
+
+def pytest_collection_finish() -> None:
+    """Every product is imported by now, and stays: no collection of garbage need look through that again (0.3 s)."""
+    gc.freeze()
 
 
 @pytest.fixture
