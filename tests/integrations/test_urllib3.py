@@ -388,6 +388,6 @@ def test_bodies_fields_streams_and_errors_stay_those_of_the_library(server: Reco
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://{OURS}:{silent.getsockname()[1]}/"
         with pytest.raises(urllib3.exceptions.ReadTimeoutError):
-            manager.request("GET", url, timeout=0.05)
+            manager.request("GET", url, timeout=urllib3.Timeout(connect=60, read=0.05))
     with pytest.raises(urllib3.exceptions.NewConnectionError):
         manager.request("GET", url)

@@ -141,7 +141,7 @@ def by_waiting_no_longer(product: Product, client: Any, url: str, has_come: Call
 
 
 def by_the_clients_timeout(product: Product, client: Any, url: str, has_come: Callable[[], bool]) -> Any:
-    return client.get(url, timeout=0.05)
+    return client.get(url, timeout=product.library.Timeout(60, read=0.05))
 
 
 @pytest.mark.parametrize("give_up", [by_cancelling, by_waiting_no_longer, by_the_clients_timeout])

@@ -81,7 +81,7 @@ def test_errors_stay_those_of_the_library_and_name_the_callers_request(
 
     server.answers["/slow"] = slow
     server.answers["/missing"] = Answer(404)
-    request = client.build_request("GET", server.url("/slow"), timeout=0.05)
+    request = client.build_request("GET", server.url("/slow"), timeout=library.Timeout(60, read=0.05))
     with pytest.raises(library.ReadTimeout) as timed_out:
         client.send(request)
     may_answer.set()

@@ -82,6 +82,15 @@ def at_hand() -> tuple[bool, str | None]:
     return marker is not None, marker and marker.run
 
 
+async def subscribed(client: Client) -> None:
+    """Return when the server has all subscriptions of a client, so that it gets what others publish.
+
+    One ``flush()`` is not enough (nats-py 2.16): its PING overtakes a subscription that was not yet sent.
+    """
+    await client.flush()
+    await client.flush()
+
+
 async def until(condition: Callable[[], Any]) -> None:
     while not condition():
         await asyncio.sleep(0.005)

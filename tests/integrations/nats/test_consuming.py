@@ -16,7 +16,7 @@ from nats.micro.service import EndpointConfig, ServiceConfig
 import synthetic
 import synthetic_nats._refusal
 from synthetic_nats import admitting, message
-from tests.integrations.nats.session import FORGED, PEAK, REAL, Run, Session, at_hand, until
+from tests.integrations.nats.session import FORGED, PEAK, REAL, Run, Session, at_hand, subscribed, until
 from tests.integrations.nats.session import good as good
 from tests.integrations.nats.session import on as on
 from tests.integrations.nats.session import run as run
@@ -231,7 +231,7 @@ def test_a_callback_that_is_a_method_of_a_client_of_ones_own_is_covered_and_its_
         await orders.connect(session.client.connected_url.geturl(), error_cb=failed)
         await orders.subscribe(session.subject, cb=orders.handle)
         await orders.subscribe(f"{session.subject}.asked", cb=serve)
-        await orders.flush()
+        await subscribed(orders)
         for name, headers in (("one", good), ("forged", FORGED), ("three", None)):
             await session.put(name, headers)
         await until(lambda: len(orders.seen) == 2)

@@ -74,7 +74,7 @@ def test_errors_stay_those_of_requests(server: RecordingServer) -> None:
     server.answers["/slow"] = slow
     server.answers["/missing"] = Answer(404)
     with pytest.raises(requests.ReadTimeout) as timed_out:
-        requests.get(server.url("/slow"), timeout=0.05)
+        requests.get(server.url("/slow"), timeout=(60, 0.05))
     may_answer.set()
     assert timed_out.value.request.url == server.url("/slow")
     with pytest.raises(requests.HTTPError):

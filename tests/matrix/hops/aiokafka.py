@@ -74,6 +74,7 @@ class _Consumed:
             bootstrap_servers=topic.address,
             group_id=topic.group,
             enable_auto_commit=False,
+            fetch_max_wait_ms=20,
             auto_offset_reset="earliest",
         )
         consumer.assign([TopicPartition(topic.name, 0)])
