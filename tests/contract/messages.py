@@ -51,6 +51,32 @@ class Seen:
         )
 
 
+class Handled:
+    """What handlers saw, by the names of the messages."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, Seen] = {}
+
+    def note(self, name: str, baggage: str | None) -> None:
+        """Keep what a handler sees now; ``baggage`` is the header that it finds on its message."""
+        self.seen[name] = Seen.now(name, baggage)
+
+    def find(self, name: str) -> Seen | None:
+        """What the handler of this message saw; None if it was not handled yet."""
+        return self.seen.get(name)
+
+    def handled(self, name: str) -> Seen:
+        """Wait until the message was handled."""
+        seen: Seen = eventually(lambda: self.find(name))
+        return seen
+
+    def runs(self, *names: str) -> list[str | None]:
+        """Wait for these messages; returns the run of each, None for real ones. Each had a verdict."""
+        seen = [self.handled(name) for name in names]
+        assert all(one.explicit for one in seen)
+        return [one.run for one in seen]
+
+
 class Broker(Protocol):
     """A producer and a consumer of the product, both instrumented, with a real broker between them."""
 

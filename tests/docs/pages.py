@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 PROJECT = Path(__file__).parents[2]
 
@@ -77,6 +78,15 @@ def blocks_in(page: Path, text: str) -> Iterator[Block]:
         else:
             raise ValueError(f"{page}:{number}: the block has no end")
         yield Block(page, number + 1, opening["language"], textwrap.dedent("\n".join(lines)) + "\n")
+
+
+def names_defined_in(page: str) -> dict[str, Any]:
+    """Run the examples of a page that need a server, all but their configuration; returns the names they define."""
+    names: dict[str, Any] = {}
+    for block in blocks_of(PROJECT / page):
+        if block.language == "python":
+            exec(compile(block.text.replace('synthetic.configure(keys="shared.jwks")\n', ""), page, "exec"), names)
+    return names
 
 
 def table_under(page: str, heading: str) -> list[list[str]]:

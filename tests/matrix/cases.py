@@ -75,10 +75,12 @@ def seen() -> str:
 
 
 def in_force(marker: synthetic.Marker | None) -> str:
-    if marker is None:
-        return "real"
-    assert marker.run == RUN
-    return "simulated"
+    return of_run(marker and marker.run)
+
+
+def of_run(run: str | None) -> str:
+    """Work of this run, or real work for None, in the words of the matrix."""
+    return {None: "real", RUN: "simulated"}[run]
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,8 @@
-"""pika: what publishing a message, and handling one, cost more than the bare ones; nothing goes over a wire."""
+"""pika: the time that publishing a message, and handling one, takes on top of the bare ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Iterator
 from typing import Any
 
 from opentelemetry.instrumentation.pika import PikaInstrumentor
@@ -12,30 +11,17 @@ from opentelemetry.trace import NoOpTracer, NoOpTracerProvider
 from pika.channel import Channel
 from pika.spec import Basic, BasicProperties
 
-import synthetic
 from synthetic_pika import admitting
-from tests.benchmarks.measure import Case, Effort, interleaved, statement
-from tests.benchmarks.table import Row, at_most_one_in
-from tests.support.keys import entry, mint, shared_key
-
-_PEER = "OpenTelemetry pika, no-op tracer"
+from tests.benchmarks import messages
+from tests.benchmarks.measure import Effort, statement
+from tests.benchmarks.messages import Block, Cases, Received, Sent, bare_and_ours, case
+from tests.benchmarks.table import Row
 
 
 def rows(effort: Effort) -> Iterator[Row]:
-    """Messages sent and received, real and simulated."""
-    keys = shared_key()
-    with synthetic.configured(keys=keys):
-        yield _published("real", synthetic.real, effort)
-        yield _consumed("real", BasicProperties(), effort)
-        yield _published("simulated", lambda: synthetic.simulated(run="bench"), effort)
-        yield _consumed("simulated", BasicProperties(headers={"baggage": entry(mint(keys))}), effort)
-
-
-def _row(what: str, kind: str, cases: dict[str, Case], effort: Effort) -> Row:
-    times = interleaved(cases, effort.rounds // 2)
-    goal = at_most_one_in(10) if kind == "real" else None
-    ours, theirs = (times.added(case, "bare") for case in ("ours", "peer"))
-    return Row(f"pika, {what}, {kind}: added time", ours, _PEER, theirs, goal)
+    """Messages published and consumed, real and simulated."""
+    peer = "OpenTelemetry pika, no-op tracer"
+    return messages.rows("pika", peer, Sent("publish", _published), Received("consume", _consumed), effort)
 
 
 class _Nowhere(Channel):
@@ -51,42 +37,25 @@ class _Nowhere(Channel):
         pass
 
 
-def _published(kind: str, work: Callable[[], Any], effort: Effort) -> Row:
-    @contextmanager
-    def around(installed: Callable[[], Any]) -> Iterator[None]:
-        with ExitStack() as stack:
-            stack.enter_context(work())
-            stack.enter_context(installed())
-            yield
-
-    def case(channel: Channel, installed: Callable[[], Any] = nullcontext) -> Case:
+def _published(work: Block) -> Cases:
+    def publish(channel: Channel) -> Any:
         # The attribute is looked up at each call: it changes while the benchmark runs.
-        publish = statement("channel.basic_publish('', 'rides', b'ride')", channel=channel)
-        return Case(publish, lambda: around(installed), number=100, warm=150)
+        return statement("channel.basic_publish('', 'rides', b'ride')", channel=channel)
 
     theirs = _Nowhere()
     PikaInstrumentor.instrument_channel(theirs, tracer_provider=NoOpTracerProvider())
-    cases = {"bare": case(_Nowhere()), "ours": case(_Nowhere(), _on), "peer": case(theirs)}
-    return _row("publish", kind, cases, effort)
+    return {**bare_and_ours("pika", publish(_Nowhere()), work), "peer": case(publish(theirs), work)}
 
 
-@contextmanager
-def _on() -> Iterator[None]:
-    synthetic.instrument("pika")
-    try:
-        yield
-    finally:
-        synthetic.uninstrument("pika")
-
-
-def _consumed(kind: str, properties: BasicProperties, effort: Effort) -> Row:
+def _consumed(baggage: str | None) -> Cases:
     def handle(channel: Any, method: Any, properties: Any, body: Any) -> None:
         pass
 
-    def case(callback: Any) -> Case:
-        delivery = {"channel": _Nowhere(), "method": Basic.Deliver("tag", 1, False, "", "rides"), "body": b"ride"}
-        handled = "handle(channel, method, properties, body)"
-        return Case(statement(handled, handle=callback, properties=properties, **delivery), number=100, warm=150)
-
-    theirs = _decorate_callback(handle, NoOpTracer(), "tag")
-    return _row("consume", kind, {"bare": case(handle), "ours": case(admitting(handle)), "peer": case(theirs)}, effort)
+    properties = BasicProperties(headers=None if baggage is None else {"baggage": baggage})
+    delivery = {"channel": _Nowhere(), "method": Basic.Deliver("tag", 1, False, "", "rides"), "body": b"ride"}
+    handled = "handle(channel, method, properties, body)"
+    callbacks = {"bare": handle, "ours": admitting(handle), "peer": _decorate_callback(handle, NoOpTracer(), "tag")}
+    return {
+        name: case(statement(handled, handle=callback, properties=properties, **delivery))
+        for name, callback in callbacks.items()
+    }

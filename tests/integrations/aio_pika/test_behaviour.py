@@ -13,12 +13,10 @@ from aio_pika.exceptions import PublishError
 from aio_pika.patterns import RPC, Master, RejectMessage
 
 import synthetic
-from tests.integrations.aio_pika.session import FORGED, PEAK, REAL, Run, at_hand, until
-from tests.integrations.aio_pika.session import good as good
-from tests.integrations.aio_pika.session import on as on
-from tests.integrations.aio_pika.session import queue as queue
-from tests.integrations.aio_pika.session import run as run
-from tests.integrations.rabbitmq import Queue, names_of_page
+from tests.docs.pages import names_defined_in
+from tests.integrations.aio_pika.conftest import Run
+from tests.products.rabbitmq import Queue, url
+from tests.support.work import FORGED, PEAK, REAL, in_force, until
 
 
 @pytest.mark.parametrize("headers", [None, {"attempt": 1, "baggage": "user=7"}])
@@ -47,7 +45,7 @@ def test_confirms_returns_and_transactions_work(run: Run, queue: Queue, rabbitmq
         assert isinstance(await exchange.publish(aio_pika.Message(b"confirmed"), queue.name), aiormq.spec.Basic.Ack)
         with pytest.raises(PublishError):
             await exchange.publish(aio_pika.Message(b"returned"), "no-such-queue")
-        async with await aio_pika.connect(f"amqp://guest:guest@127.0.0.1:{rabbitmq_port}/") as connection:
+        async with await aio_pika.connect(url(rabbitmq_port)) as connection:
             transacting = await connection.channel(publisher_confirms=False)
             rolled_back = transacting.transaction()
             await rolled_back.select()
@@ -72,13 +70,13 @@ def test_confirms_returns_and_transactions_work(run: Run, queue: Queue, rabbitmq
 def test_remote_calls_run_under_the_callers_verdict_and_answer(run: Run) -> None:
     async def scenario(channel: Any) -> None:
         async def multiply(*, x: int, y: int) -> Any:
-            return x * y, at_hand()
+            return x * y, in_force()
 
         rpc = await RPC.create(channel)
         await rpc.register("multiply", multiply, auto_delete=True)
         with synthetic.simulated(run="peak"):
             assert await rpc.proxy.multiply(x=2, y=3) == (6, PEAK)
-            assert at_hand() == PEAK
+            assert in_force() == PEAK
         assert await rpc.proxy.multiply(x=2, y=3) == (6, REAL)
         await rpc.close()
 
@@ -108,7 +106,7 @@ def test_tasks_of_a_master_run_under_their_verdict(run: Run, queue: Queue) -> No
         seen: list[Any] = []
 
         async def work(*, ride: int) -> None:
-            seen.append((ride, at_hand()))
+            seen.append((ride, in_force()))
             if ride == 1:
                 raise RejectMessage(requeue=False)
 
@@ -127,7 +125,7 @@ def test_tasks_of_a_master_run_under_their_verdict(run: Run, queue: Queue) -> No
 # On and off
 
 
-def test_it_is_put_on_once_and_taken_off_again() -> None:
+def test_instrument_patches_once_and_uninstrument_restores_the_originals() -> None:
     synthetic.uninstrument("aio-pika")
     from aio_pika.message import ProcessContext
     from aio_pika.queue import QueueIterator
@@ -152,7 +150,7 @@ def test_it_is_put_on_once_and_taken_off_again() -> None:
 
 @pytest.mark.parametrize("way", ["work", "work_by_hand", "work_explicitly"])
 def test_the_examples_of_the_page_do_what_it_says(run: Run, capsys: pytest.CaptureFixture[str], way: str) -> None:
-    page = names_of_page("aio_pika.md")  # switches it off at its end
+    page = names_defined_in("docs/integrations/aio_pika.md")  # switches it off at its end
     book = page["book"] if way != "work_explicitly" else page["book_explicitly"]
     if way != "work_explicitly":
         synthetic.instrument("aio-pika")

@@ -10,12 +10,9 @@ import pytest
 
 import synthetic
 from synthetic_aio_pika import admitting, message
-from tests.integrations.aio_pika.session import FORGED, PEAK, REAL, Run, at_hand, until
-from tests.integrations.aio_pika.session import good as good
-from tests.integrations.aio_pika.session import on as on
-from tests.integrations.aio_pika.session import queue as queue
-from tests.integrations.aio_pika.session import run as run
-from tests.integrations.rabbitmq import Queue
+from tests.integrations.aio_pika.conftest import Run
+from tests.products.rabbitmq import Queue
+from tests.support.work import FORGED, PEAK, REAL, in_force, until
 
 
 def test_callbacks_run_at_the_same_time_each_with_its_own_verdict(run: Run, queue: Queue, good: str) -> None:
@@ -29,7 +26,7 @@ def test_callbacks_run_at_the_same_time_each_with_its_own_verdict(run: Run, queu
                 if len(seen) == 2:
                     both.set()
                 await both.wait()
-                seen[message.body.decode()] = at_hand()
+                seen[message.body.decode()] = in_force()
 
         await (await channel.get_queue(queue.name)).consume(handle)
         queue.put("one", good)
@@ -41,7 +38,7 @@ def test_callbacks_run_at_the_same_time_each_with_its_own_verdict(run: Run, queu
 
 
 @pytest.mark.parametrize("requeue", [False, True])
-def test_an_exception_in_a_process_block_rejects_or_requeues_as_ever(
+def test_an_exception_in_a_process_block_still_rejects_or_requeues_the_message(
     run: Run, queue: Queue, good: str, requeue: bool
 ) -> None:
     async def scenario(channel: Any) -> None:
@@ -49,11 +46,11 @@ def test_an_exception_in_a_process_block_rejects_or_requeues_as_ever(
         source = await channel.get_queue(queue.name)
         with pytest.raises(LookupError) as error:
             async with (await source.get()).process(requeue=requeue):
-                raise LookupError(at_hand())
+                raise LookupError(in_force())
         assert error.value.args == (PEAK,)
         if requeue:
             async with (await source.get()).process(requeue=True) as again:
-                assert (again.redelivered, at_hand()) == (True, PEAK)
+                assert (again.redelivered, in_force()) == (True, PEAK)
         else:
             await asyncio.to_thread(queue.dead_letter, "one")
 
@@ -82,7 +79,7 @@ def test_cancelling_a_handler_leaves_its_message_to_be_delivered_again(run: Run,
 
 
 @pytest.mark.parametrize("way", ["callback", "iterator"])
-def test_a_message_that_is_to_come_later_is_put_back_and_blocks_nothing(
+def test_a_message_that_is_shed_goes_back_to_the_queue_and_blocks_no_other(
     run: Run, queue: Queue, good: str, keys: dict[str, Any], way: str
 ) -> None:
     async def scenario(channel: Any) -> None:
@@ -94,7 +91,7 @@ def test_a_message_that_is_to_come_later_is_put_back_and_blocks_nothing(
 
         async def handle(message: Any) -> None:
             async with message.process():
-                seen.append((message.body, at_hand()))
+                seen.append((message.body, in_force()))
 
         source = await channel.get_queue(queue.name)
         if way == "callback":
@@ -111,14 +108,14 @@ def test_a_message_that_is_to_come_later_is_put_back_and_blocks_nothing(
     run(scenario)
 
 
-def test_what_is_refused_without_acknowledgement_is_dropped_and_the_consumer_goes_on(
+def test_a_refused_message_under_no_ack_is_dropped_and_the_consumer_goes_on(
     run: Run, queue: Queue, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario(channel: Any) -> None:
         seen: list[Any] = []
 
         async def handle(message: Any) -> None:
-            seen.append((message.body, at_hand()))
+            seen.append((message.body, in_force()))
 
         source = await channel.get_queue(queue.name)
         await source.consume(handle, no_ack=True)
@@ -131,7 +128,7 @@ def test_what_is_refused_without_acknowledgement_is_dropped_and_the_consumer_goe
     assert any(record.exc_info and record.exc_info[0] is synthetic.MessageRefused for record in caplog.records)
 
 
-def test_a_message_that_was_asked_for_is_refused_where_it_is_processed(run: Run, queue: Queue) -> None:
+def test_a_message_from_get_is_refused_by_its_process_block(run: Run, queue: Queue) -> None:
     async def scenario(channel: Any) -> None:
         queue.put("forged", FORGED)
         got = await (await channel.get_queue(queue.name)).get()
@@ -144,7 +141,7 @@ def test_a_message_that_was_asked_for_is_refused_where_it_is_processed(run: Run,
     run(scenario)
 
 
-def test_a_message_that_is_acknowledged_by_hand_has_a_scope(run: Run, queue: Queue, good: str) -> None:
+def test_message_admits_a_message_that_the_caller_acknowledges(run: Run, queue: Queue, good: str) -> None:
     async def scenario(channel: Any) -> None:
         source = await channel.get_queue(queue.name)
         seen: list[Any] = []
@@ -154,7 +151,7 @@ def test_a_message_that_is_acknowledged_by_hand_has_a_scope(run: Run, queue: Que
             try:
                 async with message(got) as marker:
                     assert marker == synthetic.current()
-                    seen.append(at_hand())
+                    seen.append(in_force())
                     await got.ack()
             except synthetic.MessageRefused as error:
                 seen.append(error.reason.value)
@@ -164,7 +161,7 @@ def test_a_message_that_is_acknowledged_by_hand_has_a_scope(run: Run, queue: Que
     run(scenario)
 
 
-def test_a_callback_is_covered_without_instrument(run: Run, queue: Queue, good: str) -> None:
+def test_admitting_covers_a_callback_without_instrument(run: Run, queue: Queue, good: str) -> None:
     synthetic.uninstrument("aio-pika")
 
     async def scenario(channel: Any) -> None:
@@ -172,7 +169,7 @@ def test_a_callback_is_covered_without_instrument(run: Run, queue: Queue, good: 
 
         async def handle(message: Any) -> None:
             """Handle it."""
-            seen.append((message.body, at_hand()))
+            seen.append((message.body, in_force()))
             await message.ack()
 
         covered: Any = admitting(handle)
@@ -187,11 +184,13 @@ def test_a_callback_is_covered_without_instrument(run: Run, queue: Queue, good: 
     assert queue.dead_letter("forged")
 
 
-def test_a_callback_that_is_no_coroutine_function_is_warned_of_once_as_ever(run: Run, queue: Queue, good: str) -> None:
+def test_a_callback_that_is_not_a_coroutine_function_gets_no_further_warnings(
+    run: Run, queue: Queue, good: str
+) -> None:
     seen: list[Any] = []
 
     def handle(message: Any) -> None:
-        seen.append(at_hand())
+        seen.append(in_force())
 
     async def scenario(channel: Any) -> None:
         source = await channel.get_queue(queue.name)

@@ -1,23 +1,17 @@
-"""A consumer that is killed while it handles a message: that is delivered again, and is still simulated."""
+"""A consumer that is killed while it handles a message: the message is delivered again, and is still simulated."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import time
 from typing import Any
 
 import pytest
 
 import synthetic
-from tests.integrations.aio_pika.session import PEAK, Run, at_hand
-from tests.integrations.aio_pika.session import good as good
-from tests.integrations.aio_pika.session import on as on
-from tests.integrations.aio_pika.session import queue as queue
-from tests.integrations.aio_pika.session import run as run
-from tests.integrations.rabbitmq import Queue
-from tests.support.servers import environment
+from tests.integrations.aio_pika.conftest import Run
+from tests.products.rabbitmq import Queue
+from tests.support.killed import first_line_of
+from tests.support.work import PEAK, in_force
 
 CONSUMER = """
 import asyncio, sys
@@ -46,15 +40,10 @@ def test_a_message_that_is_delivered_again_is_still_simulated(
         async with (await channel.get_queue(queue.name)).iterator() as messages:
             async for each in messages:
                 async with each.process():
-                    assert (each.redelivered, at_hand()) == (True, PEAK)
+                    assert (each.redelivered, in_force()) == (True, PEAK)
                 break
 
     queue.put("ride", good)
-    command = [sys.executable, "-c", CONSUMER, str(rabbitmq_port), queue.name]
-    variables = environment() | {"SYNTHETIC_KEYS": json.dumps(keys)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=variables) as consumer:
-        assert consumer.stdout is not None
-        assert consumer.stdout.readline() == "peak False\n"
-        consumer.kill()
+    assert first_line_of(CONSUMER, rabbitmq_port, queue.name, keys=keys) == "peak False\n"
     synthetic.configure(keys=keys, clock=lambda: time.time() + later)
     run(scenario)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 import synthetic
-from synthetic_arq import create_pool
-from tests.integrations.arq.workers import ExplicitRides, Rides, Scenario
+from tests.products.arq import Scenario, rides_on
 
 
 @pytest.fixture(params=["instrumented", "explicit"])
@@ -20,17 +17,8 @@ def play(request: pytest.FixtureRequest, keys: dict[str, Any], valkey_port: int)
     synthetic.configure(keys=keys)
     is_patched = request.param == "instrumented"
 
-    @asynccontextmanager
-    async def opened(**options: Any) -> AsyncIterator[Rides]:
-        rides = Rides(valkey_port) if is_patched else ExplicitRides(valkey_port, create_pool)
-        await rides.open(**options)
-        try:
-            yield rides
-        finally:
-            await rides.pool.connection_pool.disconnect()
-
     async def main(scenario: Scenario, options: dict[str, Any]) -> None:
-        async with opened(**options) as rides:
+        async with rides_on(valkey_port, is_patched=is_patched, **options) as rides:
             await scenario(rides)
 
     if is_patched:

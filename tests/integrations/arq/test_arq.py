@@ -9,7 +9,8 @@ import pytest
 import synthetic
 from synthetic_arq import SyntheticWorker, create_pool
 from tests.contract.messages import Broker, MessageContract
-from tests.integrations.arq.workers import ThreadedRides, working
+from tests.products.arq import ThreadedRides, working
+from tests.support import work
 
 # arq's own, when a worker is closed.
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")
@@ -17,9 +18,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:Depreca
 
 @pytest.fixture
 def instrumented() -> Iterator[None]:
-    synthetic.instrument("arq")
-    yield
-    synthetic.uninstrument("arq")
+    with work.instrumented("arq"):
+        yield
 
 
 class ArqContract(MessageContract):

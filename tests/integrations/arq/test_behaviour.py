@@ -12,7 +12,8 @@ from arq import Retry, cron
 from arq.worker import Worker, func
 
 import synthetic
-from tests.integrations.arq.workers import Rides, a_name, once_each, runs
+from tests.products.arq import Rides
+from tests.support.work import await_from_both, new_name
 
 Keys = dict[str, Any]
 Play = Callable[..., None]
@@ -21,43 +22,43 @@ Play = Callable[..., None]
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")
 
 
-def test_a_retry_is_what_its_job_was(play: Play) -> None:
+def test_a_retry_has_the_verdict_of_its_job(play: Play) -> None:
     async def scenario(rides: Rides) -> None:
         async def flaky(ctx: Any, name: str) -> None:
             await rides.tell(ctx, f"{name}:{ctx['job_try']}")
             if ctx["job_try"] < 3:
                 raise Retry
 
-        simulated, real = await once_each(lambda name: rides.pool.enqueue_job("flaky", name))
+        simulated, real = await await_from_both(lambda name: rides.pool.enqueue_job("flaky", name))
         await rides.run(rides.worker(Worker, func(flaky, name="flaky")))
-        assert runs(rides, *(f"{simulated}:{number}" for number in (1, 2, 3))) == ["peak"] * 3
-        assert runs(rides, *(f"{real}:{number}" for number in (1, 2, 3))) == [None] * 3
+        assert rides.runs(*(f"{simulated}:{number}" for number in (1, 2, 3))) == ["peak"] * 3
+        assert rides.runs(*(f"{real}:{number}" for number in (1, 2, 3))) == [None] * 3
 
     play(scenario)
 
 
-def test_a_deferred_job_stays_what_it_was(play: Play) -> None:
+def test_a_deferred_job_keeps_its_verdict(play: Play) -> None:
     async def scenario(rides: Rides) -> None:
-        names = await once_each(lambda name: rides.pool.enqueue_job("note", name, _defer_by=0.05))
+        names = await await_from_both(lambda name: rides.pool.enqueue_job("note", name, _defer_by=0.05))
         await rides.run(rides.worker())
-        assert runs(rides, *names) == ["peak", None]
+        assert rides.runs(*names) == ["peak", None]
 
     play(scenario)
 
 
-def test_what_a_job_enqueues_is_of_the_work_of_that_job(play: Play) -> None:
+def test_a_job_that_a_job_enqueues_has_the_same_verdict(play: Play) -> None:
     async def scenario(rides: Rides) -> None:
         async def parent(ctx: Any, name: str) -> None:
             await ctx["redis"].enqueue_job("note", name)
 
-        names = await once_each(lambda name: rides.pool.enqueue_job("parent", name))
+        names = await await_from_both(lambda name: rides.pool.enqueue_job("parent", name))
         await rides.run(rides.worker(Worker, func(parent, name="parent")))
-        assert runs(rides, *names) == ["peak", None]
+        assert rides.runs(*names) == ["peak", None]
 
     play(scenario)
 
 
-def test_jobs_at_the_same_time_are_each_what_they_are(play: Play) -> None:
+def test_jobs_at_the_same_time_have_each_their_own_verdict(play: Play) -> None:
     async def scenario(rides: Rides) -> None:
         everybody = asyncio.Event()
         waiting: list[str] = []
@@ -69,9 +70,9 @@ def test_jobs_at_the_same_time_are_each_what_they_are(play: Play) -> None:
             await everybody.wait()
             await rides.tell(ctx, name)
 
-        pairs = [await once_each(lambda name: rides.pool.enqueue_job("meet", name)) for _ in range(4)]
+        pairs = [await await_from_both(lambda name: rides.pool.enqueue_job("meet", name)) for _ in range(4)]
         await rides.run(rides.worker(Worker, func(meet, name="meet"), max_jobs=8))
-        assert [runs(rides, *pair) for pair in pairs] == [["peak", None]] * 4
+        assert [rides.runs(*pair) for pair in pairs] == [["peak", None]] * 4
 
     play(scenario)
 
@@ -88,7 +89,7 @@ def test_hooks_of_a_job_run_under_its_verdict(play: Play) -> None:
 
         hooks = {name: hook(name) for name in ("on_startup", "on_job_start", "on_job_end", "after_job_end")}
         with synthetic.simulated(run="peak"):
-            await rides.pool.enqueue_job("note", a_name())
+            await rides.pool.enqueue_job("note", new_name())
         await rides.run(rides.worker(**hooks))
         assert told == [
             ("on_startup", False),
@@ -100,19 +101,19 @@ def test_hooks_of_a_job_run_under_its_verdict(play: Play) -> None:
     play(scenario)
 
 
-def test_cron_jobs_are_real_wherever_the_worker_was_started(play: Play) -> None:
+def test_cron_jobs_are_real_even_when_simulated_work_starts_the_worker(play: Play) -> None:
     async def scenario(rides: Rides) -> None:
         async def nightly(ctx: Any) -> None:
             await rides.tell(ctx, "nightly")
 
         with synthetic.simulated(run="peak"):
             await rides.run(rides.worker(cron_jobs=[cron(nightly, run_at_startup=True)]))
-        assert runs(rides, "nightly") == [None]
+        assert rides.runs("nightly") == [None]
 
     play(scenario)
 
 
-def test_an_aborted_job_is_aborted(play: Play) -> None:
+def test_a_simulated_job_can_be_aborted(play: Play) -> None:
     async def scenario(rides: Rides) -> None:
         started = asyncio.Event()
 
@@ -121,7 +122,7 @@ def test_an_aborted_job_is_aborted(play: Play) -> None:
             started.set()
             await asyncio.sleep(60)
 
-        name = a_name()
+        name = new_name()
         with synthetic.simulated(run="peak"):
             job = await rides.pool.enqueue_job("forever", name)
         worker = rides.worker(Worker, func(forever, name="forever"), allow_abort_jobs=True)
@@ -130,18 +131,16 @@ def test_an_aborted_job_is_aborted(play: Play) -> None:
         assert job is not None
         assert await job.abort(poll_delay=0.01)
         await running
-        assert runs(rides, name) == ["peak"]
+        assert rides.runs(name) == ["peak"]
 
     play(scenario)
 
 
-def test_nothing_of_the_marker_is_to_be_seen_in_a_job_or_its_result(
-    play: Play, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_marker_is_not_visible_in_a_job_or_its_result(play: Play, caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(rides: Rides) -> None:
         caplog.set_level("DEBUG")
         with synthetic.simulated(run="peak"):
-            job = await rides.pool.enqueue_job("note", "hello", _job_id=(job_id := a_name()))
+            job = await rides.pool.enqueue_job("note", "hello", _job_id=(job_id := new_name()))
             token = synthetic.headers()["baggage"]
         assert job is not None
         assert job.job_id == job_id
@@ -162,12 +161,12 @@ def test_nothing_of_the_marker_is_to_be_seen_in_a_job_or_its_result(
 
 def test_a_job_with_an_id_that_is_taken_is_not_enqueued(play: Play) -> None:
     async def scenario(rides: Rides) -> None:
-        name = a_name()
+        name = new_name()
         with synthetic.simulated(run="peak"):
             assert await rides.pool.enqueue_job("note", name, _job_id=name) is not None
             assert await rides.pool.enqueue_job("note", name, _job_id=name) is None
         await rides.run(rides.worker())
-        assert runs(rides, name) == ["peak"]
+        assert rides.runs(name) == ["peak"]
 
     play(scenario)
 
@@ -186,7 +185,7 @@ def test_a_function_may_have_an_argument_of_any_name(play: Play) -> None:
     play(scenario)
 
 
-def test_serializers_of_ones_own_carry_it(play: Play) -> None:
+def test_custom_serializers_carry_the_marker(play: Play) -> None:
     ways: dict[str, Any] = {"job_serializer": lambda data: json.dumps(data).encode(), "job_deserializer": json.loads}
 
     async def scenario(rides: Rides) -> None:
@@ -196,7 +195,7 @@ def test_serializers_of_ones_own_carry_it(play: Play) -> None:
             marker = synthetic.current()
             seen.append(marker and marker.run)
 
-        await once_each(lambda name: rides.pool.enqueue_job("see"))
+        await await_from_both(lambda name: rides.pool.enqueue_job("see"))
         await rides.run(rides.worker(Worker, func(note, name="see"), **ways))
         assert sorted(seen, key=str) == [None, "peak"]
 

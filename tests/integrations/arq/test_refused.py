@@ -1,4 +1,4 @@
-"""arq jobs that are refused, and workers that know nothing of us; what is switched on and off; arq beside Sentry."""
+"""arq jobs that are refused, and workers without the library; instrument and uninstrument; arq beside Sentry."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from arq.worker import Worker, func
 
 import synthetic
 from synthetic_arq import create_pool
-from tests.integrations.arq.workers import Rides, a_name, once_each
+from tests.products.arq import Rides
 from tests.support.clients import run_script
 from tests.support.keys import entry, mint, shared_key
+from tests.support.work import await_from_both, is_on_after, new_name
 
 Keys = dict[str, Any]
 Play = Callable[..., None]
@@ -28,14 +29,14 @@ Play = Callable[..., None]
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")
 
 
-def test_of_a_job_that_is_refused_nothing_is_called_and_its_result_says_why(play: Play) -> None:
+def test_a_refused_job_calls_nothing_and_its_result_says_why(play: Play) -> None:
     async def scenario(rides: Rides) -> None:
         called: list[Any] = []
 
         async def hook(ctx: Any) -> None:
             called.append(ctx)
 
-        await rides.enqueue_raw(name := a_name(), [entry(mint(shared_key()))])
+        await rides.enqueue_raw(name := new_name(), [entry(mint(shared_key()))])
         worker = rides.worker(on_job_start=hook, on_job_end=hook, after_job_end=hook)
         await rides.run(worker)
         assert (called, rides.seen, worker.jobs_failed, worker.jobs_complete) == ([], {}, 1, 0)
@@ -51,14 +52,14 @@ def test_of_a_job_that_is_refused_nothing_is_called_and_its_result_says_why(play
 @pytest.mark.parametrize("headers", [[], ["vendor=1"]])
 def test_a_job_that_has_lost_its_marker_is_refused(play: Play, headers: list[str]) -> None:
     async def scenario(rides: Rides) -> None:
-        await rides.enqueue_raw(name := a_name(), headers, "note [simulated]")
+        await rides.enqueue_raw(name := new_name(), headers, "note [simulated]")
         await rides.run(rides.worker())
         assert (await rides.reason(name), rides.seen) == ("missing", {})
 
     play(scenario)
 
 
-def test_a_job_that_can_not_be_taken_now_comes_again_and_that_is_no_try(
+def test_a_job_that_the_worker_is_not_ready_for_comes_again_and_uses_up_no_try(
     play: Play, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("synthetic_arq._refusal.LATER_AFTER", 0.02)
@@ -81,15 +82,13 @@ def test_a_job_that_can_not_be_taken_now_comes_again_and_that_is_no_try(
     play(scenario)
 
 
-def test_a_worker_that_knows_nothing_of_us_fails_a_simulated_job_and_runs_a_real_one(
-    keys: Keys, valkey_port: int
-) -> None:
+def test_a_worker_without_the_library_fails_a_simulated_job_and_runs_a_real_one(keys: Keys, valkey_port: int) -> None:
     synthetic.configure(keys=keys)
 
     async def scenario() -> None:
         rides = Rides(valkey_port, create_pool)
         await rides.open()
-        simulated, real = await once_each(lambda name: rides.pool.enqueue_job("note", name, _job_id=name))
+        simulated, real = await await_from_both(lambda name: rides.pool.enqueue_job("note", name, _job_id=name))
         await rides.run(rides.worker())
         result = await rides.job(simulated).result_info()
         assert result is not None
@@ -100,7 +99,9 @@ def test_a_worker_that_knows_nothing_of_us_fails_a_simulated_job_and_runs_a_real
     asyncio.run(scenario())
 
 
-def test_a_real_job_is_the_same_to_the_byte(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_real_job_is_written_with_the_same_bytes_as_without_the_library(
+    keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job = ("note", ("hello",), {"a": 1}, None, 5)
     before = arq.connections.serialize_job(*job)
     synthetic.instrument("arq")
@@ -114,7 +115,7 @@ def test_a_real_job_is_the_same_to_the_byte(keys: Keys, monkeypatch: pytest.Monk
 # Switching on and off
 
 
-def test_what_is_switched_off_is_as_it_was() -> None:
+def test_uninstrument_restores_the_originals() -> None:
     def attributes() -> list[dict[str, Any]]:
         return [dict(vars(owner)) for owner in (arq.connections, arq.jobs, arq.worker, Worker)]
 
@@ -129,22 +130,10 @@ def test_what_is_switched_off_is_as_it_was() -> None:
 IN_AN_ORDER = """
 import asyncio, sys, warnings
 import synthetic
-from tests.integrations.arq.workers import Rides
+from tests.products.arq import Rides
+from tests.support import sentry
 
 warnings.simplefilter("ignore", DeprecationWarning)  # arq's own, when a worker is closed
-
-def sentry():
-    import sentry_sdk
-    from sentry_sdk.integrations.arq import ArqIntegration
-    from sentry_sdk.transport import Transport
-
-    class Nowhere(Transport):
-        def capture_envelope(self, envelope):
-            pass
-
-    sentry_sdk.init(
-        dsn="http://key@127.0.0.1:9/1", traces_sample_rate=1.0, transport=Nowhere, integrations=[ArqIntegration()]
-    )
 
 async def main():
     rides = Rides(int(sys.argv[1]))
@@ -156,7 +145,11 @@ async def main():
     print(rides.seen["simulated"].run, rides.seen["real"].run)
     await rides.pool.connection_pool.disconnect()
 
-steps = {"on": lambda: synthetic.instrument("arq"), "off": lambda: synthetic.uninstrument("arq"), "sentry": sentry}
+steps = {
+    "on": lambda: synthetic.instrument("arq"),
+    "off": lambda: synthetic.uninstrument("arq"),
+    "sentry": lambda: sentry.switch_on("arq.ArqIntegration"),
+}
 for step in sys.argv[2:]:
     steps[step]()
     asyncio.run(main())
@@ -164,10 +157,6 @@ for step in sys.argv[2:]:
 
 
 @pytest.mark.parametrize("steps", ["sentry on off on", "on sentry off on"])
-def test_beside_sentry_a_job_is_what_it_is_whoever_comes_first(keys: Keys, valkey_port: int, steps: str) -> None:
+def test_beside_sentry_each_job_has_its_own_verdict_in_any_order(keys: Keys, valkey_port: int, steps: str) -> None:
     printed = run_script(IN_AN_ORDER, str(valkey_port), *steps.split(), keys=keys).splitlines()
-    is_on, expected = False, []
-    for step in steps.split():
-        is_on = step == "on" or (is_on and step != "off")
-        expected.append("peak None" if is_on else "None None")
-    assert printed == expected
+    assert printed == ["peak None" if is_on else "None None" for is_on in is_on_after(steps.split(), "on", "off")]

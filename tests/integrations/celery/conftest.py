@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-import synthetic
-from tests.integrations.celery.workers import Workers
+from tests.products.celery.workers import Workers
 from tests.support.keys import shared_key
+from tests.support.work import instrumented
 
 Keys = dict[str, Any]
 
 
 @pytest.fixture(scope="session")
 def worker_keys() -> Keys:
-    """The keys of workers, which outlive a test."""
+    """The keys of workers: they live longer than a test."""
     return shared_key()
 
 
@@ -29,9 +29,8 @@ def workers(valkey_port: int, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def celery_instrumented() -> Iterator[None]:
-    synthetic.instrument("celery")
-    yield
-    synthetic.uninstrument("celery")
+    with instrumented("celery"):
+        yield
 
 
 @pytest.fixture

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 import synthetic
-from tests.integrations.celery.workers import Workers, having
+from tests.products.celery.workers import Workers, having
 from tests.support.clients import run_script
+from tests.support.work import is_on_after, new_name, work
 
 Keys = dict[str, Any]
 
 pytestmark = pytest.mark.usefixtures("celery_instrumented")
 
 
-def work(run: str) -> AbstractContextManager[Any]:
-    return synthetic.real() if run == "real" else synthetic.simulated(run=run)
-
-
 @pytest.mark.parametrize(
     "steps",
     ["opentelemetry ours app", "app ours opentelemetry", "sentry ours app", "ours app sentry opentelemetry"],
 )
-def test_in_a_worker_whoever_comes_first_each_task_is_of_its_work(
+def test_beside_opentelemetry_and_sentry_each_task_has_its_own_verdict_in_any_order(
     over_rabbitmq: str, workers: Workers, worker_keys: Keys, steps: str
 ) -> None:
     synthetic.configure(keys=worker_keys)
     app = workers.start(over_rabbitmq, steps.replace(" ", "-"), "threads", having(worker_keys, steps=steps))
-    names = {uuid4().hex: "real" if number % 2 else f"run-{number}" for number in range(24)}
+    names = {new_name(): "real" if number % 2 else f"run-{number}" for number in range(24)}
     for name, run in names.items():
         with work(run):
             (app.tasks["flaky"].s(name, 2) | app.tasks["note"].s(name=name)).delay()
@@ -44,32 +39,23 @@ IN_AN_ORDER = """
 import sys
 from celery import Celery
 from kombu import Queue
-from opentelemetry.instrumentation.celery import CeleryInstrumentor
 import synthetic
+from tests.products.celery.app import instrumentor
+from tests.support import sentry
 
 app = Celery("tests", broker="memory://", set_as_current=False)
-theirs = CeleryInstrumentor()
+theirs = instrumentor()
 
 @app.task(shared=False, name="task")
 def task():
     pass
-
-def sentry():
-    import sentry_sdk
-    from sentry_sdk.transport import Transport
-
-    class Nowhere(Transport):
-        def capture_envelope(self, envelope):
-            pass
-
-    sentry_sdk.init(dsn="http://key@127.0.0.1:9/1", traces_sample_rate=1.0, transport=Nowhere)
 
 steps = {
     "ours on": lambda: synthetic.instrument("celery"),
     "ours off": lambda: synthetic.uninstrument("celery"),
     "theirs on": theirs.instrument,
     "theirs off": theirs.uninstrument,
-    "sentry": sentry,
+    "sentry": sentry.switch_on,
 }
 with app.connection_for_read() as connection:
     queue = Queue("celery")(connection.default_channel)
@@ -95,12 +81,10 @@ with app.connection_for_read() as connection:
     ],
     ids=["inside", "outside", "sentry-outside", "sentry-inside"],
 )
-def test_a_message_has_the_marker_once_and_first_whenever_ours_is_on(keys: Keys, steps: tuple[str, ...]) -> None:
+def test_a_message_has_the_marker_once_and_first_while_ours_is_on(keys: Keys, steps: tuple[str, ...]) -> None:
     printed = iter(run_script(IN_AN_ORDER, *steps, keys=keys).splitlines())
-    is_on = theirs_on = False
-    for step in steps:
-        is_on = step == "ours on" or (is_on and step != "ours off")
-        theirs_on = step == "theirs on" or (theirs_on and step != "theirs off")
+    theirs = is_on_after(steps, "theirs on", "theirs off")
+    for step, is_on, theirs_on in zip(steps, is_on_after(steps), theirs, strict=True):
         # OpenTelemetry's sends all baggage by itself.
         assert next(printed) == ("True 1 1" if is_on or theirs_on else "False 0 1"), step
         assert next(printed) == "False 0 1", step

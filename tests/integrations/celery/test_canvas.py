@@ -1,20 +1,19 @@
-"""Celery: whatever a task leads to belongs to the same work: retries, callbacks, chains, groups, chords."""
+"""Celery: the tasks that a task leads to are of the same work: retries, callbacks, chains, groups, chords."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from celery import Celery, chain, chord, group
 from celery.canvas import StampingVisitor
 
 import synthetic
-from tests.integrations.celery.workers import Workers, having, send_as_a_stranger
+from tests.products.celery.workers import Workers, having, send_raw
 from tests.support.keys import entry, mint
 from tests.support.markers import expired
+from tests.support.work import new_name, work
 
 Keys = dict[str, Any]
 Send = Callable[[Celery, str], Any]
@@ -33,10 +32,6 @@ def app(request: pytest.FixtureRequest, workers: Workers, keys: Keys) -> Celery:
     address = request.getfixturevalue("over_rabbitmq" if transport == "amqp" else "over_redis")
     synthetic.configure(keys=keys)
     return workers.start(address, f"{transport}-{pool}", pool, having(keys, halt="stopped"))
-
-
-def work(run: str) -> AbstractContextManager[Any]:
-    return synthetic.real() if run == "real" else synthetic.simulated(run=run)
 
 
 def note(app: Celery, name: str, what: str = "note") -> Any:
@@ -88,9 +83,9 @@ SHAPES: dict[str, tuple[Send, list[str]]] = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_all_that_a_task_leads_to_is_of_the_same_work(app: Celery, workers: Workers, shape: str) -> None:
+def test_every_task_that_a_task_leads_to_has_the_same_verdict(app: Celery, workers: Workers, shape: str) -> None:
     send, expected = SHAPES[shape]
-    names = {uuid4().hex: run for run in ("peak", "real", "other", "real")}
+    names = {new_name(): run for run in ("peak", "real", "other", "real")}
     for name, run in names.items():
         with work(run):
             send(app, name)
@@ -100,11 +95,11 @@ def test_all_that_a_task_leads_to_is_of_the_same_work(app: Celery, workers: Work
 
 
 @pytest.mark.parametrize("way", ["countdown", "retry", "chain"])
-def test_a_token_that_has_expired_in_the_meantime_is_passed_on_as_it_came(
+def test_an_expired_token_of_admitted_work_is_passed_on_unchanged(
     app: Celery, workers: Workers, keys: Keys, way: str
 ) -> None:
     send, expected = SHAPES[way]
-    name = uuid4().hex
+    name = new_name()
     attached = synthetic.admitted({"baggage": entry(mint(keys, claims={"run": "peak", **expired(3600)}))})
     with attached:
         send(app, name)
@@ -112,18 +107,16 @@ def test_a_token_that_has_expired_in_the_meantime_is_passed_on_as_it_came(
 
 
 @pytest.mark.parametrize("name_of_header", ["Baggage", "BAGGAGE", "bAgGaGe"])
-def test_a_header_that_others_write_in_capitals_is_found(
-    app: Celery, workers: Workers, keys: Keys, name_of_header: str
-) -> None:
-    name = uuid4().hex
+def test_a_header_name_in_capitals_is_found(app: Celery, workers: Workers, keys: Keys, name_of_header: str) -> None:
+    name = new_name()
     header = entry(mint(keys, claims={"run": "peak"}))
-    send_as_a_stranger(app, name, {name_of_header: header}, "flaky")
+    send_raw(app, name, {name_of_header: header}, "flaky")
     assert workers.notes.next(name) == "attempt peak"
 
 
 @pytest.mark.parametrize("run", ["peak", "real"])
 @pytest.mark.parametrize("errback", ["of id", "of request"])
-def test_what_is_called_when_a_task_has_failed_is_of_its_work(
+def test_the_error_callback_of_a_failed_task_has_the_verdict_of_the_task(
     app: Celery, workers: Workers, errback: str, run: str
 ) -> None:
     with work(run):
@@ -132,8 +125,10 @@ def test_what_is_called_when_a_task_has_failed_is_of_its_work(
 
 
 @pytest.mark.parametrize("run", ["peak", "real"])
-def test_what_is_called_when_a_chord_has_failed_is_of_its_work(app: Celery, workers: Workers, run: str) -> None:
-    name = uuid4().hex
+def test_the_error_callback_of_a_failed_chord_has_the_verdict_of_the_chord(
+    app: Celery, workers: Workers, run: str
+) -> None:
+    name = new_name()
     body = note(app, name, "body").on_error(app.tasks["of id"].s())
     with work(run):
         failed = chord([app.tasks["fails"].s(), note(app, name)], body)()
@@ -141,8 +136,8 @@ def test_what_is_called_when_a_chord_has_failed_is_of_its_work(app: Celery, work
 
 
 @pytest.mark.parametrize("run", ["peak", "real"])
-def test_a_task_of_protocol_1_carries_it(app: Celery, workers: Workers, run: str) -> None:
-    name = uuid4().hex
+def test_a_task_of_protocol_1_carries_the_marker(app: Celery, workers: Workers, run: str) -> None:
+    name = new_name()
     app.conf.task_protocol = 1
     del app.amqp.create_task_message
     try:

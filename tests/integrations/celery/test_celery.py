@@ -10,8 +10,8 @@ from celery import Celery
 from synthetic._config.in_force import active
 from synthetic_celery import TaskRefused
 from tests.contract.messages import Broker, MessageContract, Seen, eventually, in_a_bare_thread
-from tests.integrations.celery.app import Notes
-from tests.integrations.celery.workers import Workers, dead_letter, having, send_as_a_stranger
+from tests.products.celery.app import Notes
+from tests.products.celery.workers import Workers, dead_letter, having, send_raw
 
 Keys = dict[str, Any]
 
@@ -32,7 +32,7 @@ class CeleryBroker:
         self._app.tasks["report"].apply_async((name,), task_id=name, headers=headers)
 
     def send_raw(self, name: str, baggage: list[str]) -> None:
-        in_a_bare_thread(send_as_a_stranger, self._app, name, {"baggage": ",".join(baggage)} if baggage else {})
+        in_a_bare_thread(send_raw, self._app, name, {"baggage": ",".join(baggage)} if baggage else {})
 
     def handled(self, name: str) -> Seen:
         return Seen(**self._notes.next(name))

@@ -1,11 +1,10 @@
-"""Celery without a worker: eager calls, what a message carries, and what is left of us when we are off again."""
+"""Celery without a worker: eager calls, what a message carries, and what uninstrument leaves behind: nothing."""
 
 from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
 
 import celery.concurrency.prefork
 import pytest
@@ -17,9 +16,10 @@ from kombu import Queue
 
 import synthetic
 from synthetic_celery import SyntheticAMQP, SyntheticTask, TaskRefused
-from tests.integrations.celery.app import seen
+from tests.products.celery.app import seen
 from tests.support.clients import brought_by_opentelemetry, claims_of
 from tests.support.keys import entry, mint, shared_key
+from tests.support.work import new_name
 
 Keys = dict[str, Any]
 
@@ -61,7 +61,7 @@ def app(request: pytest.FixtureRequest) -> Iterator[Celery]:
 # Eager calls
 
 
-def test_an_eager_call_is_part_of_the_work_at_hand(app: Celery) -> None:
+def test_an_eager_call_has_the_verdict_of_its_caller(app: Celery) -> None:
     what, inner = app.tasks["what"], app.tasks["inner"]
     with synthetic.simulated(run="peak"):
         assert what.apply().get() == ["peak"]
@@ -75,7 +75,7 @@ def test_an_eager_call_is_part_of_the_work_at_hand(app: Celery) -> None:
     assert what.apply().get() == ["undecided"]
 
 
-def test_with_always_eager_the_same_holds_for_delay(app: Celery) -> None:
+def test_under_always_eager_delay_has_the_verdict_of_its_caller(app: Celery) -> None:
     app.conf.task_always_eager = True
     with synthetic.simulated(run="peak"):
         assert app.tasks["what"].delay().get() == ["peak"]
@@ -83,7 +83,7 @@ def test_with_always_eager_the_same_holds_for_delay(app: Celery) -> None:
     assert app.tasks["what"].delay().get() == ["undecided"]
 
 
-def test_a_marker_in_the_headers_of_an_eager_call_counts_as_it_would_over_a_broker(app: Celery, keys: Keys) -> None:
+def test_a_marker_in_the_headers_of_an_eager_call_counts_as_over_a_broker(app: Celery, keys: Keys) -> None:
     what = app.tasks["what"]
     headers = {"baggage": entry(mint(keys, claims={"run": "brought"}))}
     assert what.apply(headers=headers).get() == ["brought"]
@@ -106,7 +106,7 @@ def test_an_eager_call_with_a_bad_marker_fails_and_runs_nothing(app: Celery) -> 
         app.tasks["what"].apply(headers=headers, throw=True)
 
 
-def test_a_task_that_is_called_as_a_function_is_one(app: Celery) -> None:
+def test_a_task_that_is_called_as_a_function_has_the_verdict_of_its_caller(app: Celery) -> None:
     with synthetic.simulated(run="peak"):
         assert app.tasks["what"]() == ["peak"]
 
@@ -114,13 +114,13 @@ def test_a_task_that_is_called_as_a_function_is_one(app: Celery) -> None:
 # As a worker runs them
 
 
-def test_after_a_task_that_is_in_force_what_was_before_it(app: Celery, keys: Keys) -> None:
+def test_after_a_task_the_verdict_from_before_is_in_force_again(app: Celery, keys: Keys) -> None:
     what = app.tasks["what"]
     what.__trace__ = build_tracer("what", what, app=app)
     marked = {"baggage": entry(mint(keys, claims={"run": "peak"}))}
     with synthetic.simulated(run="before"):
         for headers, expected in ((marked, "peak"), ({}, "real")):
-            request = {"id": uuid4().hex, "ignore_result": True, "delivery_info": {}, **headers}
+            request = {"id": new_name(), "ignore_result": True, "delivery_info": {}, **headers}
             retval, info, _, text = what.__trace__(request["id"], (), {}, request)
             assert (retval, info, text) == ([expected], None, repr([expected]))
             assert seen() == "before"
@@ -158,7 +158,7 @@ def test_the_marker_is_in_the_header_and_the_callers_own_headers_stay_as_they_ar
     assert (found["baggage"], found["x"]) == (f"{ours},user=7", "1")
 
 
-def test_real_work_sends_what_it_sent_before(queued: Celery) -> None:
+def test_a_message_of_real_work_is_the_same_as_without_the_library(queued: Celery) -> None:
     with synthetic.real():
         queued.tasks["what"].delay()
         assert "baggage" not in sent(queued)
@@ -166,7 +166,7 @@ def test_real_work_sends_what_it_sent_before(queued: Celery) -> None:
         assert sent(queued)["baggage"] == "user=7"
 
 
-def test_a_copy_of_the_headers_one_level_below_says_the_same(queued: Celery) -> None:
+def test_a_nested_copy_of_the_headers_has_the_same_marker(queued: Celery) -> None:
     with synthetic.simulated(run="yesterday"):
         stale = synthetic.headers()["baggage"]
     with synthetic.simulated(run="today"):
@@ -189,7 +189,7 @@ def test_unverified_work_raises_and_sends_nothing(queued: Celery) -> None:
 # The product as it was
 
 
-def test_tasks_and_signatures_are_what_they_were(app: Celery) -> None:
+def test_tasks_and_signatures_keep_their_attributes(app: Celery) -> None:
     what = app.tasks["what"]
     assert (what.name, what.max_retries) == ("what", 2)
     signature = what.s(1, retries=0).set(countdown=3)
@@ -212,7 +212,7 @@ PATCHED = [
 ]
 
 
-def test_on_twice_is_on_once_and_off_leaves_nothing_behind() -> None:
+def test_instrument_patches_once_and_uninstrument_restores_the_originals() -> None:
     before = [vars(owner)[name] for owner, name in PATCHED]
     synthetic.instrument("celery")
     on = [vars(owner)[name] for owner, name in PATCHED]
@@ -224,7 +224,7 @@ def test_on_twice_is_on_once_and_off_leaves_nothing_behind() -> None:
     assert [vars(owner)[name] for owner, name in PATCHED] == before
 
 
-def test_an_application_that_has_sent_something_already_is_covered_and_no_longer_when_it_is_off(keys: Keys) -> None:
+def test_an_application_that_has_sent_tasks_already_can_be_instrumented_and_uninstrumented(keys: Keys) -> None:
     app = made()
     with synthetic.simulated(run="peak"), app.connection_for_read() as connection:
         queue = Queue("celery")(connection.default_channel)
@@ -240,7 +240,7 @@ def test_an_application_that_has_sent_something_already_is_covered_and_no_longer
     app.close()
 
 
-def test_a_sender_of_the_users_own_is_called_with_the_marker() -> None:
+def test_a_custom_send_task_message_is_called_with_the_marker() -> None:
     app = made()
     calls: list[Any] = []
     synthetic.instrument("celery")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from celery import Celery, chord
 
 import synthetic
-from tests.integrations.celery.workers import Workers, having
+from tests.products.celery.workers import Workers, having
+from tests.support.work import new_name, work
 
 Keys = dict[str, Any]
 
@@ -24,13 +23,9 @@ def keys(worker_keys: Keys) -> Keys:
     return worker_keys
 
 
-def work(run: str) -> AbstractContextManager[Any]:
-    return synthetic.real() if run == "real" else synthetic.simulated(run=run)
-
-
 @pytest.fixture
 def prefork(over_rabbitmq: str, workers: Workers, keys: Keys) -> Celery:
-    """A worker with processes that were forked while something was in force, and which notes signals."""
+    """A worker that notes signals, and whose processes were forked in the middle of simulated work."""
     return workers.start(over_rabbitmq, "processes", "prefork", having(keys, steps="stuck signals ours app"))
 
 
@@ -47,7 +42,7 @@ HANDLED: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
 
 @pytest.mark.parametrize("run", ["peak", "real"])
 @pytest.mark.parametrize("case", HANDLED)
-def test_handlers_and_signals_around_the_body_are_of_its_work(
+def test_handlers_and_signals_have_the_verdict_of_their_task(
     prefork: Celery, workers: Workers, case: str, run: str
 ) -> None:
     arguments, handlers, around = HANDLED[case]
@@ -59,16 +54,18 @@ def test_handlers_and_signals_around_the_body_are_of_its_work(
     assert sorted(heard) == sorted(f"{signal} {run}" for signal in around)
 
 
-def test_a_process_of_the_pool_starts_with_nothing_decided(prefork: Celery, workers: Workers) -> None:
+def test_a_process_of_the_pool_starts_without_a_verdict(prefork: Celery, workers: Workers) -> None:
     assert workers.notes.next("process processes") == "undecided"
 
 
-def test_when_a_process_is_lost_what_follows_is_of_the_work_of_its_task(prefork: Celery, workers: Workers) -> None:
+def test_when_a_process_is_lost_retries_signals_and_error_callbacks_have_the_verdict_of_the_task(
+    prefork: Celery, workers: Workers
+) -> None:
     lost, again = {}, {}
     for run in ("peak", "real"):
         with work(run):
             lost[run] = prefork.tasks["dies"].apply_async(link_error=prefork.tasks["of id"].s()).id
-            again[run] = uuid4().hex
+            again[run] = new_name()
             prefork.tasks["dies once"].delay(again[run])
     for run in ("peak", "real"):
         assert workers.notes.next(f"{lost[run]} errback") == run
@@ -78,21 +75,19 @@ def test_when_a_process_is_lost_what_follows_is_of_the_work_of_its_task(prefork:
 
 
 @pytest.mark.parametrize("run", ["peak", "real"])
-def test_when_a_task_is_stopped_for_its_time_its_error_callbacks_are_of_its_work(
+def test_the_error_callback_of_a_task_over_its_time_limit_has_the_verdict_of_the_task(
     prefork: Celery, workers: Workers, run: str
 ) -> None:
     with work(run):
-        stopped = prefork.tasks["takes too long"].apply_async(
-            (uuid4().hex,), link_error=prefork.tasks["of request"].s()
-        )
+        stopped = prefork.tasks["takes too long"].apply_async((new_name(),), link_error=prefork.tasks["of request"].s())
     assert workers.notes.next(f"{stopped.id} errback") == run
 
 
 @pytest.mark.parametrize("run", ["peak", "real"])
-def test_when_a_part_of_a_chord_has_expired_its_error_callbacks_are_of_its_work(
+def test_the_error_callback_of_a_chord_with_an_expired_part_has_the_verdict_of_the_chord(
     prefork: Celery, workers: Workers, run: str
 ) -> None:
-    name = uuid4().hex
+    name = new_name()
     body = prefork.tasks["note"].s(name=name).on_error(prefork.tasks["of id"].s())
     with work(run):
         failed = chord([prefork.tasks["note"].si(name=name).set(countdown=0.2, expires=0.1)] * 2, body)()
@@ -100,12 +95,12 @@ def test_when_a_part_of_a_chord_has_expired_its_error_callbacks_are_of_its_work(
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
-def test_tasks_whose_worker_is_killed_are_the_same_in_the_next(
+def test_tasks_whose_worker_is_killed_have_the_same_verdict_in_the_next_worker(
     over_rabbitmq: str, workers: Workers, keys: Keys, pool: str
 ) -> None:
     queue = f"killed-{pool}"
     app = workers.start(over_rabbitmq, queue, pool, having(keys))
-    names = {"peak": uuid4().hex, "real": uuid4().hex}
+    names = {"peak": new_name(), "real": new_name()}
     for run, name in names.items():
         with work(run):
             app.tasks["waits"].delay(name)
@@ -116,11 +111,11 @@ def test_tasks_whose_worker_is_killed_are_the_same_in_the_next(
 
 
 @pytest.mark.parametrize("pool", ["gevent", "solo"])
-def test_tasks_of_real_and_simulated_work_take_turns_in_other_pools(
+def test_real_and_simulated_tasks_take_turns_in_other_pools(
     over_rabbitmq: str, workers: Workers, keys: Keys, pool: str
 ) -> None:
     app = workers.start(over_rabbitmq, f"pool-{pool}", pool, having(keys))
-    names = {uuid4().hex: "real" if number % 2 else f"run-{number}" for number in range(20)}
+    names = {new_name(): "real" if number % 2 else f"run-{number}" for number in range(20)}
     for name, run in names.items():
         with work(run):
             app.tasks["flaky"].delay(name, 2)
@@ -128,9 +123,11 @@ def test_tasks_of_real_and_simulated_work_take_turns_in_other_pools(
         assert [workers.notes.next(name) for _ in range(3)] == [f"attempt {run}"] * 3
 
 
-def test_greenlets_that_wait_at_the_same_time_keep_their_own(over_rabbitmq: str, workers: Workers, keys: Keys) -> None:
+def test_greenlets_that_wait_at_the_same_time_keep_their_own_verdict(
+    over_rabbitmq: str, workers: Workers, keys: Keys
+) -> None:
     app = workers.start(over_rabbitmq, "pool-gevent", "gevent", having(keys))
-    names = {uuid4().hex: "real" if number % 2 else f"run-{number}" for number in range(10)}
+    names = {new_name(): "real" if number % 2 else f"run-{number}" for number in range(10)}
     for name, run in names.items():
         with work(run):
             app.tasks["waits"].apply_async((name,), link=app.tasks["note"].si(name=name))

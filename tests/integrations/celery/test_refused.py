@@ -1,4 +1,4 @@
-"""Celery: what becomes of a task that is not admitted, or not now."""
+"""Celery: tasks that are refused, and tasks that come too early."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from celery import Celery, chain, chord
@@ -14,9 +13,10 @@ from celery import Celery, chain, chord
 import synthetic
 from synthetic_celery import TaskRefused
 from tests.contract.messages import eventually
-from tests.integrations.celery.workers import Workers, dead_letter, having
+from tests.products.celery.workers import Workers, dead_letter, having
 from tests.support.keys import entry, mint, shared_key
 from tests.support.servers import wait_until
+from tests.support.work import new_name
 
 Keys = dict[str, Any]
 
@@ -57,7 +57,7 @@ def nothing_came_of(app: Celery, workers: Workers) -> Callable[[str], bool]:
     """Whether there is no note by these names, though the worker has run another task since."""
 
     def nothing_came_of(*names: str) -> bool:
-        other = uuid4().hex
+        other = new_name()
         app.tasks["note"].delay(name=other)
         workers.notes.next(other)
         return [note for name in names for note in workers.notes.all(name)] == []
@@ -72,7 +72,7 @@ def error_of(result: Any) -> Any:
 
 
 @pytest.mark.parametrize("errback", ["of id", "of request"])
-def test_of_a_refused_task_nothing_runs_but_its_caller_and_the_dead_letters_know(
+def test_a_refused_task_runs_nothing_fails_for_its_caller_and_is_a_dead_letter(
     app: Celery, forged: dict[str, str], nothing_came_of: Callable[..., bool], errback: str
 ) -> None:
     refused = app.tasks["handled"].apply_async(headers=forged, link_error=app.tasks[errback].s())
@@ -86,7 +86,7 @@ def test_of_a_refused_task_nothing_runs_but_its_caller_and_the_dead_letters_know
 def test_a_chain_whose_first_task_is_refused_fails(
     app: Celery, forged: dict[str, str], nothing_came_of: Callable[..., bool]
 ) -> None:
-    name = uuid4().hex
+    name = new_name()
     note = app.tasks["note"].s(name=name)
     refused = chain(note.set(headers=forged), note.clone()).apply_async()
     assert error_of(refused).reason.value == "bad-signature"
@@ -94,10 +94,10 @@ def test_a_chain_whose_first_task_is_refused_fails(
 
 
 @pytest.mark.parametrize("begins_a_chain", [False, True])
-def test_a_chord_whose_parts_are_refused_fails_and_nobody_is_called(
+def test_a_chord_whose_parts_are_refused_fails_and_runs_no_callback(
     app: Celery, forged: dict[str, str], nothing_came_of: Callable[..., bool], begins_a_chain: bool
 ) -> None:
-    name = uuid4().hex
+    name = new_name()
     note = app.tasks["note"].s(name=name)
     part = note.clone().set(headers=forged)
     part = chain(part, note.clone()) if begins_a_chain else part
@@ -107,14 +107,14 @@ def test_a_chord_whose_parts_are_refused_fails_and_nobody_is_called(
     assert nothing_came_of(name, f"{refused.id} errback")
 
 
-def test_a_refused_task_of_which_nobody_wants_the_result_is_a_dead_letter(app: Celery, forged: dict[str, str]) -> None:
+def test_a_refused_task_whose_result_is_ignored_is_a_dead_letter(app: Celery, forged: dict[str, str]) -> None:
     ignored = app.tasks["note"].apply_async(headers=forged, kwargs={"name": "-"}, ignore_result=True)
     eventually(lambda: dead_letter(app, ignored.id))
     assert app.backend.get_state(ignored.id) == "PENDING"
 
 
-def test_a_task_that_nobody_can_read_is_a_dead_letter(app: Celery, forged: dict[str, str]) -> None:
-    name = uuid4().hex
+def test_a_refused_task_with_an_unreadable_body_is_a_dead_letter(app: Celery, forged: dict[str, str]) -> None:
+    name = new_name()
     message = app.amqp.as_task_v2(name, "note", kwargs={"name": name})
     with app.producer_pool.acquire(block=True) as producer:
         producer.publish(
@@ -124,7 +124,7 @@ def test_a_task_that_nobody_can_read_is_a_dead_letter(app: Celery, forged: dict[
     eventually(lambda: dead_letter(app, name))
 
 
-def test_a_run_that_is_halted_while_its_tasks_wait_does_not_run_them(
+def test_waiting_tasks_of_a_halted_run_do_not_run(
     app: Celery, workers: Workers, halt_file: Path, nothing_came_of: Callable[..., bool]
 ) -> None:
     for _ in range(2):
@@ -146,10 +146,10 @@ def test_a_run_that_is_halted_while_its_tasks_wait_does_not_run_them(
     [["not", "not", "not"], ["ready", "not"], ["ready", "not", "not", "ready", "not"]],
     ids=["received", "run", "both"],
 )
-def test_what_cannot_be_taken_now_comes_again_and_real_tasks_do_not_wait_for_it(
+def test_a_task_that_the_worker_is_not_ready_for_comes_again_and_real_tasks_do_not_wait(
     app: Celery, workers: Workers, answers: list[str]
 ) -> None:
-    names = {"peak": uuid4().hex, "real": uuid4().hex}
+    names = {"peak": new_name(), "real": new_name()}
     for answer in answers:
         workers.notes.add(ANSWERS, answer)
     with synthetic.simulated(run="peak"):
@@ -163,7 +163,7 @@ def test_what_cannot_be_taken_now_comes_again_and_real_tasks_do_not_wait_for_it(
     assert workers.notes.all(ANSWERS) == []
 
 
-def test_the_error_is_the_same_after_pickling_and_as_a_result_backend_makes_it_anew() -> None:
+def test_the_error_survives_pickling_and_a_result_backend() -> None:
     error = TaskRefused("shed")
     for copy in (pickle.loads(pickle.dumps(error)), TaskRefused(*error.args)):
         assert (copy.reason, copy.is_later, str(copy)) == (error.reason, True, str(error))

@@ -11,10 +11,11 @@ import pytest
 from celery import Celery
 
 import synthetic
-from tests.integrations.celery.workers import Workers, dead_letter, having
+from tests.products.celery.workers import Workers, dead_letter, having
 from tests.support.keys import entry, mint, shared_key
 from tests.support.markers import expired
 from tests.support.servers import wait_until
+from tests.support.work import work
 
 Keys = dict[str, Any]
 
@@ -22,7 +23,7 @@ pytestmark = [pytest.mark.long, pytest.mark.usefixtures("celery_instrumented")]
 
 
 class Traffic:
-    """Sends mixed tasks, and counts what has to be noted by whom."""
+    """Sends mixed tasks, and counts the notes that each must leave."""
 
     def __init__(self, app: Celery, workers: Workers, keys: Keys, seed: int) -> None:
         self._app, self._notes, self._random = app, workers.notes, random.Random(seed)
@@ -41,9 +42,7 @@ class Traffic:
             self.due[name] = self._send(name)
 
     def _work(self, run: str) -> AbstractContextManager[Any]:
-        if run == "late":
-            return synthetic.admitted(self._late)
-        return synthetic.real() if run == "real" else synthetic.simulated(run=run)
+        return synthetic.admitted(self._late) if run == "late" else work(run)
 
     def _send(self, name: str) -> int:
         """Send one task, which leads to others; return how many notes there will be."""
@@ -67,7 +66,7 @@ class Traffic:
         return [f"{name}: {seen[name]}" for name, count in self.due.items() if seen[name] != {name.split()[-1]: count}]
 
 
-def test_many_tasks_on_few_threads_are_each_what_they_are(
+def test_many_tasks_on_few_threads_have_each_their_own_verdict(
     over_rabbitmq: str, workers: Workers, worker_keys: Keys, long_run: bool
 ) -> None:
     synthetic.configure(keys=worker_keys)

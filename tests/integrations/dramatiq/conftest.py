@@ -8,15 +8,21 @@ from typing import Any
 import pytest
 
 import synthetic
-from tests.integrations.dramatiq.workers import RedisRides
+from tests.products.dramatiq import RedisRides
+from tests.support import work
 
 
 @pytest.fixture
 def on(keys: dict[str, Any], configuration: None) -> Iterator[None]:
     synthetic.configure(keys=keys)
-    synthetic.instrument("dramatiq")
-    yield
-    synthetic.uninstrument("dramatiq")
+    with work.instrumented("dramatiq"):
+        yield
+
+
+@pytest.fixture
+def instrumented(configuration: None) -> Iterator[None]:
+    with work.instrumented("dramatiq"):
+        yield
 
 
 @pytest.fixture

@@ -6,56 +6,37 @@ from collections.abc import Iterator
 
 import pytest
 
-import synthetic
-from synthetic_dramatiq import SyntheticTrafficMiddleware
 from tests.contract.messages import Broker, MessageContract
-from tests.integrations.dramatiq.workers import RabbitmqRides, RedisRides, working
+from tests.products.dramatiq import RabbitmqRides, RedisRides, with_middleware, working
 
 
-@pytest.fixture
-def instrumented() -> Iterator[None]:
-    synthetic.instrument("dramatiq")
-    yield
-    synthetic.uninstrument("dramatiq")
-
-
-class TestRedis(MessageContract):
+class DramatiqContract(MessageContract):
     our_part = "synthetic_dramatiq._headers.dispatch"
 
+
+class TestRedis(DramatiqContract):
     @pytest.fixture
-    def broker(self, valkey_port: int, configuration: None, instrumented: None) -> Iterator[Broker]:
-        rides = RedisRides(valkey_port)
-        with working(rides):
+    def broker(self, valkey_port: int, instrumented: None) -> Iterator[Broker]:
+        with working(RedisRides(valkey_port)) as rides:
             yield rides
 
 
-class TestRabbitmq(MessageContract):
-    our_part = "synthetic_dramatiq._headers.dispatch"
-
+class TestRabbitmq(DramatiqContract):
     @pytest.fixture
-    def broker(self, rabbitmq_port: int, configuration: None, instrumented: None) -> Iterator[Broker]:
-        rides = RabbitmqRides(rabbitmq_port)
-        with working(rides):
+    def broker(self, rabbitmq_port: int, instrumented: None) -> Iterator[Broker]:
+        with working(RabbitmqRides(rabbitmq_port)) as rides:
             yield rides
 
 
-class TestMiddlewareOnRedis(MessageContract):
-    our_part = "synthetic_dramatiq._headers.dispatch"
-
+class TestMiddlewareOnRedis(DramatiqContract):
     @pytest.fixture
     def broker(self, valkey_port: int, configuration: None) -> Iterator[Broker]:
-        rides = RedisRides(valkey_port)
-        rides.broker.add_middleware(SyntheticTrafficMiddleware())
-        with working(rides):
+        with working(with_middleware(RedisRides(valkey_port))) as rides:
             yield rides
 
 
-class TestMiddlewareOnRabbitmq(MessageContract):
-    our_part = "synthetic_dramatiq._headers.dispatch"
-
+class TestMiddlewareOnRabbitmq(DramatiqContract):
     @pytest.fixture
     def broker(self, rabbitmq_port: int, configuration: None) -> Iterator[Broker]:
-        rides = RabbitmqRides(rabbitmq_port)
-        rides.broker.add_middleware(SyntheticTrafficMiddleware())
-        with working(rides):
+        with working(with_middleware(RabbitmqRides(rabbitmq_port))) as rides:
             yield rides

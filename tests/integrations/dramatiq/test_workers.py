@@ -1,10 +1,7 @@
-"""dramatiq's workers: their threads and processes, and what is switched on and off."""
+"""dramatiq's workers: their threads and processes, and how they are instrumented."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from typing import Any
 
 import dramatiq
@@ -14,9 +11,10 @@ from dramatiq.worker import Worker, _ConsumerThread, _WorkerThread
 
 import synthetic
 from synthetic_dramatiq import SyntheticTrafficMiddleware
-from tests.integrations.dramatiq.workers import RabbitmqRides, RedisRides, a_name, once_each, runs, working
+from tests.products.dramatiq import RabbitmqRides, RedisRides, working
 from tests.support.clients import run_script
-from tests.support.servers import environment
+from tests.support.killed import first_line_of
+from tests.support.work import is_on_after, new_name, send_from_both
 
 Keys = dict[str, Any]
 
@@ -35,10 +33,10 @@ def test_a_worker_that_was_started_in_simulated_work_takes_real_messages_as_real
     synthetic.instrument("concurrency")  # threads get the verdict of where they are started
     try:
         with synthetic.simulated(run="peak"), working(rides, threads=1):
-            name = a_name()
+            name = new_name()
             with synthetic.real():
-                rides.note.send_with_options(args=(name,), delay=10)
-            assert runs(rides, name) == [None]
+                rides.ride.send_with_options(args=(name,), delay=10)
+            assert rides.runs(name) == [None]
     finally:
         synthetic.uninstrument("concurrency")
     assert set(verdicts) == {False}
@@ -67,23 +65,18 @@ def test_a_message_whose_worker_was_killed_is_still_simulated_when_it_is_deliver
     rabbitmq_port: int, keys: Keys
 ) -> None:
     rides = RabbitmqRides(rabbitmq_port)
-    name = a_name()
+    name = new_name()
     with synthetic.simulated(run="peak"):
         rides.send(name)
-    command = [sys.executable, "-c", WORKER, str(rabbitmq_port), rides.queue_name]
-    variables = environment() | {"SYNTHETIC_KEYS": json.dumps(keys)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=variables) as worker:
-        assert worker.stdout is not None
-        assert worker.stdout.readline() == "peak\n"
-        worker.kill()
+    assert first_line_of(WORKER, rabbitmq_port, rides.queue_name, keys=keys) == "peak\n"
     with working(rides):
-        assert runs(rides, name) == ["peak"]
+        assert rides.runs(name) == ["peak"]
 
 
 # Switching on and off
 
 
-def test_what_is_switched_off_is_as_it_was(keys: Keys) -> None:
+def test_uninstrument_restores_the_originals(keys: Keys) -> None:
     def attributes() -> list[dict[str, Any]]:
         return [dict(vars(owner)) for owner in (Broker, _WorkerThread, _ConsumerThread)]
 
@@ -96,23 +89,23 @@ def test_what_is_switched_off_is_as_it_was(keys: Keys) -> None:
 
 
 @pytest.mark.usefixtures("on")
-def test_with_the_middleware_as_well_a_message_has_its_marker_once(rides: RedisRides) -> None:
+def test_a_message_has_its_marker_once_with_both_instrument_and_the_middleware(rides: RedisRides) -> None:
     rides.broker.add_middleware(SyntheticTrafficMiddleware())
     with working(rides):
-        simulated, real = once_each(rides.send)
-        assert runs(rides, simulated, real) == ["peak", None]
+        simulated, real = send_from_both(rides.send)
+        assert rides.runs(simulated, real) == ["peak", None]
         assert str(rides.handled(simulated).baggage).count("synthetic-traffic=") == 1
 
 
 @pytest.mark.usefixtures("on")
-def test_a_worker_of_a_broker_that_was_made_before_is_covered(keys: Keys, valkey_port: int) -> None:
+def test_instrument_covers_a_worker_that_was_made_before(keys: Keys, valkey_port: int) -> None:
     synthetic.uninstrument("dramatiq")
     rides = RedisRides(valkey_port)
     worker = Worker(rides.broker, worker_timeout=10, worker_threads=1)
     synthetic.instrument("dramatiq")
     worker.start()
     try:
-        assert runs(rides, *once_each(rides.send)) == ["peak", None]
+        assert rides.runs(*send_from_both(rides.send)) == ["peak", None]
     finally:
         worker.stop()
         rides.broker.close()
@@ -121,39 +114,26 @@ def test_a_worker_of_a_broker_that_was_made_before_is_covered(keys: Keys, valkey
 IN_AN_ORDER = """
 import sys
 import synthetic
-from tests.integrations.dramatiq.workers import RedisRides, once_each, runs, working
-
-def sentry():
-    import sentry_sdk
-    from sentry_sdk.integrations.dramatiq import DramatiqIntegration
-    from sentry_sdk.transport import Transport
-
-    class Nowhere(Transport):
-        def capture_envelope(self, envelope):
-            pass
-
-    sentry_sdk.init(
-        dsn="http://key@127.0.0.1:9/1", traces_sample_rate=1.0, transport=Nowhere, integrations=[DramatiqIntegration()]
-    )
+from tests.products.dramatiq import RedisRides, working
+from tests.support import sentry
+from tests.support.work import send_from_both
 
 steps = {
-    "on": lambda: synthetic.instrument("dramatiq"), "off": lambda: synthetic.uninstrument("dramatiq"), "sentry": sentry
+    "on": lambda: synthetic.instrument("dramatiq"),
+    "off": lambda: synthetic.uninstrument("dramatiq"),
+    "sentry": lambda: sentry.switch_on("dramatiq.DramatiqIntegration"),
 }
 for step in sys.argv[2:]:
     steps[step]()
     rides = RedisRides(int(sys.argv[1]))
     with working(rides):
-        names = once_each(rides.send)
+        names = send_from_both(rides.send)
         baggage = str(rides.handled(names[0]).baggage)
         print(baggage.count("synthetic-traffic="), *(rides.handled(name).run for name in names))
 """
 
 
 @pytest.mark.parametrize("steps", ["sentry on off on", "on sentry off on"])
-def test_beside_sentry_a_message_is_what_it_is_whoever_comes_first(keys: Keys, valkey_port: int, steps: str) -> None:
+def test_beside_sentry_each_message_has_its_own_verdict_in_any_order(keys: Keys, valkey_port: int, steps: str) -> None:
     printed = run_script(IN_AN_ORDER, str(valkey_port), *steps.split(), keys=keys).splitlines()
-    is_on, expected = False, []
-    for step in steps.split():
-        is_on = step == "on" or (is_on and step != "off")
-        expected.append("1 peak None" if is_on else "0 None None")
-    assert printed == expected
+    assert printed == ["1 peak None" if is_on else "0 None None" for is_on in is_on_after(steps.split(), "on", "off")]

@@ -10,11 +10,9 @@ from nats.aio.client import Client
 from nats.errors import NoRespondersError, TimeoutError
 
 import synthetic
-from tests.integrations.nats.session import FORGED, PEAK, REAL, Run, Session, at_hand
-from tests.integrations.nats.session import good as good
-from tests.integrations.nats.session import on as on
-from tests.integrations.nats.session import run as run
-from tests.integrations.nats.test_nats import publish_raw
+from tests.integrations.nats.conftest import Run
+from tests.products.nats import Session, headers_of, publish_raw
+from tests.support.work import FORGED, PEAK, REAL, in_force
 
 
 @pytest.mark.parametrize("headers", [None, {}, {"attempt": "1", "baggage": "user=7"}])
@@ -34,15 +32,15 @@ def test_the_callers_headers_stay_as_they_were(run: Run, headers: Any) -> None:
 
 
 @pytest.mark.parametrize("old_style", [False, True])
-def test_an_answer_carries_the_marker_and_the_caller_is_what_it_was(run: Run, old_style: bool) -> None:
+def test_an_answer_carries_the_marker_and_the_caller_keeps_its_own_work(run: Run, old_style: bool) -> None:
     async def scenario(session: Session) -> None:
         async def serve(msg: Any) -> None:
-            await msg.respond(str(at_hand()).encode())
+            await msg.respond(str(in_force()).encode())
 
         await session.client.subscribe(session.subject, cb=serve)
         with synthetic.simulated(run="peak"):
             answer = await session.client.request(session.subject, b"?", old_style=old_style)
-            assert (answer.data.decode(), at_hand()) == (str(PEAK), PEAK)
+            assert (answer.data.decode(), in_force()) == (str(PEAK), PEAK)
             assert answer.headers["baggage"] == synthetic.headers()["baggage"]
         answer = await session.client.request(session.subject, b"?", old_style=old_style)
         assert (answer.data.decode(), answer.headers) == (str(REAL), None)
@@ -50,7 +48,7 @@ def test_an_answer_carries_the_marker_and_the_caller_is_what_it_was(run: Run, ol
     run(scenario)
 
 
-def test_nobody_at_the_other_end_and_an_answer_that_is_late_are_errors_as_ever(run: Run) -> None:
+def test_a_request_without_an_answer_still_raises_the_errors_of_nats(run: Run) -> None:
     async def scenario(session: Session) -> None:
         async def silent(msg: Any) -> None:
             pass
@@ -79,13 +77,13 @@ def test_jetstream_stores_a_message_once_and_asynchronously(run: Run) -> None:
     run(scenario)
 
 
-def test_a_key_value_store_carries_no_marker_and_is_watched_as_ever(run: Run) -> None:
+def test_a_key_value_store_carries_no_marker_and_can_still_be_watched(run: Run) -> None:
     async def scenario(session: Session) -> None:
         js = session.client.jetstream()
         store = await js.create_key_value(bucket=session.stream)
         with synthetic.simulated(run="peak"):
             await store.put("driver", b"7")
-        await publish_raw(session.client, f"$KV.{session.stream}.rider", b"8", FORGED)
+        await publish_raw(session.client, f"$KV.{session.stream}.rider", "8", headers_of(FORGED))
         watcher = await store.watchall()
         entries = [await watcher.updates() for _ in range(2)]
         assert {each.key: each.value for each in entries} == {"driver": b"7", "rider": b"8"}
@@ -98,7 +96,7 @@ def test_a_key_value_store_carries_no_marker_and_is_watched_as_ever(run: Run) ->
 # On and off
 
 
-def test_it_is_put_on_once_and_taken_off_again() -> None:
+def test_instrument_patches_once_and_uninstrument_restores_the_originals() -> None:
     synthetic.uninstrument("nats")
     names = ("publish", "subscribe", "_parse_header_lines")
     originals = [vars(Client)[name] for name in names]

@@ -16,10 +16,9 @@ from nats.micro.service import EndpointConfig, ServiceConfig
 import synthetic
 import synthetic_nats._refusal
 from synthetic_nats import admitting, message
-from tests.integrations.nats.session import FORGED, PEAK, REAL, Run, Session, at_hand, subscribed, until
-from tests.integrations.nats.session import good as good
-from tests.integrations.nats.session import on as on
-from tests.integrations.nats.session import run as run
+from tests.integrations.nats.conftest import Run
+from tests.products.nats import Session, headers_of, subscribed
+from tests.support.work import FORGED, PEAK, REAL, in_force, until
 
 
 def test_without_jetstream_a_refusal_goes_to_the_error_callback_and_a_requester_gets_no_answer(run: Run) -> None:
@@ -28,20 +27,19 @@ def test_without_jetstream_a_refusal_goes_to_the_error_callback_and_a_requester_
             await msg.respond(b"done")
 
         await session.client.subscribe(session.subject, cb=serve)
-        forged = {"baggage": FORGED["baggage"]}
         with pytest.raises(TimeoutError):
-            await session.client.request(session.subject, b"?", timeout=0.05, headers=forged)
+            await session.client.request(session.subject, b"?", timeout=0.05, headers=headers_of(FORGED))
         assert (await session.client.request(session.subject, b"?")).data == b"done"
-        assert [error.reason.value for error in session.errors] == ["bad-signature"]
+        assert session.reasons == ["bad-signature"]
 
     run(scenario)
 
 
 @pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # nats-py's own, from 3.12 on
-def test_an_endpoint_of_a_service_answers_with_an_error(run: Run, keys: dict[str, Any]) -> None:
+def test_a_service_endpoint_answers_refused_requests_with_an_error(run: Run, keys: dict[str, Any]) -> None:
     async def scenario(session: Session) -> None:
         async def handle(request: Any) -> None:
-            await request.respond(str(at_hand()).encode())
+            await request.respond(str(in_force()).encode())
 
         service = await add_service(session.client, ServiceConfig(name="rides", version="0.1.0"))
         await service.add_endpoint(EndpointConfig(name="book", subject=session.subject, handler=handle))
@@ -59,10 +57,10 @@ def test_an_endpoint_of_a_service_answers_with_an_error(run: Run, keys: dict[str
     run(scenario)
 
 
-def test_an_exception_goes_to_the_error_callback_and_leaves_nothing_behind(run: Run, good: dict[str, str]) -> None:
+def test_an_exception_goes_to_the_error_callback_and_leaves_no_verdict_behind(run: Run, good: str) -> None:
     async def scenario(session: Session) -> None:
         async def handle(msg: Any) -> None:
-            raise LookupError(msg.data, at_hand())
+            raise LookupError(msg.data, in_force())
 
         await session.client.subscribe(session.subject, cb=handle)
         await session.put("one", good)
@@ -73,12 +71,12 @@ def test_an_exception_goes_to_the_error_callback_and_leaves_nothing_behind(run: 
     run(scenario)
 
 
-def test_a_subscription_made_in_simulated_work_hands_out_each_message_as_what_it_is(run: Run) -> None:
+def test_a_subscription_made_in_simulated_work_delivers_real_messages_as_real(run: Run) -> None:
     async def scenario(session: Session) -> None:
         seen: list[Any] = []
 
         async def handle(prefix: str, msg: Any) -> None:
-            seen.append(at_hand())
+            seen.append(in_force())
 
         with synthetic.simulated(run="peak"):
             subscription = await session.client.subscribe(session.subject, cb=partial(handle, "x"), max_msgs=1)
@@ -90,41 +88,39 @@ def test_a_subscription_made_in_simulated_work_hands_out_each_message_as_what_it
     run(scenario)
 
 
-def test_two_headers_of_one_name_are_both_looked_at(run: Run, good: dict[str, str]) -> None:
+def test_a_marker_in_the_first_of_two_baggage_headers_is_found(run: Run, good: str) -> None:
     """Another client may write two lines; this one keeps the last, and the marker may be in the first."""
 
     async def scenario(session: Session) -> None:
         seen: list[Any] = []
 
         async def handle(msg: Any) -> None:
-            seen.append((at_hand(), msg.headers))
+            seen.append((in_force(), msg.headers))
 
         await session.client.subscribe(session.subject, cb=handle)
-        lines = (
-            f"NATS/1.0\r\nbaggage: {good['baggage']}\r\nride: 7\r\nBaggage: user=7\r\nbaggage:user=8\r\n\r\n".encode()
-        )
+        lines = f"NATS/1.0\r\nbaggage: {good}\r\nride: 7\r\nBaggage: user=7\r\nbaggage:user=8\r\n\r\n".encode()
         wire = b"HPUB %s %d %d\r\n%s\r\n" % (session.subject.encode(), len(lines), len(lines), lines)
         await session.client._send_command(wire)
-        await session.client.flush()
+        await subscribed(session.client)
         await until(lambda: seen)
-        assert seen == [(PEAK, {"ride": "7", "baggage": f"{good['baggage']},user=7,user=8"})]
+        assert seen == [(PEAK, {"ride": "7", "baggage": f"{good},user=7,user=8"})]
 
     run(scenario)
 
 
 @pytest.mark.parametrize("way", ["messages", "next_msg"])
-def test_messages_without_a_callback_have_a_scope(run: Run, good: dict[str, str], way: str) -> None:
+def test_message_admits_each_message_of_a_subscription_without_a_callback(run: Run, good: str, way: str) -> None:
     async def scenario(session: Session) -> None:
         received = await session.client.subscribe(session.subject)
-        for name, headers in (("one", good), ("two", None), ("forged", FORGED), ("four", good)):
-            await session.put(name, headers)
+        for name, baggage in (("one", good), ("two", None), ("forged", FORGED), ("four", good)):
+            await session.put(name, baggage)
         seen: list[Any] = []
 
         async def handle(msg: Any) -> None:
             try:
                 async with message(msg) as marker:
                     assert marker == synthetic.current()
-                    seen.append((msg.data, at_hand()))
+                    seen.append((msg.data, in_force()))
             except synthetic.MessageRefused as error:
                 seen.append((msg.data, error.reason.value))
 
@@ -141,8 +137,8 @@ def test_messages_without_a_callback_have_a_scope(run: Run, good: dict[str, str]
     run(scenario)
 
 
-def test_jetstream_sends_again_what_is_to_come_later(
-    run: Run, good: dict[str, str], keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+def test_jetstream_delivers_a_message_that_is_shed_again(
+    run: Run, good: str, keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(synthetic_nats._refusal, "PAUSE", 0.05)
 
@@ -152,7 +148,7 @@ def test_jetstream_sends_again_what_is_to_come_later(
         seen: list[Any] = []
 
         async def handle(msg: Any) -> None:
-            seen.append((msg.data, at_hand(), msg.metadata.num_delivered))
+            seen.append((msg.data, in_force(), msg.metadata.num_delivered))
 
         js = await session.jetstream()
         await js.subscribe(session.subject, cb=handle)
@@ -160,21 +156,21 @@ def test_jetstream_sends_again_what_is_to_come_later(
         await session.put("real", None)
         await until(lambda: len(seen) == 2)
         assert seen == [(b"real", REAL, 1), (b"later", PEAK, 3)]
-        assert [error.reason.value for error in session.errors] == ["shed", "shed"]
+        assert session.reasons == ["shed", "shed"]
 
     run(scenario)
 
 
-def test_an_ordered_consumer_gets_what_is_admitted(run: Run, good: dict[str, str]) -> None:
+def test_an_ordered_consumer_gets_only_admitted_messages(run: Run, good: str) -> None:
     async def scenario(session: Session) -> None:
         js = await session.jetstream()
         seen: list[Any] = []
 
         async def handle(msg: Any) -> None:
-            seen.append((msg.data, at_hand()))
+            seen.append((msg.data, in_force()))
 
-        for name, headers in (("one", good), ("forged", FORGED), ("three", None)):
-            await session.put(name, headers)
+        for name, baggage in (("one", good), ("forged", FORGED), ("three", None)):
+            await session.put(name, baggage)
         await js.subscribe(session.subject, ordered_consumer=True, cb=handle)
         await until(lambda: len(seen) == 2)
         assert seen == [(b"one", PEAK), (b"three", REAL)]
@@ -182,7 +178,7 @@ def test_an_ordered_consumer_gets_what_is_admitted(run: Run, good: dict[str, str
     run(scenario)
 
 
-def test_a_callback_is_covered_without_instrument(run: Run, good: dict[str, str]) -> None:
+def test_admitting_covers_a_callback_without_instrument(run: Run, good: str) -> None:
     synthetic.uninstrument("nats")
 
     async def scenario(session: Session) -> None:
@@ -190,16 +186,16 @@ def test_a_callback_is_covered_without_instrument(run: Run, good: dict[str, str]
 
         async def handle(msg: Any) -> None:
             """Handle it."""
-            seen.append((msg.data, at_hand()))
+            seen.append((msg.data, in_force()))
 
         covered: Any = admitting(handle)
         assert (covered.__name__, covered.__doc__) == ("handle", "Handle it.")
         await session.client.subscribe(session.subject, cb=covered)
-        for name, headers in (("one", good), ("forged", FORGED), ("three", None)):
-            await session.put(name, headers)
+        for name, baggage in (("one", good), ("forged", FORGED), ("three", None)):
+            await session.put(name, baggage)
         await until(lambda: len(seen) == 2)
         assert seen == [(b"one", PEAK), (b"three", REAL)]
-        assert [error.reason.value for error in session.errors] == ["bad-signature"]
+        assert session.reasons == ["bad-signature"]
 
     run(scenario)
 
@@ -212,15 +208,13 @@ class Orders(Client):
         self.seen: list[Any] = []
 
     async def handle(self, msg: Any) -> None:
-        self.seen.append((msg.data, at_hand()))
+        self.seen.append((msg.data, in_force()))
 
 
-def test_a_callback_that_is_a_method_of_a_client_of_ones_own_is_covered_and_its_requests_are_answered(
-    run: Run, good: dict[str, str]
-) -> None:
+def test_a_subclass_of_the_client_can_handle_its_own_messages_and_send_requests(run: Run, good: str) -> None:
     async def scenario(session: Session) -> None:
         async def serve(msg: Any) -> None:
-            await msg.respond(str(at_hand()).encode())
+            await msg.respond(str(in_force()).encode())
 
         errors: list[Any] = []
 
@@ -232,8 +226,8 @@ def test_a_callback_that_is_a_method_of_a_client_of_ones_own_is_covered_and_its_
         await orders.subscribe(session.subject, cb=orders.handle)
         await orders.subscribe(f"{session.subject}.asked", cb=serve)
         await subscribed(orders)
-        for name, headers in (("one", good), ("forged", FORGED), ("three", None)):
-            await session.put(name, headers)
+        for name, baggage in (("one", good), ("forged", FORGED), ("three", None)):
+            await session.put(name, baggage)
         await until(lambda: len(orders.seen) == 2)
         assert orders.seen == [(b"one", PEAK), (b"three", REAL)]
         assert [error.reason.value for error in errors] == ["bad-signature"]
@@ -244,25 +238,25 @@ def test_a_callback_that_is_a_method_of_a_client_of_ones_own_is_covered_and_its_
     run(scenario)
 
 
-def test_draining_waits_for_the_handlers(run: Run, good: dict[str, str]) -> None:
+def test_draining_waits_for_the_handlers(run: Run, good: str) -> None:
     async def scenario(session: Session) -> None:
         seen: list[Any] = []
 
         async def handle(msg: Any) -> None:
             await asyncio.sleep(0.01)
-            seen.append(at_hand())
+            seen.append(in_force())
 
         await session.client.subscribe(session.subject, cb=handle)
         for _ in range(5):
             await session.put("one", good)
-        await session.client.flush()
+        await subscribed(session.client)
         await session.client.drain()
         assert seen == [PEAK] * 5
 
     run(scenario)
 
 
-def test_a_callback_that_is_no_coroutine_function_is_an_error_as_ever(run: Run) -> None:
+def test_a_callback_that_is_not_a_coroutine_function_is_still_an_error(run: Run) -> None:
     async def scenario(session: Session) -> None:
         wrong: Any = lambda msg: None  # noqa: E731
         with pytest.raises(nats.errors.Error, match="must use coroutine"):

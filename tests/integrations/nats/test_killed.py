@@ -1,11 +1,8 @@
-"""A consumer that is killed while it handles a message: that is delivered again, and is still simulated."""
+"""A consumer that is killed while it handles a message: the message is delivered again, and is still simulated."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
-import sys
 import time
 from typing import Any
 
@@ -13,11 +10,10 @@ import pytest
 from nats.js.api import ConsumerConfig
 
 import synthetic
-from tests.integrations.nats.session import PEAK, Run, Session, at_hand, until
-from tests.integrations.nats.session import good as good
-from tests.integrations.nats.session import on as on
-from tests.integrations.nats.session import run as run
-from tests.support.servers import environment
+from tests.integrations.nats.conftest import Run
+from tests.products.nats import Session
+from tests.support.killed import first_line_of
+from tests.support.work import PEAK, in_force, until
 
 CONSUMER = """
 import asyncio, sys
@@ -41,7 +37,7 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("later", [0, 3600], ids=["at once", "after the token has expired"])
 def test_a_message_that_is_delivered_again_is_still_simulated(
-    run: Run, nats_port: int, keys: dict[str, Any], good: dict[str, str], later: float
+    run: Run, nats_port: int, keys: dict[str, Any], good: str, later: float
 ) -> None:
     async def scenario(session: Session) -> None:
         js = await session.jetstream()
@@ -49,17 +45,13 @@ def test_a_message_that_is_delivered_again_is_still_simulated(
         config = ConsumerConfig(durable_name="drivers", deliver_subject=deliver, ack_wait=0.5)
         await js.add_consumer(session.stream, config)
         await session.put("ride", good)
-        command = [sys.executable, "-c", CONSUMER, str(nats_port), session.stream]
-        variables = environment() | {"SYNTHETIC_KEYS": json.dumps(keys)}
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=variables) as consumer:
-            assert consumer.stdout is not None
-            assert await asyncio.to_thread(consumer.stdout.readline) == "peak 1\n"
-            consumer.kill()
+        line = await asyncio.to_thread(first_line_of, CONSUMER, nats_port, session.stream, keys=keys)
+        assert line == "peak 1\n"
         synthetic.configure(keys=keys, clock=lambda: time.time() + later)
         seen: list[Any] = []
 
         async def handle(msg: Any) -> None:
-            seen.append((msg.metadata.num_delivered > 1, at_hand()))
+            seen.append((msg.metadata.num_delivered > 1, in_force()))
 
         await js.subscribe_bind(session.stream, config, "drivers", cb=handle)
         await until(lambda: seen)

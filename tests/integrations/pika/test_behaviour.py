@@ -14,12 +14,10 @@ from pika.exceptions import DuplicateConsumerTag, UnroutableError
 
 import synthetic
 from synthetic._work.state import current_verdict
-from tests.integrations.pika.session import FORGED, PEAK, at_hand, turn
-from tests.integrations.pika.session import channel as channel
-from tests.integrations.pika.session import good as good
-from tests.integrations.pika.session import on as on
-from tests.integrations.pika.session import queue as queue
-from tests.integrations.rabbitmq import Queue, channel_to, names_of_page
+from tests.docs.pages import names_defined_in
+from tests.products.pika import turn
+from tests.products.rabbitmq import Queue, channel_to
+from tests.support.work import FORGED, PEAK, in_force
 
 
 @pytest.mark.parametrize("headers", [None, {}, {"attempt": 1, "baggage": "user=7"}])
@@ -58,24 +56,24 @@ def test_confirms_returns_and_transactions_work(rabbitmq_port: int, queue: Queue
 
 
 def messages_in(queue: Queue) -> Iterator[Any]:
-    while (got := queue._channel.basic_get(queue.name, auto_ack=True))[0] is not None:
+    while (got := queue.channel.basic_get(queue.name, auto_ack=True))[0] is not None:
         yield got
 
 
-def test_an_answer_carries_the_marker_and_the_caller_is_what_it_was(
+def test_an_answer_carries_the_marker_and_the_caller_keeps_its_own_work(
     rabbitmq_port: int, channel: BlockingChannel, queue: Queue
 ) -> None:
     """RabbitMQ's direct reply-to: request and answer are both messages with a verdict."""
     seen: dict[str, Any] = {}
 
     def serve(serving: Any, method: Any, properties: Any, body: bytes) -> None:
-        seen["server"] = at_hand()
+        seen["server"] = in_force()
         reply = pika.BasicProperties(correlation_id=properties.correlation_id)
         serving.basic_publish("", properties.reply_to, b"answer", reply)
         serving.basic_ack(method.delivery_tag)
 
     def answered(_: Any, method: Any, properties: Any, body: bytes) -> None:
-        seen[properties.correlation_id] = at_hand()
+        seen[properties.correlation_id] = in_force()
 
     with channel_to(rabbitmq_port) as calling:
         channel.basic_consume(queue.name, serve)
@@ -93,7 +91,7 @@ def test_an_answer_carries_the_marker_and_the_caller_is_what_it_was(
 # On and off
 
 
-def test_it_is_put_on_once_and_taken_off_again() -> None:
+def test_instrument_patches_once_and_uninstrument_restores_the_originals() -> None:
     synthetic.uninstrument("pika")
     targets = [(Channel, "basic_publish"), (Channel, "basic_consume"), (Channel, "basic_get")]
     targets.append((BlockingChannel, "basic_consume"))
@@ -109,7 +107,9 @@ def test_it_is_put_on_once_and_taken_off_again() -> None:
     assert [vars(owner)[name] for owner, name in targets] == originals
 
 
-def test_a_consumer_is_no_longer_covered_once_it_is_off(channel: BlockingChannel, queue: Queue, good: str) -> None:
+def test_after_uninstrument_an_existing_consumer_admits_no_messages(
+    channel: BlockingChannel, queue: Queue, good: str
+) -> None:
     seen: list[Any] = []
     channel.basic_consume(queue.name, lambda *_: seen.append(current_verdict()), auto_ack=True)
     synthetic.uninstrument("pika")
@@ -118,7 +118,7 @@ def test_a_consumer_is_no_longer_covered_once_it_is_off(channel: BlockingChannel
     assert seen == [None]
 
 
-def test_wrong_arguments_are_pikas_errors(channel: BlockingChannel, queue: Queue) -> None:
+def test_wrong_arguments_raise_the_errors_of_pika(channel: BlockingChannel, queue: Queue) -> None:
     wrong: Any = "no function"
     with pytest.raises(TypeError):
         channel.basic_consume(queue.name, wrong)
@@ -134,7 +134,7 @@ def test_wrong_arguments_are_pikas_errors(channel: BlockingChannel, queue: Queue
 def test_the_examples_of_the_page_do_what_it_says(
     channel: BlockingChannel, capsys: pytest.CaptureFixture[str], way: str
 ) -> None:
-    page = names_of_page("pika.md")  # switches it off at its end
+    page = names_defined_in("docs/integrations/pika.md")  # switches it off at its end
     book = page["book"] if way != "work_explicitly" else page["book_explicitly"]
     if way != "work_explicitly":
         synthetic.instrument("pika")

@@ -14,28 +14,31 @@ import synthetic_pika._refusal
 from synthetic._work.state import current_verdict
 from synthetic_pika import admitting, message
 from tests.contract.messages import eventually
-from tests.integrations.pika.session import FORGED, PEAK, REAL, at_hand, consume, turn
-from tests.integrations.pika.session import channel as channel
-from tests.integrations.pika.session import good as good
-from tests.integrations.pika.session import on as on
-from tests.integrations.pika.session import queue as queue
-from tests.integrations.rabbitmq import Queue, parameters
+from tests.products.pika import receive, turn
+from tests.products.rabbitmq import Queue, parameters
+from tests.support.work import FORGED, PEAK, REAL, in_force
 
 
-def test_the_connections_thread_is_what_it_was(channel: BlockingChannel, queue: Queue, good: str) -> None:
+def see(_: Any, body: str) -> tuple[str, Any]:
+    return body, in_force()
+
+
+def test_each_message_has_its_own_verdict_and_the_thread_keeps_its_work(
+    channel: BlockingChannel, queue: Queue, good: str
+) -> None:
     queue.put("one", good)
     queue.put("two", None)
     with synthetic.simulated(run="outer"):
-        assert consume(channel, queue, count=2) == [("one", PEAK), ("two", REAL)]
-        assert at_hand() == (True, "outer")
+        assert receive(channel, queue.name, see, count=2) == [("one", PEAK), ("two", REAL)]
+        assert in_force() == (True, "outer")
     assert current_verdict() is None
 
 
-def test_an_exception_ends_the_loop_and_leaves_nothing_behind(
+def test_an_exception_ends_the_loop_and_leaves_no_verdict_behind(
     channel: BlockingChannel, queue: Queue, good: str
 ) -> None:
     def handle(*_: Any) -> None:
-        raise LookupError(at_hand())
+        raise LookupError(in_force())
 
     queue.put("one", good)
     channel.basic_consume(queue.name, handle)
@@ -45,7 +48,7 @@ def test_an_exception_ends_the_loop_and_leaves_nothing_behind(
     assert current_verdict() is None
 
 
-def test_a_message_that_is_to_come_later_is_put_back_and_blocks_nothing(
+def test_a_message_that_is_shed_goes_back_to_the_queue_and_blocks_no_other(
     channel: BlockingChannel, queue: Queue, good: str, keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(synthetic_pika._refusal, "PAUSE", 0.05)
@@ -53,22 +56,22 @@ def test_a_message_that_is_to_come_later_is_put_back_and_blocks_nothing(
     synthetic.configure(keys=keys, shed=lambda: asked.append(None) or len(asked) < 3)
     queue.put("later", good)
     queue.put("real", None)
-    assert consume(channel, queue, count=2) == [("real", REAL), ("later", PEAK)]
+    assert receive(channel, queue.name, see, count=2) == [("real", REAL), ("later", PEAK)]
     assert len(asked) == 3
 
 
-def test_what_is_refused_with_auto_ack_is_dropped_and_the_consumer_goes_on(
+def test_a_refused_message_under_auto_ack_is_dropped_and_the_consumer_goes_on(
     channel: BlockingChannel, queue: Queue
 ) -> None:
     queue.put("forged", FORGED)
     queue.put("real", None)
     with synthetic.ledger.recorded() as outcomes:
-        assert consume(channel, queue, count=1, auto_ack=True) == [("real", REAL)]
+        assert receive(channel, queue.name, see, count=1, auto_ack=True) == [("real", REAL)]
     assert [outcome.reason and outcome.reason.value for outcome in outcomes] == ["bad-signature"]
     assert channel.is_open
 
 
-def test_messages_without_a_callback_have_a_scope(channel: BlockingChannel, queue: Queue, good: str) -> None:
+def test_message_admits_each_message_of_a_generator(channel: BlockingChannel, queue: Queue, good: str) -> None:
     for name, baggage in (("one", good), ("two", None), ("forged", FORGED), ("four", good)):
         queue.put(name, baggage)
     seen: list[Any] = []
@@ -77,7 +80,7 @@ def test_messages_without_a_callback_have_a_scope(channel: BlockingChannel, queu
         assert properties is not None
         try:
             with message(channel, method, properties) as marker:
-                seen.append((body, at_hand()))
+                seen.append((body, in_force()))
                 assert marker == synthetic.current()
                 channel.basic_ack(method.delivery_tag)
         except synthetic.MessageRefused as error:
@@ -90,24 +93,24 @@ def test_messages_without_a_callback_have_a_scope(channel: BlockingChannel, queu
     assert current_verdict() is None
 
 
-def test_one_message_that_was_asked_for_has_a_scope(channel: BlockingChannel, queue: Queue, good: str) -> None:
+def test_message_admits_a_message_from_basic_get(channel: BlockingChannel, queue: Queue, good: str) -> None:
     queue.put("one", good)
     method, properties, _ = channel.basic_get(queue.name)
     assert method is not None
     assert properties is not None
     with message(channel, method, properties):
-        assert at_hand() == PEAK
+        assert in_force() == PEAK
         channel.basic_ack(method.delivery_tag)
     assert channel.basic_get(queue.name) == (None, None, None)
 
 
-def test_a_callback_is_covered_without_instrument(channel: BlockingChannel, queue: Queue, good: str) -> None:
+def test_admitting_covers_a_callback_without_instrument(channel: BlockingChannel, queue: Queue, good: str) -> None:
     synthetic.uninstrument("pika")
     seen: list[Any] = []
 
     def handle(channel: Any, method: Any, properties: Any, body: bytes) -> str:
         """Handle it."""
-        seen.append((body, at_hand()))
+        seen.append((body, in_force()))
         return "done"
 
     covered: Any = admitting(handle)
@@ -162,7 +165,7 @@ def test_callbacks_of_an_asynchronous_channel_are_covered(
     seen: dict[str, Any] = {}
 
     def handle(channel: Any, method: Any, properties: Any, body: bytes) -> None:
-        seen[body.decode()] = at_hand()
+        seen[body.decode()] = in_force()
         channel.basic_publish("", queue.dead, b"after " + body)
         channel.basic_ack(method.delivery_tag)
         if way == "basic_get":

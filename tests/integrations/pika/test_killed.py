@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import synthetic
-from tests.contract.messages import eventually
-from tests.integrations.rabbitmq import Queue, channel_to
-from tests.support.keys import entry, mint
-from tests.support.servers import environment
+from tests.products.pika import receive
+from tests.products.rabbitmq import Queue
+from tests.support.killed import first_line_of
+from tests.support.work import PEAK, in_force
 
 CONSUMER = """
 import sys, time
@@ -34,35 +30,12 @@ channel.start_consuming()
 """
 
 
-@pytest.fixture(autouse=True)
-def on() -> Iterator[None]:
-    synthetic.instrument("pika")
-    yield
-    synthetic.uninstrument("pika")
-
-
 @pytest.mark.parametrize("later", [0, 3600], ids=["at once", "after the token has expired"])
 def test_a_message_that_is_delivered_again_is_still_simulated(
-    rabbitmq_port: int, keys: dict[str, Any], later: float
+    rabbitmq_port: int, queue: Queue, keys: dict[str, Any], good: str, later: float
 ) -> None:
-    with channel_to(rabbitmq_port) as channel:
-        queue = Queue(channel)
-        queue.put("ride", entry(mint(keys, claims={"run": "peak"})))
-        command = [sys.executable, "-c", CONSUMER, str(rabbitmq_port), queue.name]
-        variables = environment() | {"SYNTHETIC_KEYS": json.dumps(keys)}
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=variables) as consumer:
-            assert consumer.stdout is not None
-            assert consumer.stdout.readline() == "peak False\n"
-            consumer.kill()
-        synthetic.configure(keys=keys, clock=lambda: time.time() + later)
-        seen: list[Any] = []
-
-        def handle(channel: Any, method: Any, properties: Any, body: bytes) -> None:
-            seen.append((synthetic.current(), method.redelivered))
-            channel.basic_ack(method.delivery_tag)
-
-        channel.basic_consume(queue.name, handle)
-        eventually(lambda: channel.connection.process_data_events(0.01) or seen or None)
-        queue.delete()
-    ((marker, redelivered),) = seen
-    assert (marker.run, redelivered) == ("peak", True)
+    queue.put("ride", good)
+    assert first_line_of(CONSUMER, rabbitmq_port, queue.name, keys=keys) == "peak False\n"
+    synthetic.configure(keys=keys, clock=lambda: time.time() + later)
+    (seen,) = receive(queue.channel, queue.name, lambda method, _: (in_force(), method.redelivered), count=1)
+    assert seen == (PEAK, True)

@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 import synthetic
-from tests.integrations.rq.workers import Jobs, connected
+from tests.products.rq.workers import Jobs, jobs_on
+from tests.support.work import instrumented
 
 
 @pytest.fixture
 def on(keys: dict[str, Any], configuration: None) -> Iterator[None]:
     synthetic.configure(keys=keys)
-    synthetic.instrument("rq")
-    yield
-    synthetic.uninstrument("rq")
+    with instrumented("rq"):
+        yield
 
 
 @pytest.fixture
 def jobs(valkey_port: int) -> Iterator[Jobs]:
-    with connected(valkey_port) as connection:
-        yield Jobs(connection)
+    with jobs_on(valkey_port) as jobs:
+        yield jobs

@@ -11,11 +11,11 @@ import pytest
 import rq
 
 import synthetic
-from tests.integrations.rq import jobs as rq_jobs
-from tests.integrations.rq.workers import Jobs, a_name, reason_in, runs
+from tests.products.rq.workers import Jobs
 from tests.support.clients import run_script
 from tests.support.keys import entry, mint, shared_key
 from tests.support.servers import environment
+from tests.support.work import is_on_after, new_name
 
 Keys = dict[str, Any]
 
@@ -24,8 +24,10 @@ WORKERS = [name for name in ("Worker", "SpawnWorker", "SimpleWorker") if hasattr
 
 @pytest.mark.parametrize("worker", WORKERS)
 @pytest.mark.usefixtures("on")
-def test_the_command_performs_each_job_as_what_it_is(jobs: Jobs, keys: Keys, valkey_port: int, worker: str) -> None:
-    simulated, real, forged = a_name(), a_name(), a_name()
+def test_the_command_performs_each_job_under_its_own_verdict(
+    jobs: Jobs, keys: Keys, valkey_port: int, worker: str
+) -> None:
+    simulated, real, forged = new_name(), new_name(), new_name()
     with synthetic.simulated(run="peak"):
         jobs.send(simulated)
     jobs.send(real)
@@ -39,9 +41,9 @@ def test_the_command_performs_each_job_as_what_it_is(jobs: Jobs, keys: Keys, val
         capture_output=True,
         timeout=300,
     )
-    assert runs(jobs, simulated, real) == ["peak", None]
-    assert reason_in(jobs.connection, forged) == "bad-signature"
-    assert rq_jobs.seen_in(jobs.connection, forged) is None
+    assert jobs.runs(simulated, real) == ["peak", None]
+    assert jobs.reason(forged) == "bad-signature"
+    assert jobs.find(forged) is None
 
 
 IN_AN_ORDER = """
@@ -51,23 +53,15 @@ warnings.simplefilter("ignore", DeprecationWarning)  # RQ's own, before version 
 from redis import Redis
 from rq import Queue
 import synthetic
-from tests.integrations.rq.jobs import say
-from tests.integrations.rq.workers import ThreadWorker, work_off
+from tests.products.rq.jobs import say
+from tests.products.rq.workers import ThreadWorker, work_off
+from tests.support import sentry
 
-def sentry():
-    import sentry_sdk
-    from sentry_sdk.integrations.rq import RqIntegration
-    from sentry_sdk.transport import Transport
-
-    class Nowhere(Transport):
-        def capture_envelope(self, envelope):
-            pass
-
-    sentry_sdk.init(
-        dsn="http://key@127.0.0.1:9/1", traces_sample_rate=1.0, transport=Nowhere, integrations=[RqIntegration()]
-    )
-
-steps = {"on": lambda: synthetic.instrument("rq"), "off": lambda: synthetic.uninstrument("rq"), "sentry": sentry}
+steps = {
+    "on": lambda: synthetic.instrument("rq"),
+    "off": lambda: synthetic.uninstrument("rq"),
+    "sentry": lambda: sentry.switch_on("rq.RqIntegration"),
+}
 with Redis(port=int(sys.argv[1])) as connection:
     queue = Queue(sys.argv[2], connection=connection)
     for step in sys.argv[3:]:
@@ -82,11 +76,9 @@ with Redis(port=int(sys.argv[1])) as connection:
 
 
 @pytest.mark.parametrize("steps", ["sentry on off on", "on sentry off on"])
-def test_beside_sentry_a_job_is_what_it_is_whoever_comes_first(keys: Keys, valkey_port: int, steps: str) -> None:
-    printed = run_script(IN_AN_ORDER, str(valkey_port), a_name(), *steps.split(), keys=keys).splitlines()
-    is_on = False
-    expected = []
-    for step in steps.split():
-        is_on = step == "on" or (is_on and step != "off")
-        expected.append("1, hello, simulated, hello, real" if is_on else "0, hello, real, hello, real")
-    assert printed == expected
+def test_beside_sentry_each_job_has_its_own_verdict_in_any_order(keys: Keys, valkey_port: int, steps: str) -> None:
+    printed = run_script(IN_AN_ORDER, str(valkey_port), new_name(), *steps.split(), keys=keys).splitlines()
+    assert printed == [
+        "1, hello, simulated, hello, real" if is_on else "0, hello, real, hello, real"
+        for is_on in is_on_after(steps.split(), "on", "off")
+    ]

@@ -8,8 +8,7 @@ import pytest
 
 from synthetic_rq import SyntheticJob
 from tests.contract.messages import Broker, MessageContract, Seen
-from tests.integrations.rq import jobs as rq_jobs
-from tests.integrations.rq.workers import Jobs, work_off, working
+from tests.products.rq.workers import Jobs, work_off, working
 
 
 class TestInstrumented(MessageContract):
@@ -35,7 +34,7 @@ class ForkingJobs(Jobs):
     """Each job has a process of its own, forked when somebody asks for it."""
 
     def handled(self, name: str) -> Seen:
-        if rq_jobs.seen_in(self.connection, name) is None:
+        if self.find(name) is None:
             work_off(self.queue)
         return super().handled(name)
 

@@ -1,42 +1,28 @@
-"""arq: a producer and the header of its job; a worker and what the job saw, or its failure."""
+"""arq: what enqueues a job and the header that it has then; a worker and what the job saw, or that it failed."""
 
 from __future__ import annotations
 
 import asyncio
-import pickle
 from collections.abc import Awaitable, Callable
-from typing import Any
-from uuid import uuid4
-
-import arq
-from arq.constants import job_key_prefix
-from arq.worker import Worker, func
+from functools import partial
 
 import synthetic
-from synthetic_arq import create_pool
-from tests.integrations.arq.workers import ExplicitRides, Rides
-from tests.matrix.cases import Case, Hop, judged, seen
-from tests.support.brokers import valkey
+from tests.matrix.cases import Case, Hop, judged, of_run
+from tests.products.arq import Rides, needs, rides_on
+from tests.support.work import new_name
 
 _CASES = ("real", "simulated", "forged")
-"""The cases of a producer, whose caller cannot set headers."""
+"""Of the sender: the caller has no headers that it could fill."""
 
 
-def _met(scenario: Callable[[Rides, Case], Awaitable[str]], *, is_patched: bool = True) -> Callable[[Case, int], str]:
-    async def main(case: Case, port: int) -> str:
-        rides = Rides(port, arq.create_pool) if is_patched else ExplicitRides(port, create_pool)
-        await rides.open()
-        try:
+def _over(scenario: Callable[[Rides, Case], Awaitable[str]], is_patched: bool, case: Case, port: int) -> str:
+    async def main() -> str:
+        async with rides_on(port, is_patched=is_patched) as rides:
             return await scenario(rides, case)
-        finally:
-            await rides.pool.connection_pool.disconnect()
 
-    def pass_on(case: Case, port: int) -> str:
-        if is_patched:
-            synthetic.instrument("arq")
-        return asyncio.run(main(case, port))
-
-    return pass_on
+    if is_patched:
+        synthetic.instrument("arq")
+    return asyncio.run(main())
 
 
 async def _out(rides: Rides, case: Case) -> str:
@@ -47,27 +33,24 @@ async def _out(rides: Rides, case: Case) -> str:
         assert not await rides.pool.zcard(rides.queue_name)
         return "refused"
     assert job is not None
-    data: dict[str, Any] = pickle.loads(await rides.pool.get(f"{job_key_prefix}{job.job_id}"))
-    return judged([data["baggage"]] if "baggage" in data else [])
+    header = await rides.header_of(job.job_id)
+    return judged([] if header is None else [header])
 
 
 async def _in(rides: Rides, case: Case) -> str:
-    told: list[str] = []
-
-    async def tell(ctx: Any, name: str) -> None:
-        told.append(seen())
-
-    await rides.enqueue_raw(job_id := uuid4().hex, case.headers(), "tell")
-    await rides.run(rides.worker(Worker, func(tell, name="tell")))
-    if not told:
-        assert await rides.reason(job_id) == "bad-signature"
+    await rides.enqueue_raw(name := new_name(), case.headers())
+    await rides.run(rides.worker())
+    if rides.find(name) is None:
+        assert await rides.reason(name) == "bad-signature"
         return "refused"
-    return told[0]
+    return of_run(*rides.runs(name))
 
+
+_hop = partial(Hop, product="arq", servers=needs)
 
 HOPS: list[Hop] = [
-    Hop("arq, enqueue", "arq", _met(_out), servers=valkey, cases=_CASES),
-    Hop("arq, worker", "arq", _met(_in), servers=valkey),
-    Hop("arq, explicit pool", "arq", _met(_out, is_patched=False), servers=valkey, cases=_CASES),
-    Hop("arq, explicit worker", "arq", _met(_in, is_patched=False), servers=valkey),
+    _hop("arq, enqueue", pass_on=partial(_over, _out, True), cases=_CASES),
+    _hop("arq, worker", pass_on=partial(_over, _in, True)),
+    _hop("arq, explicit pool", pass_on=partial(_over, _out, False), cases=_CASES),
+    _hop("arq, explicit worker", pass_on=partial(_over, _in, False)),
 ]

@@ -1,4 +1,4 @@
-"""Celery: a producer and the header that arrived; a worker and what its task saw, or its refusal."""
+"""Celery: what is sent and the header that arrived; a worker, and what its task saw, or that it failed as refused."""
 
 from __future__ import annotations
 
@@ -8,28 +8,27 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from kombu import Queue
-from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
 from synthetic_celery import TaskRefused
 from tests.contract.messages import eventually, in_a_bare_thread
-from tests.integrations.celery.workers import Workers, having, send_as_a_stranger
-from tests.matrix.cases import RUN, Case, Hop, judged
+from tests.matrix.cases import Case, Hop, judged, of_run
+from tests.products.celery.app import contrib
+from tests.products.celery.workers import Workers, having, send_raw
+from tests.products.rabbitmq import url
 from tests.support.brokers import valkey
+from tests.support.work import new_name
 
 _switched_on: list[str] = []
 
-_OWN = uuid4().hex
-"""Makes the names of queues unique, because other rows use the same broker."""
+_OWN = new_name()
+"""In the names of queues, for other rows use the same broker."""
 
 
-def _opentelemetry() -> None:
-    from opentelemetry.instrumentation.celery import CeleryInstrumentor
-
-    CeleryInstrumentor().instrument(tracer_provider=NoOpTracerProvider())
+def _contrib() -> None:
+    contrib()
     _switched_on.append("opentelemetry")
 
 
@@ -37,7 +36,7 @@ def _opentelemetry() -> None:
 def _servers(broker: int) -> Iterator[tuple[str, Workers]]:
     with valkey() as store, tempfile.TemporaryDirectory() as folder:
         workers = Workers(f"redis://127.0.0.1:{store}", Path(folder))
-        yield f"amqp://guest:guest@127.0.0.1:{broker}//", workers
+        yield f"{url(broker)}/", workers
         workers.close()
 
 
@@ -60,14 +59,14 @@ def _out(case: Case, servers: tuple[str, Workers]) -> str:
 
 
 def _in(pool: str, task: str, notes: list[str], case: Case, servers: tuple[str, Workers]) -> str:
-    """Send the task without instrumentation. It leaves these notes with its verdict."""
+    """Send the task past every wrapper; it leaves these notes, each with its work."""
     synthetic.instrument("celery")
     broker, workers = servers
     settings = having(dict(case.keys), steps=" ".join(["app", "ours", *_switched_on]))
     app = workers.start(broker, f"{pool}-{_OWN}", pool, settings)
-    name = uuid4().hex
+    name = new_name()
     header = case.joined()
-    in_a_bare_thread(send_as_a_stranger, app, name, {} if header is None else {"baggage": header}, task)
+    in_a_bare_thread(send_raw, app, name, {} if header is None else {"baggage": header}, task)
 
     def outcome() -> str | None:
         result: Any = app.backend.get_task_meta(name)
@@ -77,13 +76,13 @@ def _in(pool: str, task: str, notes: list[str], case: Case, servers: tuple[str, 
         if sorted(what for what, _ in found) != notes:
             return None
         (seen,) = {seen for _, seen in found}
-        return {"real": "real", RUN: "simulated"}[seen]
+        return of_run(None if seen == "real" else seen)
 
     known: str = eventually(outcome)
     return known
 
 
-_hop = partial(Hop, product="celery", telemetry={"contrib": _opentelemetry}, servers=_servers, brokers=("rabbitmq",))
+_hop = partial(Hop, product="celery", telemetry={"contrib": _contrib}, servers=_servers, brokers=("rabbitmq",))
 
 HOPS = [
     _hop("Celery, send", pass_on=_out),

@@ -3,80 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
-from uuid import uuid4
-
-import dramatiq
 
 import synthetic
-from synthetic_dramatiq import SyntheticTrafficMiddleware
 from tests.contract.messages import eventually
-from tests.integrations.dramatiq.workers import RabbitmqRides, RedisRides, Rides, working
 from tests.matrix.cases import Case, Hop, judged, seen
+from tests.products.dramatiq import RabbitmqRides, RedisRides, Rides, with_middleware, working
 from tests.support.brokers import valkey
+from tests.support.work import new_name
 
 Make = Callable[[int], Rides]
 
 
-def _with_middleware(port: int) -> Rides:
-    rides = RedisRides(port)
-    rides.broker.add_middleware(SyntheticTrafficMiddleware())
-    return rides
+def _out(make: Make, case: Case, port: int) -> str:
+    synthetic.instrument("dramatiq")
+    rides = make(port)
+    try:
+        with case.work() as baggage:
+            rides.send("ride", baggage)
+    except synthetic.UnverifiedMarker:
+        return "refused"
+    synthetic.uninstrument("dramatiq")
+    try:
+        header = _taken(rides).options.get("baggage")
+        return judged([] if header is None else [header])
+    finally:
+        rides.broker.close()
 
 
-def _out(make: Make) -> Callable[[Case, int], str]:
-    def pass_on(case: Case, port: int) -> str:
-        synthetic.instrument("dramatiq")
-        rides = make(port)
-        try:
-            with case.work() as baggage:
-                rides.send("ride", baggage)
-        except synthetic.UnverifiedMarker:
-            return "refused"
-        synthetic.uninstrument("dramatiq")
-        try:
-            (message,) = _taken(rides)
-            header = message.options.get("baggage")
-            return judged([] if header is None else [header])
-        finally:
-            rides.broker.close()
-
-    return pass_on
-
-
-def _taken(rides: Rides) -> list[dramatiq.Message[Any]]:
+def _taken(rides: Rides) -> Any:
+    """Take the one message out of the queue."""
     consumer = rides.broker.consume(rides.queue_name, timeout=60_000)
-    message: Any = next(consumer)
+    message = next(consumer)
     consumer.ack(message)
     consumer.close()
-    return [message]
+    return message
 
 
-def _in(make: Make, *, is_patched: bool = True) -> Callable[[Case, int], str]:
-    def pass_on(case: Case, port: int) -> str:
-        if is_patched:
-            synthetic.instrument("dramatiq")
-        rides = make(port)
-        told: list[str] = []
-        rides.note.fn = lambda name: told.append(seen())
-        with working(rides):
-            name = uuid4().hex
-            rides.send_raw(name, case.headers())
+def _in(make: Make, case: Case, port: int, *, is_patched: bool = True) -> str:
+    if is_patched:
+        synthetic.instrument("dramatiq")
+    rides = make(port)
+    told: list[str] = []
+    rides.ride.fn = lambda name: told.append(seen())
+    with working(rides):
+        rides.send_raw(name := new_name(), case.headers())
+        eventually(lambda: told or name in rides.dead_letters() or None)
+        known = "refused" if name in rides.dead_letters() else told[0]
+    assert told == ([] if known == "refused" else [known])
+    return known
 
-            def outcome() -> str | None:
-                return "refused" if name in rides.dead_letters() else told[0] if told else None
 
-            known: str = eventually(outcome)
-        assert told == ([] if known == "refused" else [known])
-        return known
-
-    return pass_on
-
+_redis = partial(Hop, product="dramatiq", servers=valkey)
+_rabbitmq = partial(Hop, product="dramatiq", brokers=("rabbitmq",))
+_middleware = partial(_in, lambda port: with_middleware(RedisRides(port)), is_patched=False)
 
 HOPS: list[Hop] = [
-    Hop("dramatiq on Redis, send", "dramatiq", _out(RedisRides), servers=valkey),
-    Hop("dramatiq on Redis, actor", "dramatiq", _in(RedisRides), servers=valkey),
-    Hop("dramatiq on Redis, actor, middleware", "dramatiq", _in(_with_middleware, is_patched=False), servers=valkey),
-    Hop("dramatiq on RabbitMQ, send", "dramatiq", _out(RabbitmqRides), brokers=("rabbitmq",)),
-    Hop("dramatiq on RabbitMQ, actor", "dramatiq", _in(RabbitmqRides), brokers=("rabbitmq",)),
+    _redis("dramatiq on Redis, send", pass_on=partial(_out, RedisRides)),
+    _redis("dramatiq on Redis, actor", pass_on=partial(_in, RedisRides)),
+    _redis("dramatiq on Redis, actor, middleware", pass_on=_middleware),
+    _rabbitmq("dramatiq on RabbitMQ, send", pass_on=partial(_out, RabbitmqRides)),
+    _rabbitmq("dramatiq on RabbitMQ, actor", pass_on=partial(_in, RabbitmqRides)),
 ]

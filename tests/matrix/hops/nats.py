@@ -1,111 +1,84 @@
-"""NATS: a publisher and the header that arrived; a subscriber and what it saw, or the refusal."""
+"""NATS: a publisher and the header that arrived; a subscriber and what it saw, or the word that it was refused."""
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-import secrets
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from functools import partial
 from typing import Any
-
-import nats
-from nats.aio.client import Client
 
 import synthetic
 from synthetic_nats import message
 from tests.matrix.cases import Case, Hop, judged, seen
-from tests.support import brokers
+from tests.products import nats
+from tests.products.nats import Session
+from tests.support.work import until
+
+Told = list[str]
 
 
-class Meeting:
-    """A connection, and the first report from a handler or from the ``error_cb`` of the connection.
-
-    Each meeting has its own subject. A new stream may contain a message of a stream of the same name that was just
-    deleted (seen in 20 of 1,500 runs with nats-server 2.15.1).
-    """
-
-    async def open(self, port: int) -> None:
-        self.subject = f"rides-{secrets.token_hex(4)}"
-        self.told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.client = await nats.connect(f"nats://127.0.0.1:{port}", connect_timeout=60, error_cb=self.failed)
-
-    async def failed(self, error: Exception) -> None:
-        assert isinstance(error, synthetic.MessageRefused)
-        self.told.set_result("refused")
-
-    async def handle(self, msg: Any) -> None:
-        self.told.set_result(seen())
-
-    async def note(self, msg: Any) -> None:
-        header = (msg.headers or {}).get("baggage")
-        self.told.set_result(judged([] if header is None else [header]))
-
-    async def put(self, case: Case) -> None:
-        """Publish without any wrapper."""
-        header = case.joined()
-        headers = None if header is None else {"baggage": header}
-        await inspect.unwrap(Client.publish)(self.client, self.subject, b"ride", "", headers)
-
-
-def _met(scenario: Callable[[Meeting, Case], Awaitable[None]]) -> Callable[[Case, int], str]:
-    async def main(case: Case, port: int) -> str:
-        meeting = Meeting()
-        await meeting.open(port)
+def _over(scenario: Callable[[Session, Case, Told], Awaitable[None]], case: Case, port: int) -> str:
+    async def main(session: Session) -> str:
+        told: Told = []
         try:
-            await scenario(meeting, case)
-            return await asyncio.wait_for(meeting.told, 60)
-        except synthetic.UnverifiedMarker:
+            await scenario(session, case, told)
+        except (synthetic.UnverifiedMarker, synthetic.MessageRefused):
             return "refused"
-        finally:
-            with suppress(nats.js.errors.NotFoundError):
-                await meeting.client.jetstream().delete_stream(meeting.subject)
-            await meeting.client.close()
+        await until(lambda: told or session.errors)
+        assert all(isinstance(error, synthetic.MessageRefused) for error in session.errors)
+        (known,) = [*told, *("refused" for _ in session.errors)]
+        return known
 
-    def pass_on(case: Case, port: int) -> str:
-        synthetic.instrument("nats")
-        return asyncio.run(main(case, port))
-
-    return pass_on
+    synthetic.instrument("nats")
+    outcome: str = nats.run(port, main)
+    return outcome
 
 
-async def _out(meeting: Meeting, case: Case) -> None:
+async def _out(session: Session, case: Case, told: Told) -> None:
+    async def note(msg: Any) -> None:
+        header = nats.header_of(msg)
+        told.append(judged([] if header is None else [header]))
+
     synthetic.uninstrument("nats")
-    await meeting.client.subscribe(meeting.subject, cb=meeting.note)
+    await session.client.subscribe(session.subject, cb=note)
     synthetic.instrument("nats")
     with case.work() as baggage:
-        headers = None if baggage is None else {"baggage": baggage}
-        await meeting.client.publish(meeting.subject, b"ride", headers=headers)
+        await session.client.publish(session.subject, b"ride", headers=nats.headers_of(baggage))
 
 
-async def _in(meeting: Meeting, case: Case) -> None:
-    await meeting.client.subscribe(meeting.subject, cb=meeting.handle)
-    await meeting.put(case)
+def _noting(told: Told) -> Callable[[Any], Awaitable[None]]:
+    async def handle(msg: Any) -> None:
+        told.append(seen())
+
+    return handle
 
 
-async def _in_by_jetstream(meeting: Meeting, case: Case) -> None:
-    js = meeting.client.jetstream()
-    await js.add_stream(name=meeting.subject, subjects=[meeting.subject])
-    await js.subscribe(meeting.subject, cb=meeting.handle)
-    await meeting.put(case)
+async def _in(session: Session, case: Case, told: Told) -> None:
+    await session.client.subscribe(session.subject, cb=_noting(told))
+    await session.put("ride", case.joined())
 
 
-async def _in_by_fetching(meeting: Meeting, case: Case) -> None:
-    js = meeting.client.jetstream()
-    await js.add_stream(name=meeting.subject, subjects=[meeting.subject])
-    await meeting.put(case)
-    (msg,) = await (await js.pull_subscribe(meeting.subject, durable="drivers")).fetch()
-    try:
-        async with message(msg):
-            await meeting.handle(msg)
-            await msg.ack()
-    except synthetic.MessageRefused as error:
-        await meeting.failed(error)
+async def _in_by_jetstream(session: Session, case: Case, told: Told) -> None:
+    js = await session.jetstream()
+    await js.subscribe(session.subject, cb=_noting(told))
+    await session.put("ride", case.joined())
+
+
+async def _in_by_fetching(session: Session, case: Case, told: Told) -> None:
+    js = await session.jetstream()
+    await session.put("ride", case.joined())
+    (msg,) = await (await js.pull_subscribe(session.subject, durable="drivers")).fetch()
+    async with message(msg):
+        told.append(seen())
+        await msg.ack()
+
+
+def _hop(name: str, scenario: Callable[[Session, Case, Told], Awaitable[None]]) -> Hop:
+    return Hop(name, "nats", partial(_over, scenario), servers=nats.needs)
 
 
 HOPS: list[Hop] = [
-    Hop("NATS, publisher", "nats", _met(_out), servers=brokers.nats),
-    Hop("NATS, subscriber", "nats", _met(_in), servers=brokers.nats),
-    Hop("NATS JetStream, callback", "nats", _met(_in_by_jetstream), servers=brokers.nats),
-    Hop("NATS JetStream, fetched", "nats", _met(_in_by_fetching), servers=brokers.nats),
+    _hop("NATS, publisher", _out),
+    _hop("NATS, subscriber", _in),
+    _hop("NATS JetStream, callback", _in_by_jetstream),
+    _hop("NATS JetStream, fetched", _in_by_fetching),
 ]

@@ -2,47 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from typing import Any
-
-import pika
 
 import synthetic
 from synthetic_pika import message
-from tests.contract.messages import eventually
-from tests.integrations.rabbitmq import Queue, channel_to
 from tests.matrix.cases import Case, Hop, judged, seen
-
-
-@contextmanager
-def a_queue(port: int) -> Iterator[tuple[Any, Queue]]:
-    """Open a channel after all instrumentation is on, and declare a queue."""
-    with channel_to(port) as channel:
-        queue = Queue(channel)
-        yield channel, queue
-        queue.delete()
-
-
-def arrived(channel: Any, queue: Queue) -> str:
-    """Return the verdict of a service on the single message in the queue."""
-    _, properties, body = channel.basic_get(queue.name, auto_ack=True)
-    assert body == b"ride"
-    header = (properties.headers or {}).get("baggage")
-    return judged([] if header is None else [header])
+from tests.products import pika
+from tests.products.rabbitmq import Queue, queue_on
 
 
 def _out(case: Case, port: int) -> str:
     synthetic.instrument("pika")
-    with a_queue(port) as (channel, queue):
+    with queue_on(port) as queue:
         try:
             with case.work() as baggage:
-                properties = pika.BasicProperties(headers=None if baggage is None else {"baggage": baggage})
-                channel.basic_publish("", queue.name, b"ride", properties)
+                pika.send(queue.channel, queue.name, "ride", baggage)
         except synthetic.UnverifiedMarker:
             assert queue.size() == 0
             return "refused"
-        return arrived(channel, queue)
+        return arrived(queue)
+
+
+def arrived(queue: Queue) -> str:
+    """What a service makes of the one message in the queue."""
+    header = queue.header("ride")
+    return judged([] if header is None else [header])
 
 
 def _in(case: Case, port: int) -> str:
@@ -53,43 +38,37 @@ def _in(case: Case, port: int) -> str:
         told.append(seen())
         channel.basic_ack(method.delivery_tag)
 
-    with a_queue(port) as (channel, queue):
+    with queue_on(port) as queue:
         queue.put("ride", case.joined())
-        channel.basic_consume(queue.name, handle)
-
-        def outcome() -> str | None:
-            channel.connection.process_data_events(0.01)
-            return "refused" if queue.has_dead_letter("ride") else told[0] if told else None
-
-        known: str = eventually(outcome)
+        queue.channel.basic_consume(queue.name, handle)
+        pika.turn(queue.channel, until=lambda: told or queue.has_dead_letter("ride"))
+        known = "refused" if queue.has_dead_letter("ride") else told[0]
     assert told == ([] if known == "refused" else [known])
     return known
 
 
 def _in_by_generator(case: Case, port: int) -> str:
     synthetic.instrument("pika")
-    with a_queue(port) as (channel, queue):
+    with queue_on(port) as queue:
         queue.put("ride", case.joined())
-        method, properties, _ = next(channel.consume(queue.name))
+        method, properties, _ = next(queue.channel.consume(queue.name))
+        assert method is not None
+        assert properties is not None
         try:
-            with message(channel, method, properties):
-                channel.basic_ack(method.delivery_tag)
+            with message(queue.channel, method, properties):
+                queue.channel.basic_ack(method.delivery_tag)
                 return seen()
         except synthetic.MessageRefused:
             assert queue.dead_letter("ride")
             return "refused"
         finally:
-            channel.cancel()
+            queue.channel.cancel()
 
 
-def _contrib() -> None:
-    from opentelemetry.instrumentation.pika import PikaInstrumentor
-
-    PikaInstrumentor().instrument()
-
+_hop = partial(Hop, product="pika", telemetry={"contrib": pika.contrib}, brokers=("rabbitmq",))
 
 HOPS: list[Hop] = [
-    Hop("pika, producer", "pika", _out, {"contrib": _contrib}, brokers=("rabbitmq",)),
-    Hop("pika, consumer", "pika", _in, {"contrib": _contrib}, brokers=("rabbitmq",)),
-    Hop("pika, consumer, message by message", "pika", _in_by_generator, {"contrib": _contrib}, brokers=("rabbitmq",)),
+    _hop("pika, producer", pass_on=_out),
+    _hop("pika, consumer", pass_on=_in),
+    _hop("pika, consumer, message by message", pass_on=_in_by_generator),
 ]

@@ -1,64 +1,50 @@
-"""RQ: a producer and the header of its job; a worker and what the job saw, or its failure."""
+"""RQ: what enqueues a job and the header that it has then; a worker and what the job saw, or that it failed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-import redis
-from rq import get_current_job
+from rq.job import Job
 
 import synthetic
 from synthetic_rq import SyntheticJob
-from tests.integrations.rq.workers import ForkingWorker, Jobs, ThreadWorker, reason_in, work_off
-from tests.matrix.cases import Case, Hop, judged, seen
-from tests.support.brokers import valkey
-
-_TOLD = "told"
-
-
-def tell(_: str) -> None:
-    """The job. It stores the verdict that it saw."""
-    job: Any = get_current_job()
-    job.connection.hset(_TOLD, job.id, seen())
+from tests.matrix.cases import Case, Hop, judged, of_run
+from tests.products.rq.jobs import note
+from tests.products.rq.workers import ForkingWorker, ThreadWorker, jobs_on, needs, work_off
+from tests.support.work import new_name
 
 
 def _out(case: Case, port: int) -> str:
     synthetic.instrument("rq")
-    with redis.Redis(port=port) as connection:
-        jobs = Jobs(connection)
+    with jobs_on(port) as jobs:
         try:
             with case.work() as baggage:
-                job = jobs.queue.enqueue(tell, "ride", meta=None if baggage is None else {"baggage": baggage})
+                job = jobs.queue.enqueue(note, "ride", meta=None if baggage is None else {"baggage": baggage})
         except synthetic.UnverifiedMarker:
             assert jobs.queue.is_empty()
             return "refused"
-        header: Any = connection.hget(job.key, "baggage")
-        return judged([header.decode("latin-1")] if header else [])
+        header = jobs.header_of(job)
+        return judged([] if header is None else [header])
 
 
-def _in(worker: type[Any], job_class: type[Any] | None = None) -> Callable[[Case, int], str]:
-    def pass_on(case: Case, port: int) -> str:
-        if job_class is None:
-            synthetic.instrument("rq")
-        with redis.Redis(port=port) as connection:
-            jobs = Jobs(connection, **({} if job_class is None else {"job_class": job_class}))
-            jobs.send_raw(case.name.replace(" ", "-"), case.headers(), tell)
-            (job_id,) = jobs.queue.job_ids
-            work_off(jobs.queue, worker)
-            told: Any = connection.hget(_TOLD, job_id)
-            connection.hdel(_TOLD, job_id)
-            if job_id in jobs.queue.failed_job_registry.get_job_ids():
-                assert (reason_in(connection, job_id), told) == ("bad-signature", None)
-                return "refused"
-            return str(told.decode())
+def _in(worker: type[Any], job_class: type[Job], case: Case, port: int) -> str:
+    if job_class is Job:
+        synthetic.instrument("rq")
+    with jobs_on(port, job_class) as jobs:
+        jobs.send_raw(name := new_name(), case.headers())
+        work_off(jobs.queue, worker)
+        if jobs.has_failed(name):
+            assert (jobs.reason(name), jobs.find(name)) == ("bad-signature", None)
+            return "refused"
+        return of_run(*jobs.runs(name))
 
-    return pass_on
 
+_hop = partial(Hop, product="rq", servers=needs)
 
 HOPS: list[Hop] = [
-    Hop("RQ, enqueue", "rq", _out, servers=valkey),
-    Hop("RQ, worker in one process", "rq", _in(ThreadWorker), servers=valkey),
-    Hop("RQ, worker that forks", "rq", _in(ForkingWorker), servers=valkey),
-    Hop("RQ, worker with SyntheticJob", "rq", _in(ForkingWorker, SyntheticJob), servers=valkey),
+    _hop("RQ, enqueue", pass_on=_out),
+    _hop("RQ, worker in one process", pass_on=partial(_in, ThreadWorker, Job)),
+    _hop("RQ, worker that forks", pass_on=partial(_in, ForkingWorker, Job)),
+    _hop("RQ, worker with SyntheticJob", pass_on=partial(_in, ForkingWorker, SyntheticJob)),
 ]

@@ -1,11 +1,10 @@
-"""Functions of the RQ jobs in the tests. What they see goes to Redis: they may run in a process of their own."""
+"""The functions of the jobs. They note in Redis what they see, for they may run in a process of their own."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import time
 from dataclasses import asdict
 from typing import Any
 
@@ -18,7 +17,7 @@ SEEN = "seen"
 
 
 def note(name: str, job: Any = None) -> None:
-    """Tell what the work at hand is, under this name."""
+    """Note under this name what work this is."""
     job = job or get_current_job()
     header = job.connection.hget(job.key, "baggage")
     seen = Seen.now(name, header.decode("latin-1") if header else None)
@@ -31,7 +30,7 @@ def seen_in(connection: Any, name: str) -> Seen | None:
 
 
 def say(text: str) -> str:
-    """Do the work of a job that is like any other."""
+    """An ordinary job."""
     return f"{text}, {'simulated' if synthetic.is_synthetic() else 'real'}"
 
 
@@ -63,11 +62,6 @@ def die(name: str) -> None:
     note(f"{name}:{number}")
     if number == 1:
         os.kill(os.getpid(), signal.SIGKILL)
-
-
-def wait(name: str) -> None:
-    note(name)
-    time.sleep(60)
 
 
 def on_success(job: Any, connection: Any, result: Any) -> None:

@@ -1,4 +1,4 @@
-"""The application of the tests for Celery: every task notes in a store what it saw."""
+"""The application: every task notes in a store what it saw."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import redis
 from celery import Celery, Task, signals
 from kombu import Exchange, Queue
+from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
 from synthetic._model.verdict import REAL
@@ -17,7 +18,7 @@ from tests.contract.messages import Seen
 from tests.support.servers import PATIENCE
 
 DEAD = "dead"
-"""The queue for what is rejected, where the broker has such a thing."""
+"""The queue for rejected messages, where the broker has one."""
 
 
 def make_app(broker: str, store: str, queue: str, **options: Any) -> Celery:
@@ -71,11 +72,22 @@ class Notes:
 
 
 def seen() -> str:
-    """What the work at hand is: a run, or real; or that nothing is decided."""
+    """What work this is: a run, ``"real"``, or ``"undecided"`` without a verdict."""
     marker = synthetic.current()
     if marker is not None:
         return marker.run
     return "real" if VERDICT.get() is REAL else "undecided"
+
+
+def instrumentor() -> Any:
+    """OpenTelemetry's instrumentation."""
+    from opentelemetry.instrumentation.celery import CeleryInstrumentor
+
+    return CeleryInstrumentor()
+
+
+def contrib() -> None:
+    instrumentor().instrument(tracer_provider=NoOpTracerProvider())
 
 
 def add_reports(app: Celery, notes: Notes) -> None:
@@ -108,7 +120,7 @@ class Handled(Task):
 
 
 def add_canvas(app: Celery, notes: Notes) -> None:
-    """What workflows are made of. ``name`` is where a task leaves its note, with what it is in front of it."""
+    """Parts of workflows. Each leaves its note under ``name``: what it is, and its work."""
 
     @app.task(shared=False, name="note")
     def note(*previous: Any, name: str, what: str = "note") -> str:
@@ -152,7 +164,7 @@ def add_canvas(app: Celery, notes: Notes) -> None:
 
 
 def add_failures(app: Celery, notes: Notes) -> None:
-    """What fails, and what is called when something has."""
+    """Tasks that fail, and what Celery calls then."""
     Handled.notes = notes
 
     @app.task(shared=False, name="handled", base=Handled, bind=True)

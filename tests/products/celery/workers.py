@@ -1,4 +1,4 @@
-"""Real workers, each a process of its own that lives as long as the tests need it."""
+"""Real workers, each a process that lives as long as the tests need it, and what is sent to them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from celery import Celery
 from kombu import Queue
 
-from tests.integrations.celery.app import DEAD, Notes, make_app
+from tests.products.celery.app import DEAD, Notes, make_app
 from tests.support.reaper import reaped
 from tests.support.servers import environment
 
@@ -57,7 +57,7 @@ class Workers:
         arguments = ("worker", "-P", pool, "-c", concurrency, *prefetch, "-Q", queue, "-n", f"{queue}@%h", *quick)
         with (self._folder / f"{queue}.log").open("wb") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "tests.integrations.celery.worker", *arguments],
+                [sys.executable, "-m", "celery", "-A", "tests.products.celery.worker", *arguments],
                 cwd=self._folder,
                 env={**environment(), "BROKER": broker, "STORE": self.store, "QUEUE": queue, **settings},
                 stdout=log,
@@ -66,9 +66,9 @@ class Workers:
             )
 
     def failures(self) -> list[str]:
-        """What no worker should ever log: contexts that were left elsewhere, errors of ours.
+        """What no worker should ever log: contexts that are detached elsewhere, and refused patches.
 
-        OpenTelemetry's instrumentation by itself leaves some of its own where two attempts of a task overlap.
+        OpenTelemetry's instrumentation logs this too, for contexts of its own, where two attempts of a task overlap.
         """
         found: list[str] = []
         for log in self._folder.glob("*.log"):
@@ -92,8 +92,8 @@ class Workers:
         self.notes.close()
 
 
-def send_as_a_stranger(app: Celery, name: str, headers: Mapping[str, Any], task: str = "report") -> None:
-    """Send a task by the protocol, and past the library."""
+def send_raw(app: Celery, name: str, headers: Mapping[str, Any], task: str = "report") -> None:
+    """Send a task past every wrapper."""
     arguments = (name, 0) if task == "flaky" else (name,)
     message = app.amqp.as_task_v2(name, task, arguments)
     with app.producer_pool.acquire(block=True) as producer:
@@ -107,7 +107,7 @@ def send_as_a_stranger(app: Celery, name: str, headers: Mapping[str, Any], task:
 
 
 def dead_letter(app: Celery, name: str | None = None) -> Any:
-    """Take away the rejected message by this name, and others before it, or the next; None where it is not there."""
+    """Take away the rejected message of this name, and all before it, or the next one; None if there is none."""
     with app.pool.acquire(block=True) as connection:
         queue = Queue(DEAD)(connection.default_channel)
         while (message := queue.get(no_ack=True)) is not None:
@@ -127,6 +127,6 @@ def close(app: Celery) -> None:
 
 
 def having(keys: Keys | None, *, steps: str = "app ours", **settings: str) -> dict[str, str]:
-    """The variables for a worker with these keys, where these things are switched on."""
+    """The variables for a worker with these keys, which takes these steps."""
     given = {} if keys is None else {"SYNTHETIC_KEYS": json.dumps(keys)}
     return {"STEPS": steps, **given, **{f"SYNTHETIC_{name.upper()}": value for name, value in settings.items()}}

@@ -1,4 +1,4 @@
-"""dramatiq brokers in the tests, and workers on them."""
+"""dramatiq: brokers on Redis and on RabbitMQ, and workers on them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from uuid import uuid4
 
 import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
@@ -15,57 +14,51 @@ from dramatiq.middleware import CurrentMessage
 from dramatiq.results import ResultFailure, Results
 from dramatiq.results.backends.stub import StubBackend
 
-import synthetic
-from tests.contract.messages import Seen, eventually
+from tests.contract.messages import Handled, eventually
 from tests.support.servers import PATIENCE
+from tests.support.work import new_name
 
 
-class Rides:
+class Rides(Handled):
     """A broker with one queue and one actor, and what has become of its messages. Knows nothing of the library."""
 
     def __init__(self, broker: Any) -> None:
+        super().__init__()
         self.broker = broker
-        self.queue_name = f"rides-{uuid4().hex}"
+        self.queue_name = f"rides-{new_name()}"
         self.results = StubBackend()
         broker.add_middleware(CurrentMessage())
         broker.add_middleware(Results(backend=self.results))
-        self.seen: dict[str, Seen] = {}
-        self.note = self.actor(self._note, "note", store_results=True)
+        self.ride = self.actor(self._ride, "note", store_results=True)
 
     def actor(self, function: Callable[..., Any], name: str, **options: Any) -> Any:
         return dramatiq.actor(
             function, actor_name=name, broker=self.broker, queue_name=self.queue_name, **{"min_backoff": 1, **options}
         )
 
-    def _note(self, name: str) -> None:
+    def _ride(self, name: str) -> None:
         self.tell(name)
 
     def tell(self, name: str) -> None:
-        """Tell what the work at hand is, under this name."""
+        """Note under this name what work this is."""
         message: Any = CurrentMessage.get_current_message()
-        self.seen[name] = Seen.now(name, message.options.get("baggage"))
+        self.note(name, message.options.get("baggage"))
 
     def send(self, name: str, baggage: str | None = None) -> None:
         options = {} if baggage is None else {"baggage": baggage}
-        self.note.send_with_options(args=(name,), **options)
+        self.ride.send_with_options(args=(name,), **options)
 
     def send_raw(self, name: str, baggage: list[str]) -> None:
-        """Put it into the queue below of what enqueues."""
-        message = self.raw(name, baggage)
-        if isinstance(self.broker, RedisBroker):
-            self.broker.do_enqueue(message.queue_name, message.options["redis_message_id"], message.encode())
-        else:
-            self.broker.declare_queue(message.queue_name, ensure=True)
-            self.broker.channel.basic_publish("", message.queue_name, message.encode())
+        """Put it into the queue past every wrapper."""
+        self.put(self.raw(name, baggage))
+
+    def put(self, message: Any) -> None:
+        raise NotImplementedError
 
     def raw(self, name: str, baggage: list[str]) -> Any:
         options = {"redis_message_id": name, **({"baggage": baggage} if baggage else {})}
-        message = self.note.message(name)
+        message = self.ride.message(name)
         return message.copy(message_id=name, options=options)
-
-    def handled(self, name: str) -> Seen:
-        seen: Seen = eventually(lambda: self.seen.get(name))
-        return seen
 
     def refused(self, name: str) -> str:
         eventually(lambda: name in self.dead_letters() or None)
@@ -74,23 +67,25 @@ class Rides:
 
     def reason(self, message: Any) -> str:
         """What dramatiq keeps of the exception that a message was rejected for."""
-        with_failure: list[str] = []
+        text = ""
         try:
             self.results.get_result(message, block=True, timeout=60_000)
         except ResultFailure as error:
-            with_failure.append(str(error))
-        (text,) = with_failure
+            text = str(error)
         assert "MessageSkipped: this message was not admitted (" in text, text
         return text.partition("admitted (")[2].partition(")")[0]
 
     def dead_letters(self) -> set[str]:
-        """The ids of the messages that were rejected, at least once, until now."""
+        """The ids of the messages that were rejected so far."""
         raise NotImplementedError
 
 
 class RedisRides(Rides):
-    def __init__(self, port: int, **options: Any) -> None:
-        super().__init__(RedisBroker(port=port, **options))
+    def __init__(self, port: int) -> None:
+        super().__init__(RedisBroker(port=port))
+
+    def put(self, message: Any) -> None:
+        self.broker.do_enqueue(message.queue_name, message.options["redis_message_id"], message.encode())
 
     def dead_letters(self) -> set[str]:
         client: Any = self.broker.client
@@ -102,41 +97,32 @@ class RabbitmqRides(Rides):
         super().__init__(RabbitmqBroker(host="127.0.0.1", port=port, socket_timeout=PATIENCE, stack_timeout=PATIENCE))
         self._dead: set[str] = set()
 
+    def put(self, message: Any) -> None:
+        self.broker.declare_queue(message.queue_name, ensure=True)
+        self.broker.channel.basic_publish("", message.queue_name, message.encode())
+
     def dead_letters(self) -> set[str]:
         while (found := self.broker.channel.basic_get(f"{self.queue_name}.XQ", auto_ack=True))[0]:
             self._dead.add(dramatiq.Message.decode(found[2]).message_id)
         return self._dead
 
 
+def with_middleware(rides: Rides) -> Rides:
+    """Add the library's middleware, which needs no patches."""
+    from synthetic_dramatiq import SyntheticTrafficMiddleware
+
+    rides.broker.add_middleware(SyntheticTrafficMiddleware())
+    return rides
+
+
 @contextmanager
-def working(rides: Rides, threads: int = 4) -> Iterator[dramatiq.Worker]:
+def working(rides: Rides, threads: int = 4) -> Iterator[Rides]:
     """A worker on all queues of the broker, until the block ends."""
     worker = dramatiq.Worker(rides.broker, worker_timeout=10, worker_threads=threads)
     worker.start()
     try:
-        yield worker
+        yield rides
     finally:
         worker.stop()
         rides.broker.close()
         assert not [thread for thread in threading.enumerate() if thread in worker.workers]
-
-
-def a_name() -> str:
-    return uuid4().hex
-
-
-def runs(rides: Rides, *names: str) -> list[str | None]:
-    """The runs that messages have seen, None for real ones."""
-    seen = [rides.handled(name) for name in names]
-    assert all(one.explicit for one in seen)
-    return [one.run for one in seen]
-
-
-def once_each(send: Callable[[str], Any]) -> tuple[str, str]:
-    """Send in simulated work, and in real work; returns both names."""
-    simulated, real = a_name(), a_name()
-    with synthetic.simulated(run="peak"):
-        send(simulated)
-    with synthetic.real():
-        send(real)
-    return simulated, real

@@ -1,14 +1,13 @@
-"""arq pools in the tests, and workers on them, each on the loop of a thread."""
+"""arq: pools, and workers on them, on the loop of a test or of a thread."""
 
 from __future__ import annotations
 
 import asyncio
 import pickle
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import Context
 from typing import Any
-from uuid import uuid4
 
 import arq
 from arq.connections import ArqRedis, RedisSettings
@@ -18,36 +17,47 @@ from arq.worker import Worker, func
 
 import synthetic
 from synthetic_arq import SyntheticWorker
-from tests.contract.messages import Seen, eventually
-from tests.integrations.asyncio_thread import Loop
+from synthetic_arq import create_pool as explicit_pool
+from tests.contract.messages import Handled, eventually
+from tests.support import brokers
+from tests.support.asyncio_thread import Loop
+from tests.support.servers import PATIENCE
+from tests.support.work import new_name
+
+needs = brokers.valkey
 
 Scenario = Callable[["Rides"], Awaitable[None]]
 CreatePool = Callable[..., Awaitable[ArqRedis]]
 
 
-class Rides:
+class Rides(Handled):
     """A pool, a queue, and what has become of the jobs in it. Knows nothing of the library but ``create_pool``."""
 
     def __init__(self, port: int, create_pool: CreatePool = arq.create_pool) -> None:
-        self.settings = RedisSettings(port=port, conn_timeout=60)
-        self.queue_name = f"rides-{uuid4().hex}"
-        self.seen: dict[str, Seen] = {}
+        super().__init__()
+        self.settings = RedisSettings(port=port, conn_timeout=int(PATIENCE))
+        self.queue_name = f"rides-{new_name()}"
         self._create_pool = create_pool
 
     async def open(self, **options: Any) -> None:
         self.pool = await self._create_pool(self.settings, default_queue_name=self.queue_name, **options)
 
-    async def note(self, ctx: Any, name: str) -> str:
+    async def ride(self, ctx: Any, name: str) -> str:
+        """The function of the job "note"."""
         await self.tell(ctx, name)
         return name
 
     async def tell(self, ctx: Any, name: str) -> None:
-        """Tell what the work at hand is, under this name."""
-        raw = await self.pool.get(f"{job_key_prefix}{ctx['job_id']}")
-        self.seen[name] = Seen.now(name, pickle.loads(raw).get("baggage"))
+        """Note under this name what work this is."""
+        self.note(name, await self.header_of(ctx["job_id"]))
+
+    async def header_of(self, job_id: str) -> str | None:
+        """The ``baggage`` entry that a job was saved with."""
+        header: str | None = pickle.loads(await self.pool.get(f"{job_key_prefix}{job_id}")).get("baggage")
+        return header
 
     async def enqueue_raw(self, name: str, headers: list[str], function: str = "note") -> None:
-        """Put a job into the queue as a stranger does, below of what enqueues."""
+        """Put a job into the queue past every wrapper."""
         data = {"t": None, "f": function, "a": (name,), "k": {}, "et": 1}
         raw = pickle.dumps({**data, "baggage": ",".join(headers)} if headers else data)
         await self.pool.psetex(f"{job_key_prefix}{name}", 100_000, raw)
@@ -55,7 +65,7 @@ class Rides:
 
     def worker(self, worker_class: type[Worker] = Worker, *functions: Any, **options: Any) -> Worker:
         return worker_class(
-            [func(self.note, name="note"), *functions],  # type: ignore[arg-type]
+            [func(self.ride, name="note"), *functions],  # type: ignore[arg-type]
             redis_settings=self.settings,
             queue_name=self.queue_name,
             handle_signals=False,
@@ -64,7 +74,7 @@ class Rides:
         )
 
     async def run(self, worker: Worker) -> None:
-        """Have a worker do what is in the queue, until nothing is."""
+        """Have a worker do all that is in the queue."""
         worker.burst = True
         try:
             await worker.async_run()
@@ -91,8 +101,19 @@ class ExplicitRides(Rides):
         return super().worker(SyntheticWorker, *functions, **options)
 
 
+@asynccontextmanager
+async def rides_on(port: int, *, is_patched: bool, **options: Any) -> AsyncIterator[Rides]:
+    """A queue that is open: with the library's patches, or with its explicit pool and worker."""
+    rides = Rides(port) if is_patched else ExplicitRides(port, explicit_pool)
+    await rides.open(**options)
+    try:
+        yield rides
+    finally:
+        await rides.pool.connection_pool.disconnect()
+
+
 class ThreadedRides(Rides):
-    """The same, for a test that is no coroutine: with a worker, on a loop in another thread."""
+    """The same on a loop in another thread, for a test that is not asynchronous."""
 
     def __init__(self, port: int, loop: Loop, create_pool: CreatePool = arq.create_pool) -> None:
         super().__init__(port, create_pool)
@@ -100,7 +121,7 @@ class ThreadedRides(Rides):
         self.own: str | None = None
 
     def dump(self, data: dict[str, Any]) -> bytes:
-        """A serializer of the caller's own, which adds entries of his own."""
+        """The caller's serializer, which adds baggage entries."""
         if self.own is not None:
             data = {**data, "baggage": f"{data['baggage']},{self.own}"}
         return pickle.dumps(data)
@@ -112,10 +133,6 @@ class ThreadedRides(Rides):
 
     def send_raw(self, name: str, baggage: list[str]) -> None:
         self.loop.run(self.enqueue_raw(name, baggage))
-
-    def handled(self, name: str) -> Seen:
-        seen: Seen = eventually(lambda: self.seen.get(name))
-        return seen
 
     def refused(self, name: str) -> str:
         reason: str = eventually(lambda: self.loop.run(self.reason(name)))
@@ -153,23 +170,3 @@ async def _stop(worker: Worker) -> None:
     await worker.pool.delete(worker.queue_name)
     await worker.main_task
     await worker.close()
-
-
-def a_name() -> str:
-    return uuid4().hex
-
-
-async def once_each(enqueue: Callable[[str], Awaitable[Any]]) -> tuple[str, str]:
-    """Enqueue in simulated work, and in real work; returns both names."""
-    simulated, real = a_name(), a_name()
-    with synthetic.simulated(run="peak"):
-        await enqueue(simulated)
-    with synthetic.real():
-        await enqueue(real)
-    return simulated, real
-
-
-def runs(rides: Rides, *names: str) -> list[str | None]:
-    """The runs that jobs have seen, None for real ones."""
-    assert all(rides.seen[name].explicit for name in names)
-    return [rides.seen[name].run for name in names]

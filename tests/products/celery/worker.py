@@ -1,4 +1,4 @@
-"""What a worker of the tests loads: the environment says where the broker is, and has the settings.
+"""The module that a worker loads: the environment says where the broker is, and has the settings.
 
 ``STEPS`` are done in order: what is switched on before the application is made, and after.
 """
@@ -8,31 +8,14 @@ from __future__ import annotations
 import os
 
 from celery import signals
-from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
 from synthetic_celery import _refusal
-from tests.integrations.celery.app import Notes, make_app, note_signals, seen
+from tests.products.celery.app import Notes, contrib, make_app, note_signals, seen
+from tests.support import sentry
 
 NOTES = Notes(f"{os.environ['STORE']}/2")
 QUEUE = os.environ["QUEUE"]
-
-
-def opentelemetry() -> None:
-    from opentelemetry.instrumentation.celery import CeleryInstrumentor
-
-    CeleryInstrumentor().instrument(tracer_provider=NoOpTracerProvider())
-
-
-def sentry() -> None:
-    import sentry_sdk
-    from sentry_sdk.transport import Transport
-
-    class Nowhere(Transport):
-        def capture_envelope(self, envelope: object) -> None:
-            pass
-
-    sentry_sdk.init(dsn="http://key@127.0.0.1:9/1", traces_sample_rate=1.0, transport=Nowhere)
 
 
 def stuck() -> None:
@@ -41,15 +24,15 @@ def stuck() -> None:
 
 
 def often() -> None:
-    """Ask for a readiness that the test decides on; and soon again."""
+    """Ask the test whether this worker is ready; and ask again soon."""
     _refusal.LATER_AFTER = 0.1
     synthetic.configure(ready=lambda: NOTES.take(f"readiness {QUEUE}") in (None, "ready"))
 
 
 DO = {
     "ours": lambda: synthetic.instrument("celery"),
-    "opentelemetry": opentelemetry,
-    "sentry": sentry,
+    "opentelemetry": contrib,
+    "sentry": sentry.switch_on,
     "signals": lambda: note_signals(NOTES),
     "stuck": stuck,
     "often": often,

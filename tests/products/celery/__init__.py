@@ -1,0 +1,1 @@
+"""Celery: an application whose tasks note what they see, real workers, and what is sent to them."""

@@ -1,0 +1,1 @@
+"""RQ: the functions of jobs, queues, and workers in threads and processes."""
