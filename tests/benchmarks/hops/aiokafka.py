@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
@@ -14,8 +15,9 @@ from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
 from synthetic_aiokafka import SyntheticConsumer
-from tests.benchmarks.measure import Case, Effort, interleaved, statement
+from tests.benchmarks.measure import Case, Effort, interleaved, statement, together
 from tests.benchmarks.table import Row, at_most_one_in
+from tests.products.switches import instrumented, traced
 from tests.support.keys import entry, mint, shared_key
 
 _PEER = "OpenTelemetry aiokafka, no-op tracer"
@@ -86,39 +88,16 @@ def _sent(kind: str, work: Callable[[], Any], effort: Effort) -> Row:
     # The attributes are looked up at each call: they change while the benchmark runs.
     send = statement("done(producer.send('rides', b'ride'))", done=_done, producer=producer)
 
-    def case(installed: Callable[[], Any] = nullcontext) -> Case:
-        @contextmanager
-        def around() -> Iterator[None]:
-            with ExitStack() as stack:
-                stack.enter_context(work())
-                stack.enter_context(installed())
-                yield
-
-        return Case(send, around, number=100, warm=150)
-
-    return _row("send", kind, {"bare": case(), "ours": case(_on), "peer": case(_by_opentelemetry)}, effort)
+    switches = {"bare": nullcontext, "ours": _on, "peer": _by_opentelemetry}
+    cases = {name: Case(send, together(work, on), number=100, warm=150) for name, on in switches.items()}
+    return _row("send", kind, cases, effort)
 
 
-@contextmanager
-def _on() -> Iterator[None]:
-    synthetic.instrument("aiokafka")
-    try:
-        yield
-    finally:
-        synthetic.uninstrument("aiokafka")
+_on = partial(instrumented, "aiokafka")
+_by_opentelemetry = partial(traced, AIOKafkaInstrumentor, tracer_provider=NoOpTracerProvider())
 
 
-@contextmanager
-def _by_opentelemetry() -> Iterator[None]:
-    instrumentor = AIOKafkaInstrumentor()
-    instrumentor.instrument(tracer_provider=NoOpTracerProvider())
-    try:
-        yield
-    finally:
-        instrumentor.uninstrument()
-
-
-class _Nobody:
+class _Coordinator:
     def check_errors(self) -> None:
         pass
 
@@ -138,7 +117,7 @@ class _Endless:
 def _received(kind: str, headers: list[tuple[str, bytes]], effort: Effort) -> Row:
     def case(code: str, wrap: Callable[[Any], Any], installed: Callable[[], AbstractContextManager[None]]) -> Case:
         consumer = asyncio.run(_made(_Consumer))
-        consumer._coordinator, consumer._fetcher = _Nobody(), _Endless(headers)
+        consumer._coordinator, consumer._fetcher = _Coordinator(), _Endless(headers)
         run = statement(code, done=_done, consumer=wrap(consumer))
         return Case(run, installed, number=100, warm=150)
 

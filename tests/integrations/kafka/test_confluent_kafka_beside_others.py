@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import confluent_kafka
@@ -12,16 +12,16 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import synthetic
 from synthetic_confluent_kafka import DeadLetter, SyntheticConsumer, SyntheticProducer
-from tests.integrations.kafka.test_confluent_kafka_consumer import handled, stored
-from tests.integrations.kafka.topics import Topic, baggage_of
+from tests.products.confluent_kafka import handled, stored
+from tests.products.kafka import Headers, Topic, baggage_of
+from tests.products.switches import traced
 from tests.support.clients import run_script
-from tests.support.keys import entry, mint, shared_key
 
 IN_AN_ORDER = """
 import sys
 import confluent_kafka, synthetic
 from opentelemetry.instrumentation.confluent_kafka import ConfluentKafkaInstrumentor
-from tests.integrations.kafka.topics import Topic, baggage_of
+from tests.products.kafka import Topic, baggage_of
 
 theirs = ConfluentKafkaInstrumentor()
 steps = {
@@ -58,7 +58,7 @@ for number, step in enumerate(sys.argv[2:]):
     ],
     ids=["inside", "outside", "outside-twice", "again"],
 )
-def test_whatever_opentelemetry_does_in_between_the_marker_goes_once_while_ours_is_on(
+def test_the_marker_goes_once_in_every_order_of_switching_with_opentelemetry(
     kafka_address: str, keys: dict[str, Any], steps: tuple[str, ...]
 ) -> None:
     is_on = False
@@ -68,21 +68,13 @@ def test_whatever_opentelemetry_does_in_between_the_marker_goes_once_while_ours_
 
 
 @pytest.fixture
-def topic(kafka_address: str, keys: dict[str, Any]) -> Topic:
-    synthetic.configure(keys=keys)
-    return Topic(kafka_address)
-
-
-@pytest.fixture
 def by_opentelemetry() -> Iterator[TracerProvider]:
     provider = TracerProvider()
-    instrumentor = ConfluentKafkaInstrumentor()
-    instrumentor.instrument(tracer_provider=provider)
-    yield provider
-    instrumentor.uninstrument()
+    with traced(ConfluentKafkaInstrumentor, tracer_provider=provider):
+        yield provider
 
 
-def test_a_producer_that_opentelemetry_wraps_by_itself_sends_the_marker_once(topic: Topic) -> None:
+def test_an_explicit_producer_wrapped_by_opentelemetry_sends_the_marker_once(topic: Topic) -> None:
     producer: Any = ConfluentKafkaInstrumentor.instrument_producer(SyntheticProducer(topic.settings), TracerProvider())
     with synthetic.simulated(run="peak"):
         ours = synthetic.headers()["baggage"]
@@ -95,11 +87,14 @@ def test_a_producer_that_opentelemetry_wraps_by_itself_sends_the_marker_once(top
 
 @pytest.mark.parametrize("way", ["instrument", "instrument_consumer"])
 def test_a_consumer_that_opentelemetry_instruments_gives_each_message_its_verdict(
-    topic: Topic, by_opentelemetry: TracerProvider, keys: dict[str, Any], way: str
+    topic: Topic,
+    letters: Topic,
+    marked: Callable[[str], Headers],
+    forged: Headers,
+    by_opentelemetry: TracerProvider,
+    way: str,
 ) -> None:
-    letters = Topic(topic.address, f"{topic.name}.refused")
-    good = [("baggage", entry(mint(keys, claims={"run": "peak"})).encode())]
-    forged = [("baggage", entry(mint(shared_key())).encode())]
+    good = marked("peak")
     topic.put(("s", good), ("f", forged), ("r", []), ("s", good), ("r", []))
     if way == "instrument":
         consumer = topic.consumer(confluent_kafka.Consumer)
