@@ -13,9 +13,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import synthetic
 from synthetic_grpc import AioServerInterceptor, ServerInterceptor
-from tests.integrations.grpc.clients import Recording
-from tests.integrations.grpc.servers import StreamsThatAreLeft
-from tests.integrations.grpc.service import aio_server, call, sync_server
+from tests.integrations.grpc.server_contract import StreamsThatAreLeft
+from tests.products.grpc.clients import call
+from tests.products.grpc.servers import Recording, aio_server, sync_server
 from tests.support.clients import has_no_marker, run_script, token_of
 from tests.support.markers import marked
 
@@ -156,7 +156,7 @@ for step in sys.argv[1:]:
     ],
     ids=["inside", "outside", "outside-twice"],
 )
-def test_whatever_opentelemetry_does_in_between_ours_is_on_when_it_was_switched_on(
+def test_both_ends_work_in_every_order_of_switching_with_opentelemetry(
     keys: dict[str, Any], steps: tuple[str, ...]
 ) -> None:
     printed = run_script(IN_AN_ORDER, *steps, keys=keys).splitlines()
@@ -200,7 +200,7 @@ with sentry_sdk.start_transaction(name="ride"):
 
 
 @pytest.mark.parametrize("first", ["ours", "sentry"])
-def test_beside_sentry_which_writes_baggage_of_its_own_the_marker_goes_once(keys: dict[str, Any], first: str) -> None:
+def test_the_marker_goes_once_beside_sentrys_own_baggage(keys: dict[str, Any], first: str) -> None:
     pytest.importorskip("sentry_sdk")
     with Recording() as server:
         printed = run_script(SENTRY, first, server.target(), keys=keys).splitlines()
