@@ -11,8 +11,8 @@ import pytest
 
 import synthetic
 from tests.contract.messages import Broker, MessageContract, Seen, eventually
-from tests.integrations.asyncio_thread import Loop
 from tests.integrations.rabbitmq import Queue, Refusals, channel_to
+from tests.support.asyncio_thread import Loop
 
 
 @pytest.fixture(autouse=True)

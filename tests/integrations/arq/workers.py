@@ -19,7 +19,7 @@ from arq.worker import Worker, func
 import synthetic
 from synthetic_arq import SyntheticWorker
 from tests.contract.messages import Seen, eventually
-from tests.integrations.asyncio_thread import Loop
+from tests.support.asyncio_thread import Loop
 
 Scenario = Callable[["Rides"], Awaitable[None]]
 CreatePool = Callable[..., Awaitable[ArqRedis]]

@@ -26,7 +26,7 @@ import requests
 
 import synthetic
 from synthetic.wsgi import SyntheticTrafficMiddleware
-from tests.integrations.concurrency.hops import seen
+from tests.products.concurrency import seen
 from tests.support.keys import shared_key
 from tests.support.markers import marked
 

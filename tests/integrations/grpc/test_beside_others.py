@@ -18,6 +18,7 @@ from tests.products.grpc.clients import call
 from tests.products.grpc.servers import Recording, aio_server, sync_server
 from tests.support.clients import has_no_marker, run_script, token_of
 from tests.support.markers import marked
+from tests.support.orders import orders, switched
 
 
 class TestSyncInsideOpenTelemetry(StreamsThatAreLeft):
@@ -147,22 +148,12 @@ for step in sys.argv[1:]:
 """
 
 
-@pytest.mark.parametrize(
-    "steps",
-    [
-        ("theirs on", "ours on", "theirs off", "ours off", "ours on", "ours off"),
-        ("ours on", "theirs on", "ours off", "theirs off", "ours on", "ours off"),
-        ("ours on", "theirs on", "ours off", "ours on", "theirs off", "ours off"),
-    ],
-    ids=["inside", "outside", "outside-twice"],
-)
+@orders()
 def test_both_ends_work_in_every_order_of_switching_with_opentelemetry(
     keys: dict[str, Any], steps: tuple[str, ...]
 ) -> None:
     printed = run_script(IN_AN_ORDER, *steps, keys=keys).splitlines()
-    is_on = False
-    for number, step in enumerate(steps):
-        is_on = step == "ours on" or (is_on and step != "ours off")
+    for number, (step, is_on) in enumerate(switched(steps)):
         simulated, real = printed[2 * number : 2 * number + 2]
         if is_on:
             assert simulated == "simulated refused simulated refused", step

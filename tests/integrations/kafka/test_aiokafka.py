@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Coroutine, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import Context
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -19,6 +15,7 @@ from tests.integrations.kafka.contract import KafkaBroker
 from tests.products.aiokafka import batch_of, burying, consuming
 from tests.products.kafka import Headers, headers_with
 from tests.products.switches import instrumented
+from tests.support.asyncio_thread import Loop
 
 
 class AioBroker(KafkaBroker):
@@ -26,16 +23,9 @@ class AioBroker(KafkaBroker):
 
     def __init__(self, address: str) -> None:
         super().__init__(address)
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=Context().run, args=(self.loop.run_forever,))
-        self.thread.start()
-        self.tasks = [self.begin(self.consume()), self.begin(self.inspect())]
-
-    def begin(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
-        return asyncio.run_coroutine_threadsafe(work, self.loop)
-
-    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return self.begin(work).result(20)
+        self.loop = Loop()
+        for work in (self.consume(), self.inspect()):
+            self.loop.start(work)
 
     async def consume(self) -> None:
         async with consuming(self.topic, *self.partitions) as consumer, burying(self.letters) as letters:
@@ -55,29 +45,19 @@ class AioBroker(KafkaBroker):
             await producer.start()
             return producer
 
-        self.producer = producer = self.run(started())
+        self.producer = producer = self.loop.run(started())
         yield producer
-        self.run(producer.stop())
+        self.loop.run(producer.stop())
 
     def send(self, name: str, baggage: str | None = None) -> None:
         headers = None if baggage is None else headers_with([baggage])
-        self.run(self.producer.send_and_wait(self.topic.name, name.encode(), partition=0, headers=headers))
+        self.loop.run(self.producer.send_and_wait(self.topic.name, name.encode(), partition=0, headers=headers))
 
     def __enter__(self) -> AioBroker:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for task in self.tasks:
-            task.cancel()
-        self.run(_others())
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join()
         self.loop.close()
-
-
-async def _others() -> None:
-    others = asyncio.all_tasks() - {cast("Any", asyncio.current_task())}
-    await asyncio.gather(*others, return_exceptions=True)
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from tests.products.aiokafka import producing
 from tests.products.kafka import Topic, baggage_of
 from tests.products.switches import instrumented, traced
 from tests.support.clients import run_script
+from tests.support.orders import orders, switched
 from tests.support.versions import AIOKAFKA, needs
 
 
@@ -214,21 +215,12 @@ for number, step in enumerate(sys.argv[2:]):
 
 
 @needs(*AIOKAFKA)
-@pytest.mark.parametrize(
-    "steps",
-    [
-        ("theirs on", "ours on", "theirs off", "ours off", "ours on", "ours off"),
-        ("ours on", "theirs on", "ours off", "theirs off", "ours on", "ours off"),
-        ("ours on", "theirs on", "ours off", "ours on", "theirs off", "ours off"),
-    ],
-    ids=["inside", "outside", "outside-twice"],
-)
+@orders()
 def test_the_marker_goes_once_in_every_order_of_switching_with_opentelemetry(
     kafka_address: str, keys: dict[str, Any], steps: tuple[str, ...]
 ) -> None:
-    is_on = False
-    for step, seen in zip(steps, run_script(IN_AN_ORDER, kafka_address, *steps, keys=keys).splitlines(), strict=True):
-        is_on = step == "ours on" or (is_on and step != "ours off")
+    printed = run_script(IN_AN_ORDER, kafka_address, *steps, keys=keys).splitlines()
+    for (step, is_on), seen in zip(switched(steps), printed, strict=True):
         assert seen == ("carried" if is_on else "not carried"), step
 
 

@@ -16,6 +16,7 @@ from tests.products.confluent_kafka import handled, stored
 from tests.products.kafka import Headers, Topic, baggage_of
 from tests.products.switches import traced
 from tests.support.clients import run_script
+from tests.support.orders import orders, switched
 
 IN_AN_ORDER = """
 import sys
@@ -48,22 +49,12 @@ for number, step in enumerate(sys.argv[2:]):
 """
 
 
-@pytest.mark.parametrize(
-    "steps",
-    [
-        ("theirs on", "ours on", "theirs off", "ours off", "ours on", "ours off"),
-        ("ours on", "theirs on", "ours off", "theirs off", "ours on", "ours off"),
-        ("ours on", "theirs on", "ours off", "ours on", "theirs off", "ours off"),
-        ("theirs on", "ours on", "ours on", "theirs off", "theirs on", "ours off"),
-    ],
-    ids=["inside", "outside", "outside-twice", "again"],
-)
+@orders(again=("theirs on", "ours on", "ours on", "theirs off", "theirs on", "ours off"))
 def test_the_marker_goes_once_in_every_order_of_switching_with_opentelemetry(
     kafka_address: str, keys: dict[str, Any], steps: tuple[str, ...]
 ) -> None:
-    is_on = False
-    for step, seen in zip(steps, run_script(IN_AN_ORDER, kafka_address, *steps, keys=keys).splitlines(), strict=True):
-        is_on = step == "ours on" or (is_on and step != "ours off")
+    printed = run_script(IN_AN_ORDER, kafka_address, *steps, keys=keys).splitlines()
+    for (step, is_on), seen in zip(switched(steps), printed, strict=True):
         assert seen == ("carried" if is_on else "not carried"), step
 
 

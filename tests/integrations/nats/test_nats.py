@@ -16,7 +16,7 @@ from nats.aio.client import Client
 import synthetic
 from synthetic_nats import message
 from tests.contract.messages import Broker, MessageContract, Seen, eventually
-from tests.integrations.asyncio_thread import Loop
+from tests.support.asyncio_thread import Loop
 
 ADVISORY = "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>"
 
