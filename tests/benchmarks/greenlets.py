@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import synthetic
+from tests.benchmarks.compared import WORKS
 from tests.benchmarks.measure import Case, Effort, interleaved, statement, together
 from tests.benchmarks.table import Row
 from tests.products.switches import instrumented
@@ -23,7 +24,7 @@ def rows_of(product: str, hops: Mapping[str, Callable[[], Any]], effort: Effort)
     """Real and simulated work, over each hop."""
     switches = {"bare": nullcontext, "ours": partial(instrumented, product)}
     with synthetic.configured(keys=shared_key()):
-        for kind, verdict in (("real", synthetic.real), ("simulated", lambda: synthetic.simulated(run="bench"))):
+        for kind, verdict in WORKS.items():
             for what, do in hops.items():
                 run = statement("do()", do=do)
                 cases = {name: Case(run, together(verdict, on), number=100, warm=100) for name, on in switches.items()}

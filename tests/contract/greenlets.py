@@ -1,4 +1,4 @@
-"""What every library of greenlets must do with its integration. A subclass says how; the tests come by inheritance."""
+"""The rules for every library of greenlets. A subclass says how to start work, and inherits the tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Hops = dict[str, Callable[[Callable[[], Any]], Any]]
 
 @contextmanager
 def switched_on(product: str, keys: dict[str, Any]) -> Iterator[None]:
-    """The integration, and keys; what outlives its work is reported at once."""
+    """Switch the integration on, with keys. Work that outlives its request is reported at once."""
     synthetic.configure(keys=keys, linger=0.01)
     synthetic.instrument(product)
     yield
@@ -31,7 +31,7 @@ def switched_on(product: str, keys: dict[str, Any]) -> Iterator[None]:
 
 
 class GreenletContract:
-    """Greenlets and jobs run under the verdict of whoever starts them, workers and real work's under none.
+    """Greenlets and jobs run under the verdict of their starter. Workers, and those of real work, have none.
 
     The subclass's module has a fixture that switches the integration on, and the class a fixture ``hop``: one of
     ``hops``, each of which calls a function, and gives what that returned.
@@ -40,7 +40,7 @@ class GreenletContract:
     product: ClassVar[str]
     hops: ClassVar[Hops]
     attributes: ClassVar[tuple[tuple[Any, str], ...]]
-    """What is patched: the owner, and the name."""
+    """The patched attributes, each with its owner and its name."""
     original: ClassVar[list[Any]]
 
     def __init_subclass__(cls) -> None:
@@ -73,7 +73,7 @@ class GreenletContract:
     def seen_everywhere(self) -> set[str]:
         return {hop(seen) for hop in self.hops.values()}
 
-    def test_simulated_work_goes_on_over_every_hop_and_real_work_leaves_no_verdict(self, hop: str) -> None:
+    def test_every_hop_carries_simulated_work_and_leaves_no_verdict_for_real_work(self, hop: str) -> None:
         for _ in range(2):
             with simulated(run=RUN):
                 assert self.hops[hop](seen) == RUN
@@ -81,11 +81,11 @@ class GreenletContract:
                 assert self.hops[hop](seen) == "unset"
             assert self.hops[hop](seen) == "unset"
 
-    def test_work_whose_marker_does_not_verify_stays_so_over_every_hop(self) -> None:
+    def test_unverified_work_stays_unverified_over_every_hop(self) -> None:
         with brought_by_opentelemetry(mint(shared_key("test"))):
             assert self.seen_everywhere() == {"unverified: bad-signature"}
 
-    def test_a_marker_that_opentelemetry_brought_goes_on_over_every_hop(self, keys: dict[str, Any]) -> None:
+    def test_every_hop_carries_a_marker_from_opentelemetrys_context(self, keys: dict[str, Any]) -> None:
         with brought_by_opentelemetry(mint(keys, claims={"run": RUN})):
             assert self.seen_everywhere() == {RUN}
 
@@ -97,12 +97,12 @@ class GreenletContract:
         with simulated(run=RUN):
             assert self.result(self.spawn(within)) == "unset"
 
-    def test_without_the_integration_nothing_goes_along(self) -> None:
+    def test_without_the_integration_no_verdict_is_carried(self) -> None:
         synthetic.uninstrument(self.product)
         with simulated(run=RUN):
             assert self.seen_everywhere() == {"unset"}
 
-    def test_greenlets_that_take_turns_keep_their_own(self) -> None:
+    def test_greenlets_that_take_turns_keep_their_verdicts(self) -> None:
         def turns(expected: str) -> bool:
             kept = []
             for _ in range(5):
@@ -117,7 +117,7 @@ class GreenletContract:
             greenlets.append(self.spawn(turns, "unset"))
         assert all(self.result(greenlet) for greenlet in greenlets)
 
-    def test_the_starter_goes_on_under_its_own_verdict(self) -> None:
+    def test_the_starter_keeps_its_own_verdict(self) -> None:
         def other() -> None:
             with simulated(run="other"):
                 self.sleep(0)
@@ -128,7 +128,7 @@ class GreenletContract:
             assert seen() == RUN
         assert seen() == "unset"
 
-    def test_a_worker_gets_its_verdicts_with_its_jobs(self) -> None:
+    def test_a_worker_runs_each_carried_job_under_its_verdict(self) -> None:
         jobs, results = self.queue(), []
 
         def work() -> None:
@@ -169,13 +169,13 @@ class GreenletContract:
         assert [outcome.effect for outcome in outcomes] == [OUTLIVED, "payment"]
         assert f"run {run!r}" in caplog.text
 
-    def test_off_again_everything_is_as_it_was(self) -> None:
+    def test_uninstrument_restores_the_original_functions(self) -> None:
         synthetic.uninstrument(self.product)
         assert self.present() == self.original
         with simulated(run=RUN):
             assert [greenlet.gr_context for greenlet in self.plain_greenlets()] == [None, None]
 
-    def test_switched_on_twice_it_is_off_after_one_time_off(self) -> None:
+    def test_one_uninstrument_undoes_two_calls_of_instrument(self) -> None:
         synthetic.instrument(self.product)
         synthetic.uninstrument(self.product)
         assert self.present() == self.original

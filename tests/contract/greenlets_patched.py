@@ -105,18 +105,18 @@ for scope in (simulated(run="rush-hour"), real()):
 
 
 def found(product: str, script: str, *arguments: str, keys: Keys) -> Any:
-    """What a monkey-patched program prints, where warnings are errors."""
+    """What a monkey-patched program prints. Its warnings are errors."""
     return json.loads(run_script(PATCH[product] + IMPORTS + script, *arguments, keys=keys))
 
 
 def all_found(product: str, *names: str, keys: Keys) -> list[dict[str, str]]:
-    """What is seen over every hop by simulated work, by real work, and by both again."""
+    """The verdicts after every hop, for simulated work, for real work, and for both again."""
     lines = run_script(PATCH[product] + IMPORTS + ALL_HOPS, product, *names, keys=keys).splitlines()
     return [json.loads(line) for line in lines]
 
 
 class PatchedContract:
-    """A subclass says which ``product``; tests run it with and without the integration of threads, in each order."""
+    """A subclass names its ``product``. The tests run with and without the integration of threads, in each order."""
 
     product: ClassVar[str]
     expected_hops: ClassVar[set[str]]
@@ -125,7 +125,7 @@ class PatchedContract:
     def order(self, request: pytest.FixtureRequest) -> list[str]:
         return str(request.param).format(self.product).split()
 
-    def test_simulated_work_goes_on_over_every_hop_and_real_work_leaves_no_verdict(
+    def test_every_hop_carries_simulated_work_and_leaves_no_verdict_for_real_work(
         self, order: list[str], keys: Keys
     ) -> None:
         simulated, real, *again = all_found(self.product, *order, keys=keys)
@@ -135,7 +135,7 @@ class PatchedContract:
         assert again == [simulated, real]
 
     def test_a_worker_that_simulated_work_starts_has_no_verdict(self, order: list[str], keys: Keys) -> None:
-        """With the integration of threads and their pools, a job of simulated work brings its own."""
+        """With the integration of threads, a job of simulated work has its own verdict."""
         at_start, first, second, handled, pooled, pooled_again = found(self.product, WORKERS, *order, keys=keys)
         carried = RUN if "concurrency" in order else "unset"
         assert at_start == ["unset"]
@@ -144,7 +144,7 @@ class PatchedContract:
         assert {second, handled, pooled_again} == {"unset"}
 
     @pytest.mark.parametrize("names", ["{} concurrency", ""])
-    def test_a_program_that_is_patched_after_instrument_hands_on_as_much(self, names: str, keys: Keys) -> None:
+    def test_a_program_patched_after_instrument_carries_as_much(self, names: str, keys: Keys) -> None:
         script = LATE + PATCH[self.product] + IMPORTS + SUBPROCESSES
         simulated, real = run_script(script, self.product, *names.format(self.product).split(), keys=keys).splitlines()
         every = dict.fromkeys(("popen", "run", "check_output"), True)

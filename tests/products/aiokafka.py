@@ -1,6 +1,6 @@
 """aiokafka: producers with single messages and with batches, consumers, and what a handler saw of each message.
 
-The product is imported where it is used, for the matrix lists its rows without it.
+Each function imports the product itself, so that the matrix can list its rows without it.
 """
 
 from __future__ import annotations

@@ -15,8 +15,10 @@ from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
 from synthetic_aiokafka import SyntheticConsumer
-from tests.benchmarks.measure import Case, Effort, interleaved, statement, together
-from tests.benchmarks.table import Row, at_most_one_in
+from tests.benchmarks.compared import WORKS, added
+from tests.benchmarks.measure import Case, Effort, statement, together
+from tests.benchmarks.table import Row
+from tests.products.kafka import headers_with
 from tests.products.switches import instrumented, traced
 from tests.support.keys import entry, mint, shared_key
 
@@ -27,17 +29,9 @@ def rows(effort: Effort) -> Iterator[Row]:
     """Messages sent and received, real and simulated."""
     keys = shared_key()
     with synthetic.configured(keys=keys):
-        yield _sent("real", synthetic.real, effort)
-        yield _received("real", [], effort)
-        yield _sent("simulated", lambda: synthetic.simulated(run="bench"), effort)
-        yield _received("simulated", [("baggage", entry(mint(keys)).encode())], effort)
-
-
-def _row(what: str, kind: str, cases: dict[str, Case], effort: Effort) -> Row:
-    times = interleaved(cases, effort.rounds // 2)
-    goal = at_most_one_in(10) if kind == "real" else None
-    ours, theirs = (times.added(case, "bare") for case in ("ours", "peer"))
-    return Row(f"aiokafka, {what}, {kind}: added time", ours, _PEER, theirs, goal)
+        for kind, header in (("real", None), ("simulated", entry(mint(keys)))):
+            yield _sent(kind, effort)
+            yield _received(kind, headers_with([header]), effort)
 
 
 def _done(work: Any) -> Any:
@@ -80,7 +74,7 @@ class _Batches:
             self._batch = BatchBuilder(1 << 20, 0)
 
 
-def _sent(kind: str, work: Callable[[], Any], effort: Effort) -> Row:
+def _sent(kind: str, effort: Effort) -> Row:
     producer = asyncio.run(_made(_Producer))
     producer.client._wait_on_metadata = _at_once
     producer._partition = lambda *_: 0
@@ -89,8 +83,8 @@ def _sent(kind: str, work: Callable[[], Any], effort: Effort) -> Row:
     send = statement("done(producer.send('rides', b'ride'))", done=_done, producer=producer)
 
     switches = {"bare": nullcontext, "ours": _on, "peer": _by_opentelemetry}
-    cases = {name: Case(send, together(work, on), number=100, warm=150) for name, on in switches.items()}
-    return _row("send", kind, cases, effort)
+    cases = {name: Case(send, together(WORKS[kind], on), number=100, warm=150) for name, on in switches.items()}
+    return added("aiokafka, send", kind, _PEER, cases, effort.rounds // 2)
 
 
 _on = partial(instrumented, "aiokafka")
@@ -126,7 +120,7 @@ def _received(kind: str, headers: list[tuple[str, bytes]], effort: Effort) -> Ro
         "ours": case("with done(consumer.getone()): pass", _ours, nullcontext),
         "peer": case("done(consumer.getone())", lambda consumer: consumer, _by_opentelemetry),
     }
-    return _row("getone", kind, cases, effort)
+    return added("aiokafka, getone", kind, _PEER, cases, effort.rounds // 2)
 
 
 def _ours(consumer: Any) -> Any:

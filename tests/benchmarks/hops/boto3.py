@@ -18,8 +18,9 @@ from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
 from synthetic_boto3 import admitted
-from tests.benchmarks.measure import Case, Effort, interleaved, statement, together
-from tests.benchmarks.table import Row, at_most_one_in
+from tests.benchmarks.compared import WORKS, added
+from tests.benchmarks.measure import Case, Effort, statement, together
+from tests.benchmarks.table import Row
 from tests.products.switches import instrumented, traced
 from tests.support.keys import entry, mint, shared_key
 
@@ -41,7 +42,7 @@ def rows(effort: Effort) -> Iterator[Row]:
     keys = shared_key()
     header = entry(mint(keys))
     with synthetic.configured(keys=keys, internal_hosts=["s3"]):
-        for kind, work in (("real", synthetic.real), ("simulated", lambda: synthetic.simulated(run="bench"))):
+        for kind, work in WORKS.items():
             yield _row("SQS, send_message", kind, _SQS, _SEND, work, effort)
             yield _row("SQS, send_message", kind, _BOTOCORE, _SEND, work, effort)
             yield _row("SNS, publish", kind, _BOTOCORE, _PUBLISH, work, effort)
@@ -69,14 +70,11 @@ def _row(
     instrumentor = Boto3SQSInstrumentor if peer is _SQS else BotocoreInstrumentor
     theirs = partial(traced, instrumentor, tracer_provider=NoOpTracerProvider(), meter_provider=NoOpMeterProvider())
     cases = {"bare": case(), "ours": case(partial(instrumented, "boto3"), admitted), "peer": case(theirs)}
-    times = interleaved(cases, effort.rounds // 4)
-    goal = at_most_one_in(10) if kind == "real" else None
-    added, beside = (times.added(name, "bare") for name in ("ours", "peer"))
-    return Row(f"boto3, {what}, {kind}: added time", added, peer, beside, goal)
+    return added(f"boto3, {what}", kind, peer, cases, effort.rounds // 4)
 
 
 def _client(service: str, received: str | None) -> Any:
-    """A client whose requests are answered at once, and not signed: what is left is what every call does."""
+    """A client whose requests are answered at once and not signed, so that only its own work is measured."""
     config = Config(signature_version=UNSIGNED)
     client: Any = boto3.Session().client(  # type: ignore[call-overload]
         service, endpoint_url=f"http://{service}", region_name="eu-central-1", config=config

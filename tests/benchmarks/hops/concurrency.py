@@ -11,8 +11,9 @@ from functools import partial
 from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 
 import synthetic
-from tests.benchmarks.measure import Case, Effort, interleaved, statement, together
-from tests.benchmarks.table import Row, at_most_one_in
+from tests.benchmarks.compared import WORKS, added
+from tests.benchmarks.measure import Case, Effort, statement, together
+from tests.benchmarks.table import Row
 from tests.products.switches import instrumented, traced
 from tests.support.keys import shared_key
 
@@ -27,19 +28,14 @@ _SWITCHES = {
 def rows(effort: Effort) -> Iterator[Row]:
     """Real and simulated work, each with a job and with a thread."""
     with synthetic.configured(keys=shared_key()):
-        for kind, verdict, goal in (
-            ("real", synthetic.real, at_most_one_in(10)),
-            ("simulated", lambda: synthetic.simulated(run="bench"), None),
-        ):
+        for kind, verdict in WORKS.items():
             for what, do in (("ThreadPoolExecutor, submit and run", _job()), ("Thread, start and run", _thread)):
                 run = statement("do()", do=do)
                 cases = {
                     name: Case(run, together(_in_the_starter, verdict, on), number=200, warm=200)
                     for name, on in _SWITCHES.items()
                 }
-                times = interleaved(cases, effort.rounds // 4)
-                added = times.added("ours", "bare")
-                yield Row(f"{what}, {kind}: added time", added, _PEER, times.added("peer", "bare"), goal)
+                yield added(what, kind, _PEER, cases, effort.rounds // 4)
 
 
 def _nothing() -> None:

@@ -24,8 +24,9 @@ from synthetic_grpc import AioServerInterceptor, ServerInterceptor
 from synthetic_grpc._out import KINDS, Way
 from synthetic_grpc._out_aio import KINDS as AIO_KINDS
 from synthetic_grpc._refusal import AioExternalRpcRefused, ExternalRpcRefused
-from tests.benchmarks.measure import Case, Effort, interleaved, statement
-from tests.benchmarks.table import Row, at_most_one_in
+from tests.benchmarks.compared import WORKS, added
+from tests.benchmarks.measure import Case, Effort, statement
+from tests.benchmarks.table import Row
 from tests.products.grpc.clients import METHOD
 from tests.support.keys import shared_key
 
@@ -39,23 +40,15 @@ def rows(effort: Effort) -> Iterator[Row]:
     with synthetic.configured(keys=shared_key()):
         with synthetic.simulated(run="bench"):
             marked = (("baggage", synthetic.headers()["baggage"]),)
-        for kind, verdict, metadata in (
-            ("real", synthetic.real, ()),
-            ("simulated", lambda: synthetic.simulated(run="bench"), marked),
-        ):
+        for kind, verdict in WORKS.items():
+            metadata = marked if kind == "simulated" else ()
             for what, cases in (
                 ("client", _clients(verdict)),
                 ("aio client", _aio_clients(verdict)),
                 ("server", _servers(metadata)),
                 ("aio server", _aio_servers(metadata)),
             ):
-                yield _row(f"gRPC {what}, {kind}: added time", cases, kind == "real", effort)
-
-
-def _row(what: str, cases: dict[str, Case], has_goal: bool, effort: Effort) -> Row:
-    times = interleaved(cases, effort.rounds // 6)
-    goal = at_most_one_in(10) if has_goal else None
-    return Row(what, times.added("ours", "bare"), _PEER, times.added("peer", "bare"), goal)
+                yield added(f"gRPC {what}", kind, _PEER, cases, effort.rounds // 6)
 
 
 # Clients

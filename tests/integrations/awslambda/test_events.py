@@ -38,7 +38,7 @@ def gateway(request: pytest.FixtureRequest) -> Callable[..., Any]:
 
 
 def works() -> dict[str, Any]:
-    """What the work at hand is."""
+    """The verdict in force."""
     marker = synthetic.current()
     return {"run": marker and marker.run, "explicit": VERDICT.get() is REAL or marker is not None}
 

@@ -1,4 +1,4 @@
-"""Threads and timers run under the verdict of whoever starts them."""
+"""Threads and timers run under the verdict of their starter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs of executors run under the verdict of whoever submits them, and their workers have none."""
+"""Jobs of executors run under the verdict of their submitter, and their workers have none."""
 
 from __future__ import annotations
 

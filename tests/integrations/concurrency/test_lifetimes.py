@@ -1,4 +1,4 @@
-"""What lives longer than the request that started it: what sticks, what doesn't, and what is reported."""
+"""Work that outlives the request that started it: which verdict it keeps, and when it is reported."""
 
 from __future__ import annotations
 

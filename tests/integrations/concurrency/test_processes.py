@@ -1,4 +1,4 @@
-"""Processes of ``multiprocessing`` run under the verdict of whoever starts them, by each start method."""
+"""Processes of ``multiprocessing`` run under the verdict of their starter, with each start method."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers, whoever starts them, have no verdict: they hear every job."""
+"""Workers have no verdict of their own, so that each job brings its own."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ worker.kill()
 
 @NEEDS_SENTRY
 def test_the_worker_of_sentry_has_no_verdict(keys: dict[str, Any]) -> None:
-    """Otherwise it could not reach Sentry any more: simulated work may call nobody outside."""
+    """Otherwise it could not reach Sentry: simulated work may not call a host outside."""
     assert run_script(SENTRY, keys=keys) == "False False\n"
 
 

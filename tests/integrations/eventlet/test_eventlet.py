@@ -1,4 +1,4 @@
-"""eventlet: green threads and calls run under the verdict of whoever spawns them, and real work's under none."""
+"""eventlet: green threads and calls run under the verdict of their spawner; those of real work have none."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Findings:
         self.wrong: list[str] = []
 
     def check(self, step: str, expected: str) -> None:
-        """Compare with the work at hand. Nothing decided counts as real."""
+        """Compare with the verdict in force. No verdict counts as real."""
         found = seen()
         self.note(step, expected, "real" if found == "unset" else found)
 

@@ -1,4 +1,4 @@
-"""gevent: greenlets and jobs run under the verdict of whoever starts them, workers and real work's under none."""
+"""gevent: greenlets and jobs run under the verdict of their starter; workers, and those of real work, have none."""
 
 from __future__ import annotations
 

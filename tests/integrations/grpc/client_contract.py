@@ -61,7 +61,7 @@ class GrpcClientContract:
         with Recording() as server:
             yield server
 
-    # Where it fails
+    # If the hook fails
 
     def test_if_the_hook_fails_only_real_calls_continue(
         self, connect: Any, server: Recording, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -1,4 +1,4 @@
-"""What every gRPC server must do. A subclass gives ``serving``; the tests come by inheritance."""
+"""The rules for every gRPC server. A subclass gives ``serving``, and inherits the tests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STRANGE = [("unary_unary", stranger) for stranger in STRANGERS[1:]]
 
 
 class GrpcServerContract:
-    """A real server, real calls of every kind, and what the handlers saw of them: what matters beside others, too."""
+    """A real server and real calls of every kind. Servers beside other instrumentation run these as well."""
 
     def serving(self, **settings: Any) -> AbstractContextManager[int]:
         """Serve with an interceptor that has these settings; gives the port."""

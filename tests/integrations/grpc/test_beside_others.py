@@ -76,7 +76,7 @@ BOTH_ENDS = """
 import asyncio, sys
 from concurrent.futures import ThreadPoolExecutor
 import grpc, grpc.aio
-from grpc import insecure_channel  # what is imported before counts, too
+from grpc import insecure_channel  # names imported before instrument() are covered, too
 import synthetic
 
 METHOD = "/rides.Rides/book"

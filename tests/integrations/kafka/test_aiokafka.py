@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -24,8 +25,7 @@ class AioBroker(KafkaBroker):
     def __init__(self, address: str) -> None:
         super().__init__(address)
         self.loop = Loop()
-        for work in (self.consume(), self.inspect()):
-            self.loop.start(work)
+        self.tasks = [self.loop.start(self.consume()), self.loop.start(self.inspect())]
 
     async def consume(self) -> None:
         async with consuming(self.topic, *self.partitions) as consumer, burying(self.letters) as letters:
@@ -57,7 +57,15 @@ class AioBroker(KafkaBroker):
         return self
 
     def __exit__(self, *error: object) -> None:
+        for task in self.tasks:
+            task.cancel()
+        self.loop.run(_others())  # the clients close their connections
         self.loop.close()
+
+
+async def _others() -> None:
+    others = asyncio.all_tasks() - {cast("Any", asyncio.current_task())}
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 @pytest.fixture(scope="module")

@@ -141,7 +141,7 @@ def test_the_offset_waits_for_a_handler_in_its_own_task(topic: Topic) -> None:
     run(consume())
 
 
-# What is refused
+# Refused messages
 
 
 def test_a_dead_letter_is_the_unchanged_message_with_the_reason(topic: Topic, letters: Topic, forged: Headers) -> None:

@@ -81,7 +81,7 @@ def test_the_block_gives_none_if_no_message_arrives_in_time(consumer: Consumer) 
 
 
 def test_events_of_the_client_are_not_changed(topic: Topic, keys: dict[str, Any]) -> None:
-    synthetic.configure(keys=keys, on_missing="refuse")  # what is no message need not be marked
+    synthetic.configure(keys=keys, on_missing="refuse")  # events that are not messages need no marker
     consumer = topic.consumer(**{"enable.partition.eof": True})
     messages = SyntheticConsumer(consumer, on_refused="raise")
     with messages.poll(60) as event:
@@ -119,7 +119,7 @@ def test_the_client_still_commits_stored_offsets_by_itself(topic: Topic) -> None
     assert topic.committed() == 1
 
 
-# What is refused: a dead-letter topic
+# Refused messages: a dead-letter topic
 
 
 def test_a_dead_letter_is_the_unchanged_message_with_the_reason(
@@ -191,7 +191,7 @@ def test_headers_that_cannot_be_read_are_refused(topic: Topic, letters: Topic, c
     assert dict(letter.headers())["synthetic-refused-reason"] == b"malformed"
 
 
-# What is refused: raised, parked, or kept by a function
+# Refused messages: raised, parked, or kept by a function
 
 
 def test_a_refused_message_that_raises_comes_again_until_it_has_a_dead_letter(

@@ -50,7 +50,7 @@ class Load:
             yield range(start, start + size if start + 2 * size <= len(self.kinds) else len(self.kinds))
 
     def send(self, numbers: range, produce: Callable[[str, int], Any]) -> list[Any]:
-        """Send messages, the forged ones as a stranger does."""
+        """Send messages; the forged ones go without this library."""
         sent = []
         for number in numbers:
             partition, run = random.randrange(PARTITIONS), self.run_of(number)

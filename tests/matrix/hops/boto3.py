@@ -1,4 +1,4 @@
-"""boto3: messages sent to SQS, to SNS and to EventBridge, and a consumer of SQS that handles one or leaves it."""
+"""boto3: messages sent to SQS, to SNS and to EventBridge, and a consumer of SQS that handles a message or leaves it."""
 
 from __future__ import annotations
 

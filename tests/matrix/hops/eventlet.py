@@ -1,4 +1,4 @@
-"""eventlet's green threads and native threads: what the work on the other side is."""
+"""eventlet's green threads and native threads: the verdict on the other side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""gevent's greenlets and native threads: what the work on the other side is."""
+"""gevent's greenlets and native threads: the verdict on the other side."""
 
 from __future__ import annotations
 
