@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import time
 import timeit
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from contextvars import Context
 from dataclasses import dataclass
 from statistics import median
@@ -49,6 +49,19 @@ def statement(code: str, /, **names: Any) -> Callable[[int], float]:
     It is the processor's time that counts: nothing here waits, and others may use the machine.
     """
     return timeit.Timer(code, timer=time.process_time, globals=names).timeit
+
+
+def together(*managers: Callable[[], AbstractContextManager[Any]]) -> Callable[[], AbstractContextManager[None]]:
+    """Return the ``around`` of a case that enters all of these, in order."""
+
+    @contextmanager
+    def around() -> Iterator[None]:
+        with ExitStack() as stack:
+            for manager in managers:
+                stack.enter_context(manager())
+            yield
+
+    return around
 
 
 class Times:

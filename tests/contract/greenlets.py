@@ -13,7 +13,7 @@ import pytest
 import synthetic
 from synthetic import carry, guard, ledger, real, simulated
 from synthetic._work.outlived import OUTLIVED
-from tests.integrations.concurrency.hops import RUN, seen
+from tests.products.concurrency import RUN, seen
 from tests.support.clients import brought_by_opentelemetry
 from tests.support.keys import mint, shared_key
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from tests.integrations.concurrency.hops import RUN
+from tests.products.concurrency import RUN
 from tests.support.clients import run_script
 
 Keys = dict[str, Any]
@@ -22,13 +22,13 @@ import json, sys
 from importlib import import_module
 import synthetic
 from synthetic import real, simulated
-from tests.integrations.concurrency.hops import in_a_thread, seen
+from tests.products.concurrency import in_a_thread, seen
 """
 
 ALL_HOPS = """
 product, *names = sys.argv[1:]
 synthetic.instrument(*names)
-hops = import_module(f"tests.integrations.{product}.hops").PATCHED
+hops = import_module(f"tests.products.{product}").PATCHED
 for scope in [simulated(run="rush-hour"), real()] * 2:
     with scope:
         print(json.dumps({name: hop(seen) for name, hop in hops.items()}))
@@ -94,7 +94,7 @@ def check_output():
 
 
 assert subprocess.Popen.__module__ != "subprocess"
-hops = import_module(f"tests.integrations.{product}.hops").PATCHED
+hops = import_module(f"tests.products.{product}").PATCHED
 for scope in (simulated(run="rush-hour"), real()):
     with scope:
         expected = synthetic.headers().get("baggage", "None")

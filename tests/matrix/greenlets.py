@@ -1,4 +1,4 @@
-"""Greenlets and native threads: the hops of tests/integrations/gevent/hops.py and eventlet/hops.py."""
+"""Greenlets and native threads: the hops of tests/products/gevent.py and eventlet.py."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from importlib import import_module
 from typing import Any
 
 import synthetic
-from tests.integrations.monkey_patched import program
 from tests.matrix.cases import Case, Hop, seen
+from tests.matrix.monkey_patched import program
 
 _IN_ONE_PROGRAM = ("real", "simulated", "forged")
-"""The cases without headers, since none are sent within a program."""
+"""The other cases need a header, and these hops have none."""
 
 
 def hop(product: str, name: str, way: str) -> Hop:
     """In this process."""
 
     def pass_on(case: Case, _: Any) -> str:
-        os.environ["EVENTLET_TESTS"] = "1"  # eventlet warns of itself
-        ways = import_module(f"tests.integrations.{product}.hops").HOPS
+        os.environ["EVENTLET_TESTS"] = "1"  # or eventlet warns
+        ways = import_module(f"tests.products.{product}").HOPS
         synthetic.instrument(product)
         with case.work():
             return str(ways[way](seen))
@@ -29,7 +29,7 @@ def hop(product: str, name: str, way: str) -> Hop:
 
 
 def patched_hop(product: str, name: str, way: str) -> Hop:
-    """One of those for threads, in a monkey-patched program."""
+    """A hop for threads, in a monkey-patched program."""
 
     def pass_on(case: Case, send: Callable[[Case], str]) -> str:
         return send(case)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
@@ -14,8 +15,11 @@ from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
 from synthetic_aiokafka import SyntheticConsumer
-from tests.benchmarks.measure import Case, Effort, interleaved, statement
-from tests.benchmarks.table import Row, at_most_one_in
+from tests.benchmarks.compared import WORKS, added
+from tests.benchmarks.measure import Case, Effort, statement, together
+from tests.benchmarks.table import Row
+from tests.products.kafka import headers_with
+from tests.products.switches import instrumented, traced
 from tests.support.keys import entry, mint, shared_key
 
 _PEER = "OpenTelemetry aiokafka, no-op tracer"
@@ -25,17 +29,9 @@ def rows(effort: Effort) -> Iterator[Row]:
     """Messages sent and received, real and simulated."""
     keys = shared_key()
     with synthetic.configured(keys=keys):
-        yield _sent("real", synthetic.real, effort)
-        yield _received("real", [], effort)
-        yield _sent("simulated", lambda: synthetic.simulated(run="bench"), effort)
-        yield _received("simulated", [("baggage", entry(mint(keys)).encode())], effort)
-
-
-def _row(what: str, kind: str, cases: dict[str, Case], effort: Effort) -> Row:
-    times = interleaved(cases, effort.rounds // 2)
-    goal = at_most_one_in(10) if kind == "real" else None
-    ours, theirs = (times.added(case, "bare") for case in ("ours", "peer"))
-    return Row(f"aiokafka, {what}, {kind}: added time", ours, _PEER, theirs, goal)
+        for kind, header in (("real", None), ("simulated", entry(mint(keys)))):
+            yield _sent(kind, effort)
+            yield _received(kind, headers_with([header]), effort)
 
 
 def _done(work: Any) -> Any:
@@ -78,7 +74,7 @@ class _Batches:
             self._batch = BatchBuilder(1 << 20, 0)
 
 
-def _sent(kind: str, work: Callable[[], Any], effort: Effort) -> Row:
+def _sent(kind: str, effort: Effort) -> Row:
     producer = asyncio.run(_made(_Producer))
     producer.client._wait_on_metadata = _at_once
     producer._partition = lambda *_: 0
@@ -86,39 +82,16 @@ def _sent(kind: str, work: Callable[[], Any], effort: Effort) -> Row:
     # The attributes are looked up at each call: they change while the benchmark runs.
     send = statement("done(producer.send('rides', b'ride'))", done=_done, producer=producer)
 
-    def case(installed: Callable[[], Any] = nullcontext) -> Case:
-        @contextmanager
-        def around() -> Iterator[None]:
-            with ExitStack() as stack:
-                stack.enter_context(work())
-                stack.enter_context(installed())
-                yield
-
-        return Case(send, around, number=100, warm=150)
-
-    return _row("send", kind, {"bare": case(), "ours": case(_on), "peer": case(_by_opentelemetry)}, effort)
+    switches = {"bare": nullcontext, "ours": _on, "peer": _by_opentelemetry}
+    cases = {name: Case(send, together(WORKS[kind], on), number=100, warm=150) for name, on in switches.items()}
+    return added("aiokafka, send", kind, _PEER, cases, effort.rounds // 2)
 
 
-@contextmanager
-def _on() -> Iterator[None]:
-    synthetic.instrument("aiokafka")
-    try:
-        yield
-    finally:
-        synthetic.uninstrument("aiokafka")
+_on = partial(instrumented, "aiokafka")
+_by_opentelemetry = partial(traced, AIOKafkaInstrumentor, tracer_provider=NoOpTracerProvider())
 
 
-@contextmanager
-def _by_opentelemetry() -> Iterator[None]:
-    instrumentor = AIOKafkaInstrumentor()
-    instrumentor.instrument(tracer_provider=NoOpTracerProvider())
-    try:
-        yield
-    finally:
-        instrumentor.uninstrument()
-
-
-class _Nobody:
+class _Coordinator:
     def check_errors(self) -> None:
         pass
 
@@ -138,7 +111,7 @@ class _Endless:
 def _received(kind: str, headers: list[tuple[str, bytes]], effort: Effort) -> Row:
     def case(code: str, wrap: Callable[[Any], Any], installed: Callable[[], AbstractContextManager[None]]) -> Case:
         consumer = asyncio.run(_made(_Consumer))
-        consumer._coordinator, consumer._fetcher = _Nobody(), _Endless(headers)
+        consumer._coordinator, consumer._fetcher = _Coordinator(), _Endless(headers)
         run = statement(code, done=_done, consumer=wrap(consumer))
         return Case(run, installed, number=100, warm=150)
 
@@ -147,7 +120,7 @@ def _received(kind: str, headers: list[tuple[str, bytes]], effort: Effort) -> Ro
         "ours": case("with done(consumer.getone()): pass", _ours, nullcontext),
         "peer": case("done(consumer.getone())", lambda consumer: consumer, _by_opentelemetry),
     }
-    return _row("getone", kind, cases, effort)
+    return added("aiokafka, getone", kind, _PEER, cases, effort.rounds // 2)
 
 
 def _ours(consumer: Any) -> Any:

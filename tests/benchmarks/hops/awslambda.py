@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,10 +12,11 @@ from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
 from synthetic_awslambda import admit, each_record
-from tests.benchmarks.measure import Case, Effort, interleaved, statement
-from tests.benchmarks.table import Row, at_most_one_in
-from tests.integrations.awslambda import events as events
-from tests.integrations.awslambda.events import CONTEXT
+from tests.benchmarks.compared import added
+from tests.benchmarks.measure import Case, Effort, statement
+from tests.benchmarks.table import Row
+from tests.products import awslambda as events
+from tests.products.awslambda import CONTEXT, module_with
 from tests.support.keys import entry, mint, shared_key
 
 _PEER = "OpenTelemetry Lambda, no-op tracer"
@@ -55,10 +54,8 @@ def _row(what: str, kind: str, bare: Any, ours: Any, event: Any, effort: Effort)
         return Case(called, number=100, warm=150)
 
     with _traced(bare) as theirs:
-        times = interleaved({"bare": case(bare), "ours": case(ours), "peer": case(theirs)}, effort.rounds // 2)
-    goal = at_most_one_in(10) if kind == "real" else None
-    added, beside = (times.added(name, "bare") for name in ("ours", "peer"))
-    return Row(f"AWS Lambda, {what}, {kind}: added time", added, _PEER, beside, goal)
+        cases = {"bare": case(bare), "ours": case(ours), "peer": case(theirs)}
+        return added(f"AWS Lambda, {what}", kind, _PEER, cases, effort.rounds // 2)
 
 
 class _Tracers(NoOpTracerProvider):
@@ -74,10 +71,6 @@ class _Meters(NoOpMeterProvider):
 @contextmanager
 def _traced(function: Any) -> Iterator[Any]:
     """The function as OpenTelemetry's instrumentation leaves it in its module."""
-    module = sys.modules["benchmarked_function"] = types.ModuleType("benchmarked_function")
-    vars(module)["handler"] = function
-    try:
-        _instrument("benchmarked_function", "handler", 1, _default_event_context_extractor, _Tracers(), _Meters())
-        yield vars(module)["handler"]
-    finally:
-        del sys.modules["benchmarked_function"]
+    with module_with(function) as module:
+        _instrument(module.__name__, "handler", 1, _default_event_context_extractor, _Tracers(), _Meters())
+        yield module.handler

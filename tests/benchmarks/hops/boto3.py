@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,8 +18,10 @@ from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
 from synthetic_boto3 import admitted
-from tests.benchmarks.measure import Case, Effort, interleaved, statement
-from tests.benchmarks.table import Row, at_most_one_in
+from tests.benchmarks.compared import WORKS, added
+from tests.benchmarks.measure import Case, Effort, statement, together
+from tests.benchmarks.table import Row
+from tests.products.switches import instrumented, traced
 from tests.support.keys import entry, mint, shared_key
 
 _BOTOCORE = "OpenTelemetry botocore, no-op tracer"
@@ -39,7 +42,7 @@ def rows(effort: Effort) -> Iterator[Row]:
     keys = shared_key()
     header = entry(mint(keys))
     with synthetic.configured(keys=keys, internal_hosts=["s3"]):
-        for kind, work in (("real", synthetic.real), ("simulated", lambda: synthetic.simulated(run="bench"))):
+        for kind, work in WORKS.items():
             yield _row("SQS, send_message", kind, _SQS, _SEND, work, effort)
             yield _row("SQS, send_message", kind, _BOTOCORE, _SEND, work, effort)
             yield _row("SNS, publish", kind, _BOTOCORE, _PUBLISH, work, effort)
@@ -57,27 +60,21 @@ def _row(
         def run(number: int) -> float:
             return statement(code, handling=handling, **clients)(number)
 
-        @contextmanager
-        def around() -> Iterator[None]:
-            with ExitStack() as stack:
-                stack.enter_context(work())
-                stack.enter_context(installed())
-                if not clients:  # made while it is switched on: the one for SQS alone waits for that
-                    clients.update({name: _client(name, received) for name in ("sqs", "sns", "s3") if name in code})
-                yield
+        def connected() -> AbstractContextManager[None]:
+            if not clients:  # OpenTelemetry's instrumentation for SQS covers clients that are made while it is on
+                clients.update({name: _client(name, received) for name in ("sqs", "sns", "s3") if name in code})
+            return nullcontext()
 
-        return Case(run, around, number=20, warm=30)
+        return Case(run, together(work, installed, connected), number=20, warm=30)
 
-    theirs = _traced(Boto3SQSInstrumentor if peer is _SQS else BotocoreInstrumentor)
-    cases = {"bare": case(), "ours": case(_on, admitted), "peer": case(theirs)}
-    times = interleaved(cases, effort.rounds // 4)
-    goal = at_most_one_in(10) if kind == "real" else None
-    added, beside = (times.added(name, "bare") for name in ("ours", "peer"))
-    return Row(f"boto3, {what}, {kind}: added time", added, peer, beside, goal)
+    instrumentor = Boto3SQSInstrumentor if peer is _SQS else BotocoreInstrumentor
+    theirs = partial(traced, instrumentor, tracer_provider=NoOpTracerProvider(), meter_provider=NoOpMeterProvider())
+    cases = {"bare": case(), "ours": case(partial(instrumented, "boto3"), admitted), "peer": case(theirs)}
+    return added(f"boto3, {what}", kind, peer, cases, effort.rounds // 4)
 
 
 def _client(service: str, received: str | None) -> Any:
-    """A client whose requests are answered at once, and not signed: what is left is what every call does."""
+    """A client whose requests are answered at once and not signed, so that only its own work is measured."""
     config = Config(signature_version=UNSIGNED)
     client: Any = boto3.Session().client(  # type: ignore[call-overload]
         service, endpoint_url=f"http://{service}", region_name="eu-central-1", config=config
@@ -101,25 +98,3 @@ _ANSWERS: dict[str, Callable[[str | None], Any]] = {
     "sns": lambda _: _answer("<PublishResponse><PublishResult/></PublishResponse>"),
     "s3": lambda _: _answer(""),
 }
-
-
-@contextmanager
-def _on() -> Iterator[None]:
-    synthetic.instrument("boto3")
-    try:
-        yield
-    finally:
-        synthetic.uninstrument("boto3")
-
-
-def _traced(instrumentor: Callable[[], Any]) -> Callable[[], Any]:
-    @contextmanager
-    def traced() -> Iterator[None]:
-        instance = instrumentor()
-        instance.instrument(tracer_provider=NoOpTracerProvider(), meter_provider=NoOpMeterProvider())
-        try:
-            yield
-        finally:
-            instance.uninstrument()
-
-    return traced

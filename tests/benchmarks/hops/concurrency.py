@@ -5,37 +5,37 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from typing import Any
+from contextlib import contextmanager, nullcontext
+from functools import partial
 
 from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 
 import synthetic
-from tests.benchmarks.measure import Case, Effort, interleaved, statement
-from tests.benchmarks.table import Row, at_most_one_in
+from tests.benchmarks.compared import WORKS, added
+from tests.benchmarks.measure import Case, Effort, statement, together
+from tests.benchmarks.table import Row
+from tests.products.switches import instrumented, traced
 from tests.support.keys import shared_key
 
 _PEER = "OpenTelemetry threading"
+_SWITCHES = {
+    "bare": nullcontext,
+    "ours": partial(instrumented, "concurrency"),
+    "peer": partial(traced, ThreadingInstrumentor),
+}
 
 
 def rows(effort: Effort) -> Iterator[Row]:
     """Real and simulated work, each with a job and with a thread."""
     with synthetic.configured(keys=shared_key()):
-        for kind, verdict, goal in (
-            ("real", synthetic.real, at_most_one_in(10)),
-            ("simulated", lambda: synthetic.simulated(run="bench"), None),
-        ):
+        for kind, verdict in WORKS.items():
             for what, do in (("ThreadPoolExecutor, submit and run", _job()), ("Thread, start and run", _thread)):
-                times = interleaved(
-                    {
-                        "bare": _case(do, verdict),
-                        "ours": _case(do, verdict, _ours),
-                        "peer": _case(do, verdict, _opentelemetry),
-                    },
-                    effort.rounds // 4,
-                )
-                added = times.added("ours", "bare")
-                yield Row(f"{what}, {kind}: added time", added, _PEER, times.added("peer", "bare"), goal)
+                run = statement("do()", do=do)
+                cases = {
+                    name: Case(run, together(_in_the_starter, verdict, on), number=200, warm=200)
+                    for name, on in _SWITCHES.items()
+                }
+                yield added(what, kind, _PEER, cases, effort.rounds // 4)
 
 
 def _nothing() -> None:
@@ -58,40 +58,12 @@ def _thread() -> None:
     threading.Thread(target=_nothing).start()
 
 
-def _case(
-    do: Callable[[], None],
-    verdict: Callable[[], Any],
-    installed: Callable[[], AbstractContextManager[Any]] = nullcontext,
-) -> Case:
-    @contextmanager
-    def around() -> Iterator[None]:
-        start = threading.Thread.start
-        threading.Thread.start = lambda thread: thread.run()  # type: ignore[method-assign]
-        try:
-            with ExitStack() as stack:
-                stack.enter_context(verdict())
-                stack.enter_context(installed())
-                yield
-        finally:
-            threading.Thread.start = start  # type: ignore[method-assign]
-
-    return Case(statement("do()", do=do), around, number=200, warm=200)
-
-
 @contextmanager
-def _ours() -> Iterator[None]:
-    synthetic.instrument("concurrency")
+def _in_the_starter() -> Iterator[None]:
+    """A thread that is started runs at once, in the thread that starts it."""
+    start = threading.Thread.start
+    threading.Thread.start = lambda thread: thread.run()  # type: ignore[method-assign]
     try:
         yield
     finally:
-        synthetic.uninstrument("concurrency")
-
-
-@contextmanager
-def _opentelemetry() -> Iterator[None]:
-    instrumentor = ThreadingInstrumentor()
-    instrumentor.instrument()
-    try:
-        yield
-    finally:
-        instrumentor.uninstrument()
+        threading.Thread.start = start  # type: ignore[method-assign]

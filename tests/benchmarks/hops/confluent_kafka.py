@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,8 +13,10 @@ from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
 from synthetic_confluent_kafka import SyntheticConsumer, SyntheticProducer
-from tests.benchmarks.measure import Case, Effort, interleaved, statement
-from tests.benchmarks.table import Row, at_most_one_in
+from tests.benchmarks.compared import WORKS, added
+from tests.benchmarks.measure import Case, Effort, statement
+from tests.benchmarks.table import Row
+from tests.products.kafka import headers_with
 from tests.support.keys import entry, mint, shared_key
 
 _PEER = "OpenTelemetry confluent-kafka, no-op tracer"
@@ -25,24 +27,16 @@ def rows(effort: Effort) -> Iterator[Row]:
     """Messages sent and received, real and simulated."""
     keys = shared_key()
     with synthetic.configured(keys=keys):
-        yield _produced("real", synthetic.real, effort)
-        yield _consumed("real", [], effort)
-        yield _produced("simulated", lambda: synthetic.simulated(run="bench"), effort)
-        yield _consumed("simulated", [("baggage", entry(mint(keys)).encode())], effort)
+        for kind, header in (("real", None), ("simulated", entry(mint(keys)))):
+            yield _produced(kind, effort)
+            yield _consumed(kind, headers_with([header]), effort)
 
 
-def _row(what: str, kind: str, cases: dict[str, Case], effort: Effort) -> Row:
-    times = interleaved(cases, effort.rounds // 2)
-    goal = at_most_one_in(10) if kind == "real" else None
-    ours, theirs = (times.added(case, "bare") for case in ("ours", "peer"))
-    return Row(f"confluent-kafka, {what}, {kind}: added time", ours, _PEER, theirs, goal)
-
-
-def _produced(kind: str, work: Callable[[], Any], effort: Effort) -> Row:
+def _produced(kind: str, effort: Effort) -> Row:
     def case(producer: Any, queue: Producer) -> Case:
         @contextmanager
         def around() -> Iterator[None]:
-            with work():
+            with WORKS[kind]():
                 yield
             queue.purge()
             queue.poll(0)
@@ -51,9 +45,8 @@ def _produced(kind: str, work: Callable[[], Any], effort: Effort) -> Row:
 
     bare, ours, theirs = Producer(_NOWHERE), SyntheticProducer(_NOWHERE), Producer(_NOWHERE)
     proxy: Any = ConfluentKafkaInstrumentor.instrument_producer(theirs, NoOpTracerProvider())
-    return _row(
-        "produce", kind, {"bare": case(bare, bare), "ours": case(ours, ours), "peer": case(proxy, theirs)}, effort
-    )
+    cases = {"bare": case(bare, bare), "ours": case(ours, ours), "peer": case(proxy, theirs)}
+    return added("confluent-kafka, produce", kind, _PEER, cases, effort.rounds // 2)
 
 
 class _Endless:
@@ -90,4 +83,4 @@ def _consumed(kind: str, headers: list[tuple[str, bytes]], effort: Effort) -> Ro
         "ours": Case(one, number=100),
         "peer": Case(statement("poll(1.0)", poll=theirs.poll), closed, number=100),
     }
-    return _row("consume", kind, cases, effort)
+    return added("confluent-kafka, consume", kind, _PEER, cases, effort.rounds // 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from typing import Any
 
 import grpc
@@ -24,13 +24,14 @@ from synthetic_grpc import AioServerInterceptor, ServerInterceptor
 from synthetic_grpc._out import KINDS, Way
 from synthetic_grpc._out_aio import KINDS as AIO_KINDS
 from synthetic_grpc._refusal import AioExternalRpcRefused, ExternalRpcRefused
-from tests.benchmarks.measure import Case, Effort, interleaved, statement
-from tests.benchmarks.table import Row, at_most_one_in
+from tests.benchmarks.compared import WORKS, added
+from tests.benchmarks.measure import Case, Effort, statement
+from tests.benchmarks.table import Row
+from tests.products.grpc.clients import METHOD
 from tests.support.keys import shared_key
 
 _PEER = "OpenTelemetry grpc, no-op tracer"
 _NO_OP = NoOpTracerProvider()
-_METHOD = "/rides.Rides/book"
 _TARGET = "localhost:50051"
 
 
@@ -39,23 +40,15 @@ def rows(effort: Effort) -> Iterator[Row]:
     with synthetic.configured(keys=shared_key()):
         with synthetic.simulated(run="bench"):
             marked = (("baggage", synthetic.headers()["baggage"]),)
-        for kind, verdict, metadata in (
-            ("real", synthetic.real, ()),
-            ("simulated", lambda: synthetic.simulated(run="bench"), marked),
-        ):
+        for kind, verdict in WORKS.items():
+            metadata = marked if kind == "simulated" else ()
             for what, cases in (
                 ("client", _clients(verdict)),
                 ("aio client", _aio_clients(verdict)),
                 ("server", _servers(metadata)),
                 ("aio server", _aio_servers(metadata)),
             ):
-                yield _row(f"gRPC {what}, {kind}: added time", cases, kind == "real", effort)
-
-
-def _row(what: str, cases: dict[str, Case], has_goal: bool, effort: Effort) -> Row:
-    times = interleaved(cases, effort.rounds // 6)
-    goal = at_most_one_in(10) if has_goal else None
-    return Row(what, times.added("ours", "bare"), _PEER, times.added("peer", "bare"), goal)
+                yield added(f"gRPC {what}", kind, _PEER, cases, effort.rounds // 6)
 
 
 # Clients
@@ -87,7 +80,7 @@ def _clients(verdict: Callable[[], Any]) -> dict[str, Case]:
     ways: dict[str, Any] = {
         "bare": _Null(),
         "ours": KINDS["unary_unary"](_Null(), Way(_TARGET, ExternalRpcRefused), lambda: True),
-        "peer": intercept_channel(_NullChannel(), client_interceptor(_NO_OP)).unary_unary(_METHOD),
+        "peer": intercept_channel(_NullChannel(), client_interceptor(_NO_OP)).unary_unary(METHOD),
     }
     return {name: Case(statement("call(b'')", call=call), verdict, number=40) for name, call in ways.items()}
 
@@ -114,7 +107,7 @@ def _aio_clients(verdict: Callable[[], Any]) -> dict[str, Case]:
         return await sent(None, b"")
 
     async def peer(metadata: Any = None) -> Any:
-        details = grpc.aio.ClientCallDetails(_METHOD, None, None, None, None)
+        details = grpc.aio.ClientCallDetails(METHOD, None, None, None, None)
         return await theirs.intercept_unary_unary(sent, details, b"")
 
     ours = AIO_KINDS["unary_unary"][0](bare, Way(_TARGET, AioExternalRpcRefused), lambda: True)
@@ -132,7 +125,7 @@ class _Call:
 
     def __init__(self, metadata: Any) -> None:
         self._metadata = tuple(_Metadatum(*entry) for entry in (("user-agent", "grpc-python/1.85"), *metadata))
-        self.details = _Details(_METHOD, self._metadata)
+        self.details = _Details(METHOD, self._metadata)
 
     def invocation_metadata(self) -> Any:
         return self._metadata
@@ -207,16 +200,7 @@ def _awaited(function: Callable[[], Any]) -> Callable[[int], float]:
         return time.process_time() - start
 
     def run(number: int) -> float:
-        with _loop() as loop:
+        with closing(asyncio.new_event_loop()) as loop:
             return float(loop.run_until_complete(measured(number)))
 
     return run
-
-
-@contextmanager
-def _loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = asyncio.new_event_loop()
-    try:
-        yield loop
-    finally:
-        loop.close()

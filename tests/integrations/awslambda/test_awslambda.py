@@ -1,4 +1,4 @@
-"""AWS Lambda: a function of one record behind a real queue; what Lambda itself does in between is played here."""
+"""AWS Lambda: a function of one record behind a real queue; the tests do what Lambda does between them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-import synthetic
 from synthetic import ledger
 from synthetic_awslambda import each_record
 from tests.contract.messages import Seen
-from tests.integrations.awslambda.events import EventSource
-from tests.integrations.boto3.test_boto3 import Contract, Sns, Sqs, body_of
+from tests.integrations.boto3.test_boto3 import Contract, Sns, Sqs
+from tests.products.awslambda import EventSource
+from tests.products.boto3 import body_of
+from tests.products.switches import instrumented
 
 
 @pytest.fixture(autouse=True)
 def on() -> Iterator[None]:
-    synthetic.instrument("boto3")
-    yield
-    synthetic.uninstrument("boto3")
+    with instrumented("boto3"):
+        yield
 
 
 def _name_of(record: Any) -> str:

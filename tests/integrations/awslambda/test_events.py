@@ -8,6 +8,7 @@ import json
 import logging
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -17,8 +18,8 @@ from synthetic._model.verdict import REAL
 from synthetic._work.state import VERDICT
 from synthetic.errors import ConfigurationError
 from synthetic_awslambda import admit, admitted, each_record
-from tests.integrations.awslambda import events as events
-from tests.integrations.awslambda.events import CONTEXT, GATEWAYS
+from tests.products import awslambda as events
+from tests.products.awslambda import CONTEXT, GATEWAYS, contrib, module_with
 from tests.support.keys import entry, mint, shared_key
 from tests.support.markers import DAY, REFUSED, STRANGERS, expired
 
@@ -37,7 +38,7 @@ def gateway(request: pytest.FixtureRequest) -> Callable[..., Any]:
 
 
 def works() -> dict[str, Any]:
-    """What the work at hand is."""
+    """The verdict in force."""
     marker = synthetic.current()
     return {"run": marker and marker.run, "explicit": VERDICT.get() is REAL or marker is not None}
 
@@ -97,14 +98,14 @@ def test_a_bad_marker_is_refused_and_never_reaches_the_handler(gateway: Any, key
     assert not called
 
 
-def test_a_marker_in_the_first_of_two_headers_is_found_where_the_gateway_hands_both_over(keys: Keys) -> None:
+def test_a_marker_in_the_first_of_two_headers_is_found_if_the_gateway_passes_both(keys: Keys) -> None:
     good = entry(mint(keys, claims={"run": "peak"}))
     for name, gateway in GATEWAYS.items():
         if name != "ALB":
             assert body_of(admit(handler)(gateway([good, "user=7"]), CONTEXT))["run"] == "peak"
 
 
-def test_an_event_of_hand_with_plain_headers_alone_counts(keys: Keys) -> None:
+def test_an_event_written_by_hand_needs_only_plain_headers(keys: Keys) -> None:
     event = {**events.gateway_v1(), "headers": {"baggage": entry(mint(keys))}}
     assert body_of(admit(handler)(event, CONTEXT))["run"] == "rush-hour"
 
@@ -119,7 +120,7 @@ def test_a_good_marker_is_deferred_while_the_service_sheds_or_is_not_ready(
     assert (response["statusCode"], body_of(response)["reason"], header(response, "retry-after")) == (429, reason, "5")
 
 
-def test_each_gateway_gets_the_form_of_a_refusal_that_it_takes(keys: Keys) -> None:
+def test_each_gateway_gets_a_refusal_in_its_own_format(keys: Keys) -> None:
     forged = [entry(mint(shared_key()))]
     forms = {name: admit(handler)(gateway(forged), CONTEXT) for name, gateway in GATEWAYS.items()}
     known = {"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"}
@@ -136,7 +137,7 @@ def test_a_head_request_that_is_refused_gets_no_body(gateway: Any) -> None:
     assert (response["statusCode"], response["body"]) == (403, "")
 
 
-def test_a_simulated_response_is_otherwise_the_handlers_own(keys: Keys) -> None:
+def test_a_simulated_response_is_the_handlers_apart_from_its_caching(keys: Keys) -> None:
     own = {
         "statusCode": 201,
         "multiValueHeaders": {"set-cookie": ["a=1", "b=2"], "CDN-Cache-Control": ["max-age=9"]},
@@ -160,9 +161,7 @@ def test_a_simulated_response_is_otherwise_the_handlers_own(keys: Keys) -> None:
 
 
 @pytest.mark.parametrize(("value", "body"), [({"ride": 7}, '{"ride": 7}'), ([1], "[1]"), ("ride", "ride")])
-def test_a_response_that_the_gateway_would_complete_is_completed_for_simulated_work_only(
-    keys: Keys, value: Any, body: str
-) -> None:
+def test_a_short_response_is_completed_for_simulated_work_only(keys: Keys, value: Any, body: str) -> None:
     good = [entry(mint(keys))]
     for gateway in (events.gateway_v2, events.function_url):
         response = admit(lambda event, context: value)(gateway(good), CONTEXT)
@@ -176,7 +175,7 @@ def test_a_response_that_the_gateway_would_complete_is_completed_for_simulated_w
     assert admit(lambda event, context: value)(events.gateway_v1(good), CONTEXT) is value
 
 
-def test_the_entrances_own_settings(gateway: Any, keys: Keys) -> None:
+def test_the_settings_of_an_entrance_apply_to_its_function(gateway: Any, keys: Keys) -> None:
     late = gateway([entry(mint(keys, claims=expired(6 * DAY)))])
     assert body_of(admit(handler)(late, CONTEXT))["reason"] == "expired"
     assert body_of(admit(edge=False)(handler)(late, CONTEXT))["run"] == "rush-hour"
@@ -184,7 +183,9 @@ def test_the_entrances_own_settings(gateway: Any, keys: Keys) -> None:
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
-def test_an_edge_that_strips_hands_on_the_rest_and_leaves_the_event_as_it_was(gateway: Any, stranger: str) -> None:
+def test_an_edge_that_strips_passes_the_other_entries_on_and_leaves_the_event_unchanged(
+    gateway: Any, stranger: str
+) -> None:
     event = gateway([f"user=7,{stranger},b=2"])
     before = copy.deepcopy(event)
     response = body_of(admit(on_unverified="strip")(handler)(event, CONTEXT))
@@ -194,14 +195,14 @@ def test_an_edge_that_strips_hands_on_the_rest_and_leaves_the_event_as_it_was(ga
     assert event == before
 
 
-def test_the_marker_is_first_in_what_is_handed_on(gateway: Any, keys: Keys) -> None:
+def test_the_marker_comes_first_in_the_baggage_for_the_handler(gateway: Any, keys: Keys) -> None:
     good = entry(mint(keys))
     response = body_of(admit(handler)(gateway([f"user=7,{good}"]), CONTEXT))
     left = {name.lower(): value for name, value in response["baggage"].items()}["baggage"]
     assert left in (f"{good},user=7", [f"{good},user=7"])
 
 
-def test_an_effect_that_is_refused_is_answered_and_any_other_error_is_lambdas(gateway: Any, keys: Keys) -> None:
+def test_a_refused_effect_is_answered_and_any_other_error_is_raised(gateway: Any, keys: Keys) -> None:
     synthetic.configure(keys=keys, policy={"payment": "refuse"})
 
     @synthetic.guard("payment")
@@ -225,7 +226,7 @@ def test_a_decorated_handler_keeps_its_name_and_its_signature() -> None:
         assert inspect.signature(decorated) == inspect.signature(handler)
 
 
-def test_what_lambda_cannot_call_is_refused_when_it_is_decorated() -> None:
+def test_a_handler_that_lambda_cannot_call_is_an_error_when_it_is_decorated() -> None:
     async def asynchronous(event: Any, context: Any) -> None: ...
 
     def steps(event: Any, context: Any) -> Iterator[int]:
@@ -246,7 +247,7 @@ def test_what_lambda_cannot_call_is_refused_when_it_is_decorated() -> None:
 
 
 @pytest.mark.parametrize("make", [events.sns, events.bridge, lambda *record: events.sqs(events.sqs_record(*record))])
-def test_a_message_is_admitted_by_what_it_carries(make: Any, keys: Keys) -> None:
+def test_a_message_is_admitted_by_its_marker(make: Any, keys: Keys) -> None:
     function = admit(lambda event, context: works())
     with synthetic.simulated(run="stale"):
         assert function(make("ride"), CONTEXT) == {"run": None, "explicit": True}
@@ -261,7 +262,7 @@ def test_a_message_is_admitted_by_what_it_carries(make: Any, keys: Keys) -> None
     assert VERDICT.get() is None
 
 
-def test_a_message_is_found_in_what_it_came_through(keys: Keys) -> None:
+def test_a_marker_is_found_inside_of_every_envelope(keys: Keys) -> None:
     good = entry(mint(keys))
     event, notified = events.bridge("ride", good), events.notification("ride", good)
     for body in (event, notified, event["detail"], events.notification(json.dumps(event))):
@@ -272,7 +273,7 @@ def test_a_message_is_found_in_what_it_came_through(keys: Keys) -> None:
             assert marker is not None
 
 
-def test_a_marker_in_bytes_or_in_a_list_is_one(keys: Keys) -> None:
+def test_a_marker_in_bytes_or_in_a_list_is_found(keys: Keys) -> None:
     good, forged = entry(mint(keys)), entry(mint(shared_key()))
     for header, is_good in ((good, True), (forged, False)):
         coded = b64encode(header.encode()).decode()
@@ -293,13 +294,13 @@ def test_a_marker_in_bytes_or_in_a_list_is_one(keys: Keys) -> None:
                     admitted(delivered)
 
 
-def test_bytes_that_are_none_are_taken_as_they_are() -> None:
+def test_a_value_that_is_not_base64_is_read_unchanged() -> None:
     record = {**events.sqs_record("ride"), "messageAttributes": {"baggage": {"binaryValue": "synthetic-traffic=x"}}}
     with pytest.raises(synthetic.MessageRefused):
         admitted(record)
 
 
-def test_what_comes_over_a_websocket_that_is_open_is_not_taken(keys: Keys) -> None:
+def test_a_message_on_an_open_websocket_raises_an_error(keys: Keys) -> None:
     def event(route: str, kind: str, **headers: Any) -> Any:
         return {"requestContext": {"routeKey": route, "eventType": kind, "connectionId": "x"}, **headers}
 
@@ -313,7 +314,7 @@ def test_what_comes_over_a_websocket_that_is_open_is_not_taken(keys: Keys) -> No
 @pytest.mark.parametrize(
     "body", ["", "{", "[]", '{"Type": "Notification", "MessageAttributes": 7, "baggage": 1}', '{"detail": "baggage"}']
 )
-def test_a_body_of_any_other_kind_is_no_carrier(body: str) -> None:
+def test_a_body_of_another_kind_carries_no_marker(body: str) -> None:
     with admitted(events.sqs_record(body)) as marker:
         assert marker is None
 
@@ -323,7 +324,7 @@ def test_any_other_event_is_explicitly_real(event: Any) -> None:
     assert admit(lambda event, context: works())(event, CONTEXT) == {"run": None, "explicit": True}
 
 
-def test_a_direct_invocation_with_headers_is_refused_as_a_message_is() -> None:
+def test_a_direct_invocation_with_headers_is_refused_like_a_message() -> None:
     event = {"ride": 7, "headers": {"baggage": entry(mint(shared_key()))}}
     with pytest.raises(synthetic.MessageRefused):
         admit(handler)(event, CONTEXT)
@@ -352,7 +353,7 @@ def test_a_mixed_batch_is_split_by_verdict_in_its_order(keys: Keys, is_pipe: boo
     assert response == {"batchItemFailures": [{"itemIdentifier": id_} for id_ in "0124"]}
 
 
-def test_of_a_batch_with_one_refused_message_nothing_is_handled(keys: Keys) -> None:
+def test_a_batch_with_one_refused_message_is_not_handled_at_all(keys: Keys) -> None:
     called: list[Any] = []
     batch = [*_mixed(keys), events.sqs_record("5", entry(mint(shared_key())))]
     with pytest.raises(synthetic.MessageRefused):
@@ -360,7 +361,9 @@ def test_of_a_batch_with_one_refused_message_nothing_is_handled(keys: Keys) -> N
     assert not called
 
 
-def test_each_record_has_its_own_verdict_and_failures_are_told(keys: Keys, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_record_has_its_own_verdict_and_failures_are_reported(
+    keys: Keys, caplog: pytest.LogCaptureFixture
+) -> None:
     seen: dict[str, Any] = {}
 
     def handle(record: Any) -> None:
@@ -377,7 +380,7 @@ def test_each_record_has_its_own_verdict_and_failures_are_told(keys: Keys, caplo
     assert [record.getMessage() for record in errors] == ["the record 3 was not handled; it will be delivered again"]
 
 
-def test_where_every_record_fails_the_error_is_raised_so_that_it_counts_without_partial_responses(keys: Keys) -> None:
+def test_if_every_record_fails_the_error_is_raised(keys: Keys) -> None:
     forged = events.sqs_record("ride", entry(mint(shared_key())))
     with pytest.raises(synthetic.MessageRefused):
         each_record(lambda record: None)(events.sqs(forged), CONTEXT)
@@ -412,7 +415,7 @@ def test_records_of_kafka_and_rabbitmq_are_handled_one_by_one(make: Any, keys: K
         admit(handler)(make(("1", None)), CONTEXT)
 
 
-def test_the_error_of_a_record_that_no_partial_response_names_is_raised(keys: Keys) -> None:
+def test_the_error_of_a_record_without_an_id_is_raised(keys: Keys) -> None:
     with pytest.raises(synthetic.MessageRefused):
         each_record(lambda record: None)(events.sns("ride", entry(mint(shared_key()))), CONTEXT)
     with pytest.raises(TypeError, match="no records"):
@@ -424,29 +427,23 @@ def test_the_error_of_a_record_that_no_partial_response_names_is_raised(keys: Ke
 
 @pytest.fixture
 def traced(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any], Any]]:
-    """Gives a function as OpenTelemetry's instrumentation leaves it in its module."""
-    import sys
-    import types
-
+    """Instruments a function with OpenTelemetry."""
     from opentelemetry.instrumentation.aws_lambda import AwsLambdaInstrumentor
-    from opentelemetry.sdk.trace import TracerProvider
 
-    module = types.ModuleType("rides_function")
-    monkeypatch.setitem(sys.modules, "rides_function", module)
-    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "rides")
-    monkeypatch.setenv("_HANDLER", "rides_function.handler")
-    instrumentor = AwsLambdaInstrumentor()
+    for name in ("AWS_LAMBDA_FUNCTION_NAME", "_HANDLER"):
+        monkeypatch.setenv(name, "")
+    with ExitStack() as stack:
 
-    def instrumented(function: Any) -> Any:
-        vars(module)["handler"] = function
-        instrumentor.instrument(tracer_provider=TracerProvider(shutdown_on_exit=False))
-        return lambda event, context: vars(module)["handler"](event, context)
+        def instrumented(function: Any) -> Any:
+            module = stack.enter_context(module_with(function))
+            contrib(f"{module.__name__}.handler")
+            return lambda event, context: module.handler(event, context)
 
-    yield instrumented
-    instrumentor.uninstrument()
+        yield instrumented
+        AwsLambdaInstrumentor().uninstrument()
 
 
-def test_with_opentelemetry_around_it_the_verdict_is_the_same(traced: Any, keys: Keys) -> None:
+def test_the_verdict_is_the_same_inside_of_opentelemetry(traced: Any, keys: Keys) -> None:
     function = traced(admit(handler))
     good, forged = entry(mint(keys)), entry(mint(shared_key()))
     for gateway in GATEWAYS.values():
@@ -457,7 +454,7 @@ def test_with_opentelemetry_around_it_the_verdict_is_the_same(traced: Any, keys:
     assert VERDICT.get() is None
 
 
-def test_with_opentelemetry_around_it_each_record_is_what_it_is(traced: Any, keys: Keys) -> None:
+def test_each_record_keeps_its_verdict_inside_of_opentelemetry(traced: Any, keys: Keys) -> None:
     seen: list[Any] = []
     function = traced(each_record(lambda record: seen.append(works()["run"])))
     batch = events.sqs(*_mixed(keys), events.sqs_record("5", entry(mint(shared_key())), id_="5"))

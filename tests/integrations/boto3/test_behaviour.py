@@ -24,7 +24,7 @@ from botocore.tokens import DeferredRefreshableToken
 import synthetic
 from synthetic import ledger
 from synthetic_boto3 import ExternalRequestRefused, NoRoomForMarker, admitted, cover
-from tests.integrations.boto3.queues import (
+from tests.products.boto3 import (
     Queue,
     attribute,
     baggage_on,
@@ -33,6 +33,7 @@ from tests.integrations.boto3.queues import (
     shared_client,
     shared_resource,
 )
+from tests.products.switches import instrumented
 from tests.support.clients import OURS, THEIRS, claims_of, has_no_marker, token_of
 from tests.support.recording_server import Answer, Recorded, RecordingServer
 
@@ -43,9 +44,8 @@ FULL = {f"fact{number}": {"DataType": "Number", "StringValue": "7"} for number i
 def on(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("NO_PROXY", "*")
     synthetic.configure(keys=keys, internal_hosts=[OURS])
-    synthetic.instrument("boto3")
-    yield
-    synthetic.uninstrument("boto3")
+    with instrumented("boto3"):
+        yield
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def queue(aws_url: str) -> Queue:
 # What the caller gives, and its limits
 
 
-def test_the_callers_own_parameters_stay_as_they_are(queue: Queue) -> None:
+def test_the_callers_own_parameters_are_not_changed(queue: Queue) -> None:
     attributes = {"baggage": {"DataType": "String", "StringValue": "user=7"}}
     entries = [{"Id": "1", "MessageBody": "ride"}, {"Id": "2", "MessageBody": "ride", "MessageAttributes": attributes}]
     names = ["tenant"]
@@ -76,14 +76,14 @@ def test_every_message_of_a_batch_has_the_marker_and_real_ones_have_none(queue: 
         messages = queue.received()
         assert sum(baggage_on(message) is not None for message in messages) == marked
         for message in messages:
-            queue.sqs.delete_message(QueueUrl=queue.url, ReceiptHandle=message["ReceiptHandle"])
+            queue.delete(message)
 
 
 @pytest.mark.parametrize(
     ("names", "found"),
     [([], {"baggage"}), (["tenant"], {"baggage", "tenant"}), (["All"], {"baggage", "tenant"})],
 )
-def test_a_consumer_gets_the_attributes_that_it_asks_for_beside_ours(
+def test_a_consumer_gets_the_marker_and_the_attributes_that_it_asks_for(
     queue: Queue, names: list[str], found: set[str]
 ) -> None:
     tenant = {"tenant": {"DataType": "String", "StringValue": "7"}}
@@ -93,7 +93,7 @@ def test_a_consumer_gets_the_attributes_that_it_asks_for_beside_ours(
     assert set(message["MessageAttributes"]) == found
 
 
-def test_a_message_with_no_room_for_the_marker_is_refused_where_it_is_simulated_only(queue: Queue) -> None:
+def test_only_a_simulated_message_is_refused_if_it_has_no_room_for_the_marker(queue: Queue) -> None:
     message: dict[str, Any] = {"MessageBody": "ride", "MessageAttributes": FULL}
     entries = [{"Id": "1", "MessageBody": "other"}, {"Id": "2", **message}]
     with synthetic.simulated(run="rush-hour"):
@@ -108,7 +108,7 @@ def test_a_message_with_no_room_for_the_marker_is_refused_where_it_is_simulated_
     assert set(queue.only()["MessageAttributes"]) == set(FULL)
 
 
-def test_a_marker_that_the_caller_put_on_a_full_message_gives_way_to_ours(queue: Queue) -> None:
+def test_a_callers_marker_on_a_full_message_is_replaced(queue: Queue) -> None:
     with synthetic.simulated(run="yesterday"):
         stale = attribute(synthetic.headers()["baggage"])["MessageAttributes"]
     nine = dict(list(FULL.items())[:9])
@@ -119,7 +119,7 @@ def test_a_marker_that_the_caller_put_on_a_full_message_gives_way_to_ours(queue:
     assert claims_of(str(baggage_on(message)))["run"] == "today"
 
 
-def test_a_spelling_in_capitals_is_no_second_marker(queue: Queue) -> None:
+def test_a_spelling_in_capitals_makes_no_second_marker(queue: Queue) -> None:
     with synthetic.simulated(run="yesterday"):
         stale = synthetic.headers()["baggage"]
     capitals = {"Baggage": {"DataType": "String", "StringValue": stale}}
@@ -140,7 +140,7 @@ def test_wrong_parameters_are_botocores_own_errors(queue: Queue, wrong: Any) -> 
         queue.sqs.send_message_batch(QueueUrl=queue.url, Entries=wrong)
 
 
-def test_an_error_of_the_broker_is_the_callers(queue: Queue) -> None:
+def test_an_error_of_the_broker_reaches_the_caller(queue: Queue) -> None:
     with synthetic.simulated(run="rush-hour"), pytest.raises(ClientError) as failed:
         queue.sqs.send_message(QueueUrl=queue.url + "-gone", MessageBody="ride")
     assert "NonExistentQueue" in failed.value.response["Error"]["Code"]
@@ -167,12 +167,12 @@ def test_a_simulated_message_never_takes_the_place_of_a_real_one_with_the_same_b
         for message in messages:
             with admitted(message) as marker:
                 seen.append(marker and marker.run)
-            queue.sqs.delete_message(QueueUrl=queue.url, ReceiptHandle=message["ReceiptHandle"])
+            queue.delete(message)
     assert sorted(seen, key=str) == [None, "a", "b"]
 
 
 @pytest.mark.parametrize("parameters", [{"TopicArn": "arn:aws:sns:eu-central-1:1:rides.fifo"}, {"TopicArn": "rides"}])
-def test_only_what_is_simulated_and_fifo_gets_an_id_and_one_that_is_given_stays(
+def test_only_a_simulated_fifo_message_without_an_id_gets_one(
     server: RecordingServer, parameters: dict[str, str]
 ) -> None:
     server.answers["/"] = sent
@@ -209,7 +209,7 @@ def _put(events: Any, *details: str) -> None:
     events.put_events(Entries=entries)
 
 
-def test_every_other_byte_of_an_event_stays(details: tuple[Any, list[str]]) -> None:
+def test_every_other_byte_of_an_event_is_kept(details: tuple[Any, list[str]]) -> None:
     events, left = details
     given = (' {"fare": 1.10, "fare": 1E2, "name": "\\u00e9"}', "{ }", '{"a": {"baggage": "x"}}')
     with synthetic.simulated(run="rush-hour"):
@@ -225,7 +225,7 @@ def test_every_other_byte_of_an_event_stays(details: tuple[Any, list[str]]) -> N
     assert left[3:] == list(given)
 
 
-def test_a_stale_marker_leaves_an_event_also_in_an_odd_spelling(details: tuple[Any, list[str]]) -> None:
+def test_a_stale_marker_is_removed_from_an_event_in_any_spelling(details: tuple[Any, list[str]]) -> None:
     events, left = details
     with synthetic.simulated(run="yesterday"):
         stale = synthetic.headers()["baggage"]
@@ -235,9 +235,7 @@ def test_a_stale_marker_leaves_an_event_also_in_an_odd_spelling(details: tuple[A
 
 
 @pytest.mark.parametrize("detail", ["[1]", "ride", '"ride"'])
-def test_an_event_that_is_no_object_is_refused_where_it_is_simulated_only(
-    details: tuple[Any, list[str]], detail: str
-) -> None:
+def test_only_a_simulated_event_is_refused_if_it_is_not_an_object(details: tuple[Any, list[str]], detail: str) -> None:
     events, left = details
     with synthetic.simulated(run="rush-hour"), pytest.raises(NoRoomForMarker, match="not a JSON object"):
         _put(events, detail)
@@ -251,7 +249,7 @@ def test_an_event_that_is_no_object_is_refused_where_it_is_simulated_only(
 
 
 @pytest.mark.parametrize("mode", ["legacy", "standard", "adaptive"])
-def test_a_call_to_a_service_that_does_not_take_part_is_refused_and_not_tried_again(mode: str) -> None:
+def test_a_call_to_a_service_that_does_not_take_part_is_refused_without_a_retry(mode: str) -> None:
     s3 = client_of("s3", None, retries={"mode": mode, "max_attempts": 3})
     with (
         ledger.recorded() as outcomes,
@@ -274,13 +272,13 @@ def test_a_call_to_a_service_that_does_not_take_part_is_refused_and_not_tried_ag
     "parameters",
     [{"PhoneNumber": "+4930123456"}, {"TargetArn": "arn:aws:sns:eu-central-1:1:endpoint/GCM/app/7"}],
 )
-def test_what_sns_sends_to_a_person_is_no_message(aws_url: str, parameters: dict[str, str]) -> None:
+def test_a_publish_to_a_person_does_not_count_as_a_message(aws_url: str, parameters: dict[str, str]) -> None:
     sns = client_of("sns", aws_url.replace(OURS, THEIRS))
     with synthetic.simulated(run="rush-hour"), pytest.raises(ExternalRequestRefused):
         sns.publish(Message="your driver is here", **parameters)
 
 
-def test_only_publishing_is_inside_for_sns_and_events(aws_url: str) -> None:
+def test_only_publishing_counts_as_inside_for_sns_and_events(aws_url: str) -> None:
     sns, events = (client_of(service, aws_url.replace(OURS, THEIRS)) for service in ("sns", "events"))
     topic = shared_client("sns", aws_url).create_topic(Name="rides")["TopicArn"]
     with synthetic.simulated(run="rush-hour"):
@@ -291,7 +289,7 @@ def test_only_publishing_is_inside_for_sns_and_events(aws_url: str) -> None:
                 call()
 
 
-def test_every_operation_of_sqs_is_inside(queue: Queue, aws_url: str) -> None:
+def test_every_operation_of_sqs_counts_as_inside(queue: Queue, aws_url: str) -> None:
     sqs = client_of("sqs", aws_url.replace(OURS, THEIRS))
     with synthetic.simulated(run="rush-hour"):
         assert queue.url.rpartition("/")[2] in str(list(sqs.get_paginator("list_queues").paginate()))
@@ -300,7 +298,7 @@ def test_every_operation_of_sqs_is_inside(queue: Queue, aws_url: str) -> None:
         sqs.delete_message(QueueUrl=queue.url, ReceiptHandle=message["ReceiptHandle"])
 
 
-def test_a_call_to_a_service_that_takes_part_carries_the_marker_outside_of_the_signature(
+def test_a_call_that_takes_part_carries_the_marker_outside_of_the_aws_signature(
     server: RecordingServer,
 ) -> None:
     answers = iter([Answer(500), Answer(), Answer()])
@@ -324,7 +322,7 @@ def test_an_allowed_external_call_carries_no_marker(server: RecordingServer, key
     assert [outcome.action for outcome in outcomes] == ["allow"]
 
 
-def test_a_message_is_in_no_http_header_and_needs_no_declared_host(server: RecordingServer) -> None:
+def test_a_message_has_no_marker_in_its_http_headers_and_needs_no_declared_host(server: RecordingServer) -> None:
     server.answers["/"] = sent
     sqs = client_of("sqs", server.url(host=THEIRS))
     with ledger.recorded() as outcomes, synthetic.simulated(run="rush-hour"):
@@ -334,7 +332,7 @@ def test_a_message_is_in_no_http_header_and_needs_no_declared_host(server: Recor
     assert not outcomes
 
 
-def test_what_a_stub_answers_is_not_sent_and_not_refused() -> None:
+def test_a_call_that_a_stub_answers_is_not_refused() -> None:
     s3, sqs = client_of("s3", None), client_of("sqs", None)
     with Stubber(s3) as stub, Stubber(sqs) as other, synthetic.simulated(run="rush-hour"):
         stub.add_response("list_buckets", {"Buckets": []}, {})
@@ -344,7 +342,7 @@ def test_what_a_stub_answers_is_not_sent_and_not_refused() -> None:
         assert sqs.send_message(**parameters)["MessageId"] == "1"
 
 
-def test_a_file_that_is_uploaded_in_threads_keeps_the_verdict(aws_url: str, tmp_path: Path) -> None:
+def test_a_file_uploaded_in_threads_keeps_the_verdict(aws_url: str, tmp_path: Path) -> None:
     file = tmp_path / "ride"
     file.write_bytes(b"7")
     s3 = client_of("s3", aws_url.replace(OURS, THEIRS), s3={"addressing_style": "path"})
@@ -359,7 +357,7 @@ def test_a_file_that_is_uploaded_in_threads_keeps_the_verdict(aws_url: str, tmp_
 # Credentials are fetched for real
 
 
-def test_credentials_that_are_refreshed_in_simulated_work_are_fetched_for_real(queue: Queue, aws_url: str) -> None:
+def test_credentials_refreshed_in_simulated_work_are_fetched_as_real_work(queue: Queue, aws_url: str) -> None:
     seen: list[bool] = []
 
     def fetch() -> dict[str, str]:
@@ -377,7 +375,7 @@ def test_credentials_that_are_refreshed_in_simulated_work_are_fetched_for_real(q
     assert baggage_on(queue.only()) is not None
 
 
-def test_credentials_that_are_loaded_for_a_client_made_in_simulated_work_are_fetched_for_real(
+def test_credentials_of_a_client_made_in_simulated_work_are_fetched_as_real_work(
     server: RecordingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import boto3
@@ -411,7 +409,7 @@ PATCHED = [
 ]
 
 
-def test_off_again_nothing_is_left() -> None:
+def test_uninstrument_leaves_nothing_behind() -> None:
     synthetic.uninstrument("boto3")
     before = [vars(owner)[name] for owner, name in PATCHED]
     synthetic.instrument("boto3")
@@ -453,6 +451,6 @@ def test_clients_in_threads_do_not_mix(queue: Queue) -> None:
         for message in messages:
             with admitted(message) as marker:
                 seen.append((int(message["Body"]), marker and marker.run))
-            queue.sqs.delete_message(QueueUrl=queue.url, ReceiptHandle=message["ReceiptHandle"])
+            queue.delete(message)
     assert len(seen) == 40
     assert all(run == (f"run-{number}" if number % 2 else None) for number, run in seen)

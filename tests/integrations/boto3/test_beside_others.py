@@ -19,7 +19,7 @@ from opentelemetry.trace import NoOpTracerProvider
 import synthetic
 from synthetic import ledger
 from synthetic_boto3 import ExternalRequestRefused, admitted
-from tests.integrations.boto3.queues import ACCOUNT, Queue, attribute, attributes_sent, baggage_on, client_of, sent
+from tests.products.boto3 import ACCOUNT, Queue, attribute, attributes_sent, baggage_on, client_of, sent
 from tests.support.clients import OURS, THEIRS, has_no_marker, token_of
 from tests.support.recording_server import RecordingServer
 
@@ -68,7 +68,7 @@ def _client(service: str, url: str) -> Any:
 
 @pytest.mark.parametrize("first", ["ours", "theirs"])
 @pytest.mark.parametrize("theirs", CONTRIB)
-def test_a_message_has_one_marker_and_its_http_request_none(
+def test_a_message_has_one_marker_and_its_http_request_has_none(
     server: RecordingServer, undo: ExitStack, first: str, theirs: tuple[str, ...]
 ) -> None:
     server.answers["/"] = sent
@@ -94,7 +94,7 @@ def test_a_message_has_one_marker_and_its_http_request_none(
 
 @pytest.mark.parametrize("first", ["ours", "theirs"])
 @pytest.mark.parametrize("theirs", CONTRIB)
-def test_what_is_sent_is_received_as_what_it_was(
+def test_a_message_is_received_with_the_verdict_that_it_was_sent_with(
     aws_url: str, undo: ExitStack, first: str, theirs: tuple[str, ...]
 ) -> None:
     queue = Queue(aws_url)
@@ -136,7 +136,7 @@ def test_every_other_call_is_decided_once(
     assert [outcome.action for outcome in outcomes] == ["refuse", "allow"]
 
 
-def test_a_propagator_that_writes_baggage_into_every_call_writes_none_of_ours(
+def test_a_propagator_for_every_call_does_not_write_the_marker(
     server: RecordingServer, undo: ExitStack, keys: dict[str, Any]
 ) -> None:
     synthetic.configure(keys=keys, internal_hosts=[OURS], policy={"external-call": "allow"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,37 +10,42 @@ import pytest
 import synthetic
 from synthetic_boto3 import admitted
 from tests.contract.messages import Broker, MessageContract, Seen, eventually, in_a_bare_thread
-from tests.integrations.boto3.queues import (
+from tests.products.boto3 import (
     Queue,
+    Send,
     attribute,
     baggage_on,
     body_of,
-    forwarding_bus,
     shared_client,
     shared_resource,
     subscribed_topic,
+    to_bridge,
+    to_sns,
+    to_sqs,
 )
+from tests.products.switches import instrumented
 from tests.support.keys import entry, mint, shared_key
 
 
 @pytest.fixture(autouse=True)
 def on() -> Iterator[None]:
-    synthetic.instrument("boto3")
-    yield
-    synthetic.uninstrument("boto3")
+    with instrumented("boto3"):
+        yield
 
 
 class Sqs:
     """The broker of the contract: a queue, and a consumer as it is usually written."""
 
+    to: Callable[[Queue], Send] = staticmethod(to_sqs)
+
     def __init__(self, url: str) -> None:
-        self.url = url
         self.queue = Queue(url)
         self.seen: dict[str, Seen] = {}
         self.refusals: dict[str, str] = {}
+        self.sends = self.to(self.queue)
 
     def send(self, name: str, baggage: str | None = None) -> None:
-        self.queue.sqs.send_message(QueueUrl=self.queue.url, MessageBody=name, **attribute(baggage))
+        self.sends(name, baggage)
 
     def send_raw(self, name: str, baggage: list[str]) -> None:
         in_a_bare_thread(self.send, name, ",".join(baggage) or None)
@@ -51,7 +55,7 @@ class Sqs:
             try:
                 with admitted(message):
                     self.seen[body_of(message)] = Seen.now(body_of(message), baggage_on(message))
-                    self.queue.sqs.delete_message(QueueUrl=self.queue.url, ReceiptHandle=message["ReceiptHandle"])
+                    self.queue.delete(message)
             except synthetic.MessageRefused as error:
                 self.refusals[body_of(message)] = error.reason.value
 
@@ -101,19 +105,16 @@ class Resource(Sqs):
 
 
 class Sns(Sqs):
-    raw = False
+    to = staticmethod(to_sns)
+
+
+class RawSns(Sqs):
+    """A batch for a topic that delivers messages without an envelope."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.sns = shared_client("sns", url)
-        self.topic = subscribed_topic(url, self.queue, raw=self.raw)
-
-    def send(self, name: str, baggage: str | None = None) -> None:
-        self.sns.publish(TopicArn=self.topic, Message=name, **attribute(baggage))
-
-
-class RawSns(Sns):
-    raw = True
+        self.topic = subscribed_topic(self.queue, raw=True)
 
     def send(self, name: str, baggage: str | None = None) -> None:
         entries = [{"Id": "1", "Message": name, **attribute(baggage)}]
@@ -121,19 +122,11 @@ class RawSns(Sns):
 
 
 class EventBridge(Sqs):
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.events = shared_client("events", url)
-        self.bus = forwarding_bus(url, self.queue)
-
-    def send(self, name: str, baggage: str | None = None) -> None:
-        detail = {"ride": name, **({} if baggage is None else {"baggage": baggage})}
-        entry = {"Source": "rides", "DetailType": "booked", "Detail": json.dumps(detail), "EventBusName": self.bus}
-        assert not self.events.put_events(Entries=[entry])["FailedEntryCount"]
+    to = staticmethod(to_bridge)
 
 
 class Contract(MessageContract):
-    """The contract, and that what is to come later does."""
+    """The contract, and a message that is refused for now comes again later."""
 
     our_part = "synthetic_boto3._headers.dispatch"
 
@@ -144,7 +137,7 @@ class Contract(MessageContract):
         broker: Broker = self.way(aws_url)
         return broker
 
-    def test_a_message_that_is_to_come_later_stays_on_the_queue(self, broker: Any, keys: dict[str, Any]) -> None:
+    def test_a_message_refused_for_later_stays_on_the_queue(self, broker: Any, keys: dict[str, Any]) -> None:
         synthetic.configure(keys=keys, shed=lambda: True)
         name = self.name()
         with synthetic.simulated(run="rush-hour"):
@@ -169,7 +162,7 @@ class TestEventBridgeToSqs(Contract):
 
 
 @pytest.mark.parametrize("way", [Batch, Resource, RawSns])
-def test_the_other_ways_to_send_and_to_receive_are_the_same(way: Any, aws_url: str, keys: dict[str, Any]) -> None:
+def test_batches_resources_and_raw_delivery_follow_the_same_rules(way: Any, aws_url: str, keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
     broker = way(aws_url)
     with synthetic.simulated(run="rush-hour"):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import synthetic
-from tests.integrations.concurrency.hops import ARRANGEMENTS, carried
+from tests.products.concurrency import ARRANGEMENTS, carried
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.integrations.concurrency.hops import NEEDS_SENTRY
+from tests.integrations.concurrency.marks import NEEDS_SENTRY
 from tests.support.clients import run_script
+from tests.support.orders import orders, switched
 
 IN_AN_ORDER = """
 import sys, threading, synthetic
@@ -47,24 +48,13 @@ for step in sys.argv[1:]:
 """
 
 
-@pytest.mark.parametrize(
-    "steps",
-    [
-        ("theirs on", "ours on", "theirs off", "ours off", "ours on", "ours off"),
-        ("ours on", "theirs on", "ours off", "theirs off", "ours on", "ours off"),
-        ("ours on", "theirs on", "ours off", "ours on", "theirs off", "ours off"),
-        ("theirs on", "ours on", "ours off", "theirs off", "ours on", "ours off"),
-    ],
-    ids=["inside", "outside", "outside-twice", "nested"],
-)
-def test_whatever_opentelemetry_does_in_between_ours_is_on_when_it_was_switched_on(
+@orders(nested=("theirs on", "ours on", "ours off", "theirs off", "ours on", "ours off"))
+def test_the_verdict_is_carried_in_every_order_of_switching_with_opentelemetry(
     keys: dict[str, Any], steps: tuple[str, ...]
 ) -> None:
     pytest.importorskip("opentelemetry.instrumentation.threading")
     printed = run_script(IN_AN_ORDER, *steps, keys=keys).splitlines()
-    is_on = False
-    for step, told in zip(steps, printed, strict=True):
-        is_on = step == "ours on" or (is_on and step != "ours off")
+    for (step, is_on), told in zip(switched(steps), printed, strict=True):
         assert told == ("all" if is_on else "not all"), step
 
 
@@ -98,8 +88,6 @@ for scope in (synthetic.simulated(run="rush-hour"), synthetic.real(), synthetic.
 
 @NEEDS_SENTRY
 @pytest.mark.parametrize("first", ["ours", "sentry"])
-def test_sentry_which_wraps_each_threads_run_keeps_its_scope_and_we_our_verdict(
-    keys: dict[str, Any], first: str
-) -> None:
+def test_a_thread_has_the_scope_of_sentry_and_the_verdict(keys: dict[str, Any], first: str) -> None:
     printed = run_script(SENTRY, first, keys=keys).splitlines()
     assert printed == ["(True, '7') True", "(False, '7') False", "(True, '7') True"]

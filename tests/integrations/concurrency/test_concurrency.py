@@ -1,4 +1,4 @@
-"""Threads and timers run under the verdict of whoever starts them."""
+"""Threads and timers run under the verdict of their starter."""
 
 from __future__ import annotations
 
@@ -15,22 +15,14 @@ from opentelemetry import context
 import synthetic
 from synthetic import real, simulated
 from synthetic._work.state import VERDICT
-from tests.integrations.concurrency.hops import (
-    MAKERS,
-    RUN,
-    START,
-    Overriding,
-    in_a_thread,
-    seen,
-    timer,
-)
+from tests.products.concurrency import MAKERS, RUN, START, Overriding, in_a_thread, seen, timer
 from tests.support.clients import brought_by_opentelemetry
 from tests.support.keys import mint, shared_key
 
 
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.usefixtures("arrangement")
-def test_a_thread_is_what_its_starter_is(make: Any) -> None:
+def test_a_thread_has_the_verdict_of_its_starter(make: Any) -> None:
     for _ in range(2):
         assert in_a_thread(make=make) == "unset"
         with simulated(run=RUN):
@@ -43,20 +35,20 @@ def test_a_thread_is_what_its_starter_is(make: Any) -> None:
 
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.usefixtures("arrangement")
-def test_a_thread_of_work_whose_marker_does_not_verify_cannot_tell_either(make: Any) -> None:
+def test_a_thread_of_unverified_work_is_unverified(make: Any) -> None:
     with brought_by_opentelemetry(mint(shared_key())):
         assert in_a_thread(make=make) == "unverified: bad-signature"
     assert in_a_thread(make=make) == "unset"
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_threads_of_threads_are_what_the_first_one_is() -> None:
+def test_threads_of_a_thread_have_its_verdict() -> None:
     with simulated(run=RUN):
         assert in_a_thread(lambda: in_a_thread(lambda: in_a_thread(make=Overriding), make=timer)) == RUN
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_work_that_the_event_loop_gets_from_a_thread_is_what_the_thread_is() -> None:
+def test_work_passed_to_the_event_loop_from_a_thread_has_the_verdict_of_the_thread() -> None:
     async def told() -> str:
         return seen()
 
@@ -80,7 +72,7 @@ def test_work_that_the_event_loop_gets_from_a_thread_is_what_the_thread_is() -> 
 
 
 @pytest.mark.usefixtures("alone")
-def test_an_event_loop_in_a_new_thread_is_what_the_thread_is() -> None:
+def test_an_event_loop_in_a_new_thread_has_the_verdict_of_the_thread() -> None:
     async def told() -> str:
         return seen()
 
@@ -92,7 +84,7 @@ def test_an_event_loop_in_a_new_thread_is_what_the_thread_is() -> None:
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_the_thread_has_no_trace_of_it_while_it_runs_and_afterwards() -> None:
+def test_the_thread_object_keeps_no_trace_of_the_integration() -> None:
     inside: list[dict[str, Any]] = []
     with simulated(run=RUN):
         thread = threading.Thread(target=lambda: inside.append(dict(vars(threading.current_thread()))))
@@ -103,7 +95,7 @@ def test_the_thread_has_no_trace_of_it_while_it_runs_and_afterwards() -> None:
 
 
 @pytest.mark.usefixtures("alone")
-def test_another_wrapper_on_the_thread_itself_is_called_and_stays() -> None:
+def test_another_wrapper_on_the_thread_object_is_called_and_kept() -> None:
     thread = threading.Thread(target=lambda: calls.append(seen()))
     calls: list[str] = []
     run = thread.run
@@ -121,7 +113,7 @@ def test_another_wrapper_on_the_thread_itself_is_called_and_stays() -> None:
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_a_thread_cannot_be_started_twice_and_is_not_changed_by_trying() -> None:
+def test_a_second_start_of_a_thread_fails_and_changes_nothing() -> None:
     with simulated(run=RUN):
         thread = threading.Thread(target=seen)
         thread.start()
@@ -132,7 +124,7 @@ def test_a_thread_cannot_be_started_twice_and_is_not_changed_by_trying() -> None
 
 
 @pytest.mark.usefixtures("alone")
-def test_a_thread_that_was_never_initialised_is_the_same_error_as_without() -> None:
+def test_starting_an_uninitialised_thread_raises_the_standard_error() -> None:
     class Forgetful(threading.Thread):
         def __init__(self) -> None:
             pass
@@ -159,7 +151,7 @@ def test_an_error_in_a_thread_goes_to_the_excepthook(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.usefixtures("alone")
-def test_a_thread_that_has_ended_is_freed_without_the_garbage_collector() -> None:
+def test_an_ended_thread_is_freed_without_the_garbage_collector() -> None:
     gc.disable()
     try:
         with simulated(run=RUN):
@@ -174,7 +166,7 @@ def test_a_thread_that_has_ended_is_freed_without_the_garbage_collector() -> Non
 
 
 @pytest.mark.usefixtures("alone")
-def test_a_timer_can_be_cancelled() -> None:
+def test_a_timer_can_still_be_cancelled() -> None:
     fired = threading.Event()
     with simulated(run=RUN):
         timer = threading.Timer(60, fired.set)
@@ -193,7 +185,7 @@ def test_names_signatures_and_documentation_are_those_of_the_standard_library() 
 # On and off
 
 
-def test_off_again_nothing_is_carried_and_nothing_is_left_behind() -> None:
+def test_after_uninstrument_nothing_is_carried_or_left_behind() -> None:
     timers_own = vars(threading.Timer).get("start")  # OpenTelemetry leaves one behind
     synthetic.instrument("concurrency")
     synthetic.instrument("concurrency")

@@ -19,13 +19,7 @@ from synthetic import Marker, UnverifiedMarker, current, is_synthetic, ledger, r
 from synthetic_concurrency import admit_environment
 from synthetic_concurrency import environment as handed_on
 from tests.contract.messages import REFUSED_HERE
-from tests.integrations.concurrency.hops import (
-    RUN,
-    carried,
-    in_a_thread,
-    seen,
-    timer,
-)
+from tests.products.concurrency import RUN, carried, in_a_thread, seen, timer
 from tests.support.keys import entry, mint, shared_key
 from tests.support.markers import DAY, expired
 from tests.support.servers import environment
@@ -70,9 +64,7 @@ def test_a_process_started_with_a_good_marker_is_simulated(
     assert seen() == "unset"
 
 
-def test_what_it_starts_is_simulated_too_and_what_is_real_in_it_is_real(
-    started_with: Any, keys: dict[str, Any]
-) -> None:
+def test_a_simulated_process_starts_simulated_work_except_inside_real(started_with: Any, keys: dict[str, Any]) -> None:
     started_with(entry(mint(keys, claims={"run": RUN})), admit=instrument)
     assert in_a_thread() == RUN
     assert "synthetic-traffic=" in handed_on()["BAGGAGE"]
@@ -84,7 +76,7 @@ def test_what_it_starts_is_simulated_too_and_what_is_real_in_it_is_real(
 
 
 @pytest.mark.parametrize("kind", REFUSED_HERE)
-def test_a_process_started_with_a_bad_marker_cannot_tell_and_its_guards_raise(
+def test_a_process_started_with_a_bad_marker_is_unverified_and_its_guards_raise(
     started_with: Any, keys: dict[str, Any], kind: str
 ) -> None:
     headers, reason = REFUSED_HERE[kind]
@@ -99,7 +91,7 @@ def test_a_process_started_with_a_bad_marker_cannot_tell_and_its_guards_raise(
 
 
 @pytest.mark.parametrize("make", [threading.Thread, timer])
-def test_in_a_thread_that_only_opentelemetry_carries_it_cannot_tell_either(started_with: Any, make: Any) -> None:
+def test_a_thread_carried_by_opentelemetry_alone_is_unverified_too(started_with: Any, make: Any) -> None:
     with carried("OpenTelemetry"):
         started_with(entry("forged"))
         assert in_a_thread(make=make) == seen() == "unverified: malformed"
@@ -109,7 +101,7 @@ def test_in_a_thread_that_only_opentelemetry_carries_it_cannot_tell_either(start
             assert in_a_thread(make=make) == "unset"
 
 
-def test_a_run_that_is_halted_does_not_go_on_in_a_subprocess(started_with: Any, keys: dict[str, Any]) -> None:
+def test_a_halted_run_does_not_continue_in_a_subprocess(started_with: Any, keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys, halt=[RUN])
     started_with(entry(mint(keys, claims={"run": RUN})))
     assert seen() == "unverified: halted"
@@ -133,7 +125,7 @@ def test_without_a_marker_nothing_is_decided(started_with: Any, keys: dict[str, 
     assert seen() == "unset"
 
 
-def test_what_is_decided_already_stays(started_with: Any, keys: dict[str, Any]) -> None:
+def test_a_verdict_in_force_is_not_replaced_by_the_environment(started_with: Any, keys: dict[str, Any]) -> None:
     with real():
         started_with(entry(mint(keys)))
         assert seen() == "real"
@@ -147,7 +139,7 @@ print(marker and marker.run, bool(synthetic.headers()))
 """
 
 
-def test_a_program_that_is_instrumented_at_its_start_is_what_its_starter_is(keys: dict[str, Any]) -> None:
+def test_a_program_instrumented_at_its_start_has_the_verdict_of_its_starter(keys: dict[str, Any]) -> None:
     def child(**settings: str) -> Any:
         env = {**environment(), **settings}
         return subprocess.run([sys.executable, "-c", CHILD], env=env, capture_output=True, text=True, timeout=300)

@@ -1,4 +1,4 @@
-"""Jobs of executors run under the verdict of whoever submits them, and their workers have none."""
+"""Jobs of executors run under the verdict of their submitter, and their workers have none."""
 
 from __future__ import annotations
 
@@ -16,11 +16,7 @@ from opentelemetry import context
 
 import synthetic
 from synthetic import real, simulated
-from tests.integrations.concurrency.hops import (
-    RUN,
-    as_is,
-    seen,
-)
+from tests.products.concurrency import RUN, as_is, seen
 from tests.support.clients import brought_by_opentelemetry
 from tests.support.keys import mint, shared_key
 
@@ -54,7 +50,7 @@ WAYS: list[Callable[[ThreadPoolExecutor], str]] = [by_submit, by_map, by_run_in_
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.usefixtures("arrangement")
-def test_a_job_is_what_its_submitter_is_whoever_the_worker_was_started_for(
+def test_a_job_has_the_verdict_of_its_submitter_on_every_worker(
     pool: ThreadPoolExecutor, way: Callable[[ThreadPoolExecutor], str]
 ) -> None:
     for _ in range(2):
@@ -77,7 +73,7 @@ def test_asyncio_to_thread_carries_every_verdict_by_itself(pool: ThreadPoolExecu
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.usefixtures("arrangement")
-def test_a_job_of_work_whose_marker_does_not_verify_cannot_tell_either(
+def test_a_job_of_unverified_work_is_unverified(
     pool: ThreadPoolExecutor, way: Callable[[ThreadPoolExecutor], str]
 ) -> None:
     with brought_by_opentelemetry(mint(shared_key())):
@@ -86,13 +82,13 @@ def test_a_job_of_work_whose_marker_does_not_verify_cannot_tell_either(
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_a_job_of_a_job_is_what_the_first_one_is(pool: ThreadPoolExecutor) -> None:
+def test_a_job_of_a_job_has_the_same_verdict(pool: ThreadPoolExecutor) -> None:
     with ThreadPoolExecutor(1) as second, simulated(run=RUN):
         assert pool.submit(lambda: second.submit(seen).result()).result() == RUN
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_a_job_may_bring_a_verdict_of_its_own_to_a_worker_started_in_simulated_work(pool: ThreadPoolExecutor) -> None:
+def test_a_worker_started_in_simulated_work_handles_each_job_under_its_own_verdict(pool: ThreadPoolExecutor) -> None:
     def handle(headers: dict[str, str]) -> str:
         with synthetic.admitted(headers):
             return seen()
@@ -104,7 +100,7 @@ def test_a_job_may_bring_a_verdict_of_its_own_to_a_worker_started_in_simulated_w
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_opentelemetrys_context_goes_along_as_it_does_without_us(
+def test_opentelemetrys_context_propagates_as_without_this_library(
     request: pytest.FixtureRequest, pool: ThreadPoolExecutor
 ) -> None:
     is_instrumented = "OpenTelemetry" in request.node.name
@@ -125,7 +121,7 @@ def test_opentelemetrys_context_goes_along_as_it_does_without_us(
 @pytest.mark.parametrize("scope", [None, "real", RUN])
 @pytest.mark.parametrize("completing", [None, "real", "other"])
 @pytest.mark.usefixtures("arrangement")
-def test_a_callback_is_what_whoever_waits_is_and_not_who_completes(scope: str | None, completing: str | None) -> None:
+def test_a_callback_has_the_verdict_of_the_work_that_added_it(scope: str | None, completing: str | None) -> None:
     found: list[str] = []
     futures: list[Future[int]] = [Future(), Future(), Future()]
     with as_is(scope):

@@ -23,11 +23,7 @@ import pytest
 
 from synthetic import Marker, simulated
 from synthetic.errors import EffectRefused
-from tests.integrations.concurrency.hops import (
-    RUN,
-    carried,
-    seen,
-)
+from tests.products.concurrency import RUN, carried, seen
 
 SUBMIT = ThreadPoolExecutor.submit
 ADD_DONE_CALLBACK = Future.add_done_callback
@@ -50,7 +46,7 @@ def test_results_errors_and_arguments_are_those_of_the_job(pool: ThreadPoolExecu
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_a_job_that_waits_can_be_cancelled_and_waited_for(pool: ThreadPoolExecutor) -> None:
+def test_a_waiting_job_can_still_be_cancelled_and_waited_for(pool: ThreadPoolExecutor) -> None:
     go_on = threading.Event()
     with simulated(run=RUN):
         running = pool.submit(go_on.wait, 60)
@@ -69,7 +65,7 @@ def test_a_job_that_waits_can_be_cancelled_and_waited_for(pool: ThreadPoolExecut
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_shutdown_cancels_what_waits_and_refuses_more() -> None:
+def test_shutdown_still_cancels_waiting_jobs_and_refuses_new_ones() -> None:
     go_on = threading.Event()
     pool = ThreadPoolExecutor(1)
     with simulated(run=RUN):
@@ -85,7 +81,7 @@ def test_shutdown_cancels_what_waits_and_refuses_more() -> None:
 
 
 @pytest.mark.usefixtures("alone")
-def test_a_failing_initializer_breaks_the_pool_as_ever(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_initializer_still_breaks_the_pool(caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> None:
         raise ValueError("in the initializer")
 
@@ -94,7 +90,7 @@ def test_a_failing_initializer_breaks_the_pool_as_ever(caplog: pytest.LogCapture
 
 
 @pytest.mark.usefixtures("alone")
-def test_the_job_is_let_go_when_it_is_done_and_the_pool_when_nobody_has_it(pool: ThreadPoolExecutor) -> None:
+def test_a_finished_job_and_an_unused_pool_are_freed(pool: ThreadPoolExecutor) -> None:
     class Callable_:
         def __call__(self) -> str:
             return seen()
@@ -126,7 +122,7 @@ def test_names_signatures_and_documentation_are_those_of_the_standard_library() 
         pool.submit()  # type: ignore[call-arg]
 
 
-def test_off_again_nothing_is_left_behind() -> None:
+def test_uninstrument_leaves_nothing_behind() -> None:
     owners = (ThreadPoolExecutor, ProcessPoolExecutor, Future, Pool)
     before = [dict(vars(owner)) for owner in owners]
     with carried():

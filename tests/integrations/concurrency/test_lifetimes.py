@@ -1,4 +1,4 @@
-"""What lives longer than the request that started it: what sticks, what doesn't, and what is reported."""
+"""Work that outlives the request that started it: which verdict it keeps, and when it is reported."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from synthetic import carry, guard, ledger, real, simulated
 from synthetic._model.verdict import Simulated
 from synthetic._work.mirror import MIRROR
 from synthetic._work.state import VERDICT, current_verdict
-from tests.integrations.concurrency.hops import FORKS, RUN, carried, in_a_thread, seen
+from tests.integrations.concurrency.marks import FORKS
+from tests.products.concurrency import RUN, carried, in_a_thread, seen
 from tests.support.servers import wait_until
 
 pytestmark = FORKS
@@ -71,7 +72,7 @@ class Serving:
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_a_thread_that_serves_others_sticks_to_who_started_it_and_is_reported() -> None:
+def test_a_serving_thread_keeps_its_starters_verdict_and_is_reported() -> None:
     serving = Serving()
     with simulated(run=RUN):
         thread = threading.Thread(target=serving)
@@ -89,7 +90,7 @@ def test_a_thread_that_serves_others_sticks_to_who_started_it_and_is_reported() 
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_a_thread_is_not_reported_while_its_request_goes_on() -> None:
+def test_a_thread_is_not_reported_before_its_request_ends() -> None:
     serving = Serving()
     with simulated(run=uuid4().hex), ledger.recorded() as outcomes:
         thread = threading.Thread(target=serving)
@@ -115,7 +116,7 @@ def test_a_job_that_never_ends_is_reported() -> None:
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_a_thread_holds_no_work_so_that_its_request_ends_on_time() -> None:
+def test_a_running_thread_does_not_prolong_its_request() -> None:
     serving = Serving()
     with simulated(run=RUN):
         verdict = current_verdict()
@@ -132,7 +133,7 @@ def test_a_thread_holds_no_work_so_that_its_request_ends_on_time() -> None:
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_a_task_that_serves_others_sticks_to_who_started_it_and_one_in_an_empty_context_does_not() -> None:
+def test_a_serving_task_keeps_its_starters_verdict_unless_its_context_is_empty() -> None:
     async def serve(jobs: asyncio.Queue[Any], found: list[str]) -> None:
         while job := await jobs.get():
             found.append(job())
@@ -157,7 +158,7 @@ def test_a_task_that_serves_others_sticks_to_who_started_it_and_one_in_an_empty_
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_a_signal_handler_of_the_loop_is_what_whoever_added_it_is() -> None:
+def test_a_signal_handler_of_the_loop_has_the_verdict_of_the_work_that_added_it() -> None:
     async def main() -> str:
         loop = asyncio.get_running_loop()
         found: asyncio.Future[str] = loop.create_future()
@@ -174,7 +175,7 @@ def test_a_signal_handler_of_the_loop_is_what_whoever_added_it_is() -> None:
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_a_generator_is_at_each_step_what_its_consumer_is() -> None:
+def test_each_step_of_a_generator_has_the_verdict_of_its_consumer() -> None:
     def steps() -> Iterator[str]:
         while True:
             yield seen()
@@ -192,7 +193,7 @@ def test_a_generator_is_at_each_step_what_its_consumer_is() -> None:
 
 @pytest.mark.usefixtures("arrangement")
 @pytest.mark.parametrize("make", [ThreadPoolExecutor, ThreadPool])
-def test_a_pool_of_threads_that_was_filled_in_a_simulated_request_does_not_stick(make: Any) -> None:
+def test_worker_threads_started_in_a_simulated_request_do_not_stay_simulated(make: Any) -> None:
     with make(2) as pool:
         with simulated(run=RUN):
             assert list(pool.map(seen, range(8))) == [RUN] * 8
@@ -200,7 +201,7 @@ def test_a_pool_of_threads_that_was_filled_in_a_simulated_request_does_not_stick
 
 
 @pytest.mark.parametrize("make", [ProcessPoolExecutor, get_context("fork").Pool])
-def test_a_pool_of_forked_processes_that_was_filled_in_a_simulated_request_does_not_stick(make: Any) -> None:
+def test_forked_workers_started_in_a_simulated_request_do_not_stay_simulated(make: Any) -> None:
     with carried():
         with simulated(run=RUN):
             pool = make(1)
@@ -209,7 +210,7 @@ def test_a_pool_of_forked_processes_that_was_filled_in_a_simulated_request_does_
             assert list(pool.map(seen, range(2))) == ["unset"] * 2
 
 
-def test_what_opentelemetry_carries_without_us_is_its_own_context_and_so_our_mirror() -> None:
+def test_opentelemetry_alone_carries_the_mirror_in_its_context() -> None:
     def both() -> tuple[bool, bool]:
         return VERDICT.get() is not None, context.get_value(MIRROR) is not None
 

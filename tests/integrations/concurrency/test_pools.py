@@ -16,12 +16,8 @@ import pytest
 import synthetic
 from synthetic import Marker, real, simulated
 from synthetic.errors import EffectRefused
-from tests.integrations.concurrency.hops import (
-    FORKS,
-    RUN,
-    as_is,
-    seen,
-)
+from tests.integrations.concurrency.marks import FORKS
+from tests.products.concurrency import RUN, as_is, seen
 from tests.support.clients import brought_by_opentelemetry
 from tests.support.keys import mint, shared_key
 
@@ -32,7 +28,7 @@ pytestmark = FORKS
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_a_pool_of_threads_made_in_simulated_work_hears_each_submitter() -> None:
+def test_a_thread_pool_made_in_simulated_work_runs_each_job_under_its_own_verdict() -> None:
     with simulated(run="starter"):
         pool = ThreadPool(2)
     with pool:
@@ -57,7 +53,7 @@ def in_every_way(pool: Any) -> Iterator[str]:
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_callbacks_and_iterables_that_a_pool_goes_through_itself_are_what_the_submitter_is() -> None:
+def test_callbacks_and_iterables_of_a_pool_have_the_verdict_of_the_submitter() -> None:
     found: list[str] = []
 
     def items() -> Iterator[str]:
@@ -114,7 +110,7 @@ def method(request: pytest.FixtureRequest) -> str:
 
 @pytest.mark.parametrize("arrangement", ["ours", "OpenTelemetry, then ours"], indirect=True)
 @pytest.mark.usefixtures("arrangement")
-def test_a_job_in_another_process_is_what_its_submitter_is(method: str) -> None:
+def test_a_job_in_a_process_has_the_verdict_of_its_submitter(method: str) -> None:
     with ProcessPoolExecutor(1, mp_context=get_context(method)) as pool:
         with simulated(run=RUN, kind="load"):
             assert pool.submit(seen).result() == RUN
@@ -128,7 +124,7 @@ def test_a_job_in_another_process_is_what_its_submitter_is(method: str) -> None:
 
 
 @pytest.mark.usefixtures("alone")
-def test_a_pool_of_processes_made_in_simulated_work_hears_each_submitter(method: str) -> None:
+def test_a_process_pool_made_in_simulated_work_runs_each_job_under_its_own_verdict(method: str) -> None:
     with simulated(run="starter"):
         pool = get_context(method).Pool(1)
     with pool:
@@ -139,7 +135,7 @@ def test_a_pool_of_processes_made_in_simulated_work_hears_each_submitter(method:
 
 
 @pytest.mark.usefixtures("alone")
-def test_processes_that_a_pool_starts_later_are_unset_as_well() -> None:
+def test_processes_that_a_pool_starts_later_have_no_verdict() -> None:
     with simulated(run="starter"), get_context("fork").Pool(1, maxtasksperchild=1) as pool:
         assert [pool.apply(seen) for _ in range(2)] == ["starter", "starter"]
         with real():
@@ -147,7 +143,7 @@ def test_processes_that_a_pool_starts_later_are_unset_as_well() -> None:
 
 
 @pytest.mark.usefixtures("alone")
-def test_what_starts_the_workers_in_real_work_does_not_make_them_deaf() -> None:
+def test_workers_started_in_real_work_have_no_verdict() -> None:
     with real(), ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool, get_context("fork").Pool(1) as other:
         assert pool.submit(seen).result() == "unset"
         assert other.apply(seen) == "unset"
@@ -168,7 +164,7 @@ def refused() -> None:
 
 
 @pytest.mark.usefixtures("alone")
-def test_errors_and_what_cannot_be_pickled_come_back_as_ever() -> None:
+def test_errors_of_jobs_and_of_pickling_are_not_changed() -> None:
     with ProcessPoolExecutor(1) as pool, simulated(run=RUN):
         with pytest.raises(EffectRefused) as caught:
             pool.submit(refused).result()
@@ -179,7 +175,7 @@ def test_errors_and_what_cannot_be_pickled_come_back_as_ever() -> None:
 
 
 @pytest.mark.usefixtures("alone")
-def test_a_callback_of_another_processs_job_is_what_the_submitter_is() -> None:
+def test_a_callback_of_a_job_in_a_process_has_the_verdict_of_the_submitter() -> None:
     found: list[str] = []
     with ProcessPoolExecutor(1) as pool:
         with simulated(run=RUN):

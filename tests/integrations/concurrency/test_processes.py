@@ -1,4 +1,4 @@
-"""Processes of ``multiprocessing`` run under the verdict of whoever starts them, by each start method."""
+"""Processes of ``multiprocessing`` run under the verdict of their starter, with each start method."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from synthetic._model.verdict import REAL, Received, Unverified
 from synthetic._work.carry import Carried
 from synthetic._work.issued import Issued
 from synthetic._work.state import current_verdict
-from tests.integrations.concurrency.hops import FORKS, RUN, carried, in_a_thread, seen
+from tests.integrations.concurrency.marks import FORKS
+from tests.products.concurrency import RUN, carried, in_a_thread, seen
 from tests.support.clients import brought_by_opentelemetry
 from tests.support.keys import entry, mint, shared_key
 from tests.support.servers import environment
@@ -79,7 +80,7 @@ def told(method: Any, target: Any = tell, make: Any = None) -> Any:
         assert "run" not in vars(process)
 
 
-def test_a_process_is_what_its_starter_is_and_hands_the_token_on(method: Any) -> None:
+def test_a_process_has_the_verdict_of_its_starter_and_passes_the_token_on(method: Any) -> None:
     for _ in range(2):
         assert told(method) == ("unset", {})
         with simulated(run=RUN, kind="load", actor="rider-7"):
@@ -89,7 +90,7 @@ def test_a_process_is_what_its_starter_is_and_hands_the_token_on(method: Any) ->
         assert told(method) == ("unset", {})
 
 
-def test_a_process_of_work_whose_marker_does_not_verify_cannot_tell_either(method: Any) -> None:
+def test_a_process_of_unverified_work_is_unverified(method: Any) -> None:
     with brought_by_opentelemetry(mint(shared_key())):
         assert told(method, try_to_tell) == "unverified: bad-signature"
 
@@ -109,12 +110,12 @@ class SpawnOverriding(get_context("spawn").Process):  # type: ignore[name-define
 
 
 @pytest.mark.parametrize(("name", "make"), [("fork", ForkOverriding), ("spawn", SpawnOverriding)])
-def test_a_process_with_a_run_of_its_own_is_what_its_starter_is(name: str, make: Any) -> None:
+def test_a_process_with_a_run_of_its_own_has_the_verdict_of_its_starter(name: str, make: Any) -> None:
     with simulated(run=RUN):
         assert told(get_context(name), make=make)[0] == RUN
 
 
-def test_a_run_that_was_put_on_the_process_itself_is_called_and_stays() -> None:
+def test_a_run_set_on_the_process_object_is_called_and_kept() -> None:
     method = get_context("fork")
     receiving, sending = method.Pipe(duplex=False)
     process = method.Process()
@@ -130,7 +131,7 @@ def test_a_run_that_was_put_on_the_process_itself_is_called_and_stays() -> None:
     assert process.run is run
 
 
-def test_threads_and_processes_of_a_process_are_what_it_is() -> None:
+def test_threads_and_processes_of_a_process_have_its_verdict() -> None:
     with simulated(run=RUN):
         assert told(get_context("fork"), tell_from_a_thread) == RUN
         assert told(get_context("fork"), tell_from_another_process)[0] == RUN
@@ -149,7 +150,7 @@ def test_exit_codes_are_those_of_the_process(method: Any) -> None:
     process.close()
 
 
-def test_what_cannot_be_pickled_is_the_same_error_and_leaves_no_trace() -> None:
+def test_an_error_of_pickling_is_the_standard_one_and_leaves_no_trace() -> None:
     process = get_context("spawn").Process(target=lambda: None)
     with simulated(run=RUN), pytest.raises(Exception, match="pickle"):
         process.start()
@@ -176,7 +177,7 @@ class Pickled:
         return str, (seen(),)
 
 
-def test_the_thread_that_feeds_a_queue_is_unset_whoever_was_first_to_put() -> None:
+def test_the_feeder_thread_of_a_queue_has_no_verdict() -> None:
     queue = get_context("fork").Queue()
     with simulated(run=RUN):
         queue.put(Pickled())
@@ -187,7 +188,7 @@ def test_the_thread_that_feeds_a_queue_is_unset_whoever_was_first_to_put() -> No
     queue.join_thread()
 
 
-def test_a_manager_that_was_started_in_simulated_work_serves_everyone_under_no_verdict() -> None:
+def test_a_manager_started_in_simulated_work_has_no_verdict() -> None:
     with simulated(run=RUN), get_context("fork").Manager() as manager:
         numbers = manager.list([3, 1, 2])
         numbers.sort(key=position)
@@ -235,7 +236,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("started_as", ["nothing", "simulated"])
-def test_a_child_without_keys_believes_its_parent_and_not_the_environment(
+def test_a_child_without_keys_trusts_its_parent_but_not_the_environment(
     keys: dict[str, Any], tmp_path: Path, started_as: str
 ) -> None:
     """The children import the program, and so call ``instrument``, with the environment that their parent has."""
@@ -252,7 +253,7 @@ def test_a_child_without_keys_believes_its_parent_and_not_the_environment(
 # On and off
 
 
-def test_off_again_nothing_is_left_behind() -> None:
+def test_uninstrument_leaves_nothing_behind() -> None:
     assert BaseProcess.start is not START
     feeding = Queue._start_thread
     synthetic.uninstrument("concurrency")

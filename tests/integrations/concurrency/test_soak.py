@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from synthetic import real, simulated
-from tests.integrations.concurrency.hops import FORKS, carried, in_a_thread, seen
+from tests.integrations.concurrency.marks import FORKS
+from tests.products.concurrency import carried, in_a_thread, seen
 
 pytestmark = FORKS
 
@@ -76,7 +77,7 @@ class Checked:
 @pytest.mark.long
 @pytest.mark.parametrize("arrangement", ["ours", "OpenTelemetry, then ours"], indirect=True)
 @pytest.mark.usefixtures("arrangement")
-def test_a_soak_of_eight_threads_finds_no_work_that_is_taken_for_another(long_run: bool) -> None:
+def test_no_job_of_eight_busy_threads_gets_another_verdict(long_run: bool) -> None:
     requests = 2_500 if long_run else 40
     with ThreadPoolExecutor(16) as executor, ThreadPool(4) as pool:
         checked = Checked([executor, pool])
@@ -96,7 +97,7 @@ def test_a_soak_of_eight_threads_finds_no_work_that_is_taken_for_another(long_ru
 
 
 @pytest.mark.long
-def test_a_soak_of_processes_finds_no_job_that_is_taken_for_another(long_run: bool) -> None:
+def test_no_job_of_busy_processes_gets_another_verdict(long_run: bool) -> None:
     jobs = 4_000 if long_run else 200
     with carried(), ProcessPoolExecutor(2, get_context("fork")) as executor, get_context("spawn").Pool(1) as pool:
         expected, found = [], []

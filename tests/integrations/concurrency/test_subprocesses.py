@@ -18,12 +18,8 @@ from opentelemetry.baggage.propagation import W3CBaggagePropagator
 import synthetic
 from synthetic import UnverifiedMarker, real, simulated
 from synthetic_concurrency import environment as handed_on
-from tests.integrations.concurrency.hops import (
-    FORKS,
-    NEEDS_SENTRY,
-    RUN,
-    carried,
-)
+from tests.integrations.concurrency.marks import FORKS, NEEDS_SENTRY
+from tests.products.concurrency import RUN, carried
 from tests.support.clients import brought_by_opentelemetry, run_script
 from tests.support.keys import entry, mint, shared_key
 
@@ -111,7 +107,7 @@ def given(way: Way, env: Any = None) -> str | None:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.usefixtures("instrumented")
-def test_simulated_work_hands_its_token_on_and_real_work_nothing(way: Way) -> None:
+def test_simulated_work_passes_its_token_on_and_real_work_passes_none(way: Way) -> None:
     assert given(way) is None
     with simulated(run=RUN):
         assert given(way) == synthetic.headers()["baggage"]
@@ -123,7 +119,7 @@ def test_simulated_work_hands_its_token_on_and_real_work_nothing(way: Way) -> No
 
 @pytest.mark.parametrize("way", [by_run, by_position, by_uvloop])
 @pytest.mark.usefixtures("instrumented")
-def test_entries_of_others_stay_as_they_are_behind_the_marker(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_entries_are_kept_after_the_marker(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     theirs = "vendor=a%20b;p=1, user=\xfc"
     monkeypatch.setenv("BAGGAGE", os.fsdecode(theirs.encode("latin-1")))
     assert given(way) == theirs
@@ -152,7 +148,7 @@ def test_the_environment_itself_may_be_given_in_bytes() -> None:
 
 
 @pytest.mark.usefixtures("instrumented")
-def test_a_stale_marker_gives_way_to_that_of_the_work_and_real_work_removes_it() -> None:
+def test_a_stale_marker_is_replaced_by_simulated_work_and_removed_by_real_work() -> None:
     with simulated(run="yesterday"):
         stale = f"user=7,{synthetic.headers()['baggage']}"
     with simulated(run="today"):
@@ -175,13 +171,13 @@ def test_neither_the_callers_mapping_nor_the_environment_of_this_process_changes
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.usefixtures("instrumented")
-def test_work_whose_marker_does_not_verify_starts_nothing(way: Way) -> None:
+def test_unverified_work_starts_no_subprocess(way: Way) -> None:
     with brought_by_opentelemetry(mint(shared_key())), pytest.raises(UnverifiedMarker):
         way()
 
 
 @pytest.mark.usefixtures("instrumented")
-def test_opentelemetrys_environment_carrier_writes_it_as_well_and_the_child_has_it_once() -> None:
+def test_the_child_gets_the_marker_once_beside_opentelemetrys_environment_carrier() -> None:
     carrier = pytest.importorskip("opentelemetry.propagators._envcarrier")
     propagator = W3CBaggagePropagator()
     with simulated(run=RUN):
@@ -197,7 +193,7 @@ def test_opentelemetrys_environment_carrier_writes_it_as_well_and_the_child_has_
     assert baggage.get_baggage("synthetic-traffic", found) == token
 
 
-def test_without_patches_the_environment_is_handed_on_by_hand() -> None:
+def test_handed_on_passes_the_environment_without_patches() -> None:
     assert handed_on() == dict(os.environ)
     with simulated(run=RUN):
         env = handed_on({"BAGGAGE": "user=7"})
@@ -231,7 +227,7 @@ def test_pipes_exit_codes_timeouts_and_errors_are_those_of_the_standard_library(
 
 
 @pytest.mark.usefixtures("instrumented")
-def test_signatures_and_subclasses_are_as_ever() -> None:
+def test_signatures_and_subclasses_are_not_changed() -> None:
     class Named(subprocess.Popen[bytes]):
         def __init__(self, *args: Any, name: str, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
@@ -243,7 +239,7 @@ def test_signatures_and_subclasses_are_as_ever() -> None:
         assert b"synthetic-traffic=" in process.communicate()[0]
 
 
-def test_off_again_nothing_is_left_behind() -> None:
+def test_uninstrument_leaves_nothing_behind() -> None:
     uvloop = pytest.importorskip("uvloop")
     with carried():
         assert subprocess.Popen.__init__ is not INIT
@@ -279,7 +275,7 @@ for name, way in ways.items():
 
 
 @pytest.mark.skipif(find_spec("eventlet") is None, reason="eventlet is not installed")
-def test_where_eventlet_has_put_its_own_in_place_every_function_hands_the_token_on(keys: dict[str, Any]) -> None:
+def test_every_function_passes_the_token_on_in_a_program_patched_by_eventlet(keys: dict[str, Any]) -> None:
     expected = [f"{way} True" for way in ("Popen", "run", "check_output") for _ in range(2)]
     assert run_script(EVENTLET, keys=keys).splitlines() == expected
 
@@ -306,5 +302,5 @@ for scope in (synthetic.simulated(run="rush-hour"), synthetic.real()):
 
 @NEEDS_SENTRY
 @pytest.mark.parametrize("first", ["ours", "sentry"])
-def test_sentry_adds_variables_of_its_own_in_either_order(keys: dict[str, Any], first: str) -> None:
+def test_sentrys_variables_are_kept_in_either_order(keys: dict[str, Any], first: str) -> None:
     assert run_script(SENTRY, first, keys=keys) == "True True\nTrue True\n"

@@ -1,4 +1,4 @@
-"""Workers, whoever starts them, have no verdict: they hear every job."""
+"""Workers have no verdict of their own, so that each job brings its own."""
 
 from __future__ import annotations
 
@@ -22,21 +22,13 @@ import pytest
 import synthetic
 from synthetic import real, simulated
 from synthetic_concurrency import _threads
-from tests.integrations.concurrency.hops import (
-    NEEDS_SENTRY,
-    RUN,
-    START,
-    Overriding,
-    carried,
-    in_a_thread,
-    inheriting,
-    seen,
-)
+from tests.integrations.concurrency.marks import NEEDS_SENTRY
+from tests.products.concurrency import RUN, START, Overriding, carried, in_a_thread, inheriting, seen
 from tests.support.clients import run_script
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_a_log_listener_started_in_simulated_work_handles_records_under_no_verdict() -> None:
+def test_a_log_listener_started_in_simulated_work_has_no_verdict() -> None:
     class Noting(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             handled.put(seen())
@@ -69,19 +61,19 @@ worker.kill()
 
 
 @NEEDS_SENTRY
-def test_sentrys_worker_which_the_first_report_starts_sends_under_no_verdict(keys: dict[str, Any]) -> None:
-    """Otherwise it could not reach Sentry any more: simulated work may call nobody outside."""
+def test_the_worker_of_sentry_has_no_verdict(keys: dict[str, Any]) -> None:
+    """Otherwise it could not reach Sentry: simulated work may not call a host outside."""
     assert run_script(SENTRY, keys=keys) == "False False\n"
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_a_thread_started_in_an_empty_context_is_unset() -> None:
+def test_a_thread_started_in_an_empty_context_has_no_verdict() -> None:
     with simulated(run=RUN):
         assert contextvars.Context().run(in_a_thread) == "unset"
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_a_long_lived_thread_gets_its_verdicts_with_its_jobs() -> None:
+def test_a_long_lived_thread_runs_each_carried_job_under_its_verdict() -> None:
     jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
     results: queue.SimpleQueue[str] = queue.SimpleQueue()
 
@@ -104,7 +96,7 @@ def test_a_long_lived_thread_gets_its_verdicts_with_its_jobs() -> None:
 
 @pytest.mark.parametrize("method", ["submit", "map", "apply", "map_async", "imap"])
 @pytest.mark.usefixtures("arrangement")
-def test_a_thread_that_does_nothing_but_hand_a_job_to_a_pool_is_no_worker(method: str) -> None:
+def test_a_thread_that_only_submits_a_job_is_not_taken_for_a_worker(method: str) -> None:
     found: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def job(*_: object) -> None:
@@ -137,7 +129,7 @@ def test_the_initializer_of_a_worker_runs_under_no_verdict() -> None:
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_an_executor_that_starts_its_workers_itself_has_them_unset_as_well() -> None:
+def test_workers_that_an_executor_starts_itself_have_no_verdict() -> None:
     class Daemons(ThreadPoolExecutor):
         """As programs have it that don't want to wait for their workers at exit."""
 
@@ -170,7 +162,7 @@ def inherited(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.parametrize("make", [threading.Thread, Overriding])
 @pytest.mark.usefixtures("inherited")
-def test_where_threads_inherit_contexts_one_started_by_real_work_is_unset_all_the_same(make: Any) -> None:
+def test_a_thread_of_real_work_has_no_verdict_where_threads_inherit_contexts(make: Any) -> None:
     with real():
         assert in_a_thread(make=make) == "unset"
     with simulated(run=RUN):
@@ -181,7 +173,7 @@ def test_where_threads_inherit_contexts_one_started_by_real_work_is_unset_all_th
 
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="a thread takes a context since Python 3.14")
 @pytest.mark.usefixtures("alone")
-def test_a_context_that_the_thread_was_given_is_what_counts() -> None:
+def test_a_context_given_to_the_thread_takes_precedence() -> None:
     def with_a_context(target: Any) -> threading.Thread:
         return threading.Thread(target=target, context=contextvars.Context())  # type: ignore[call-arg]
 
@@ -189,7 +181,7 @@ def test_a_context_that_the_thread_was_given_is_what_counts() -> None:
         assert in_a_thread(make=with_a_context) == "unset"
 
 
-def test_where_threads_inherit_contexts_the_workers_are_unset_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_have_no_verdict_where_threads_inherit_contexts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading.Thread, "start", inheriting(START))
     monkeypatch.setattr(_threads, "INHERITS", True)
     other: contextvars.ContextVar[int] = contextvars.ContextVar("other", default=0)

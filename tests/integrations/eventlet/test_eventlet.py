@@ -1,4 +1,4 @@
-"""eventlet: green threads and calls run under the verdict of whoever spawns them, and real work's under none."""
+"""eventlet: green threads and calls run under the verdict of their spawner; those of real work have none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import synthetic
 from synthetic import carry, real, simulated
 from tests.contract.greenlets import GreenletContract, switched_on
-from tests.integrations.concurrency.hops import RUN, seen
+from tests.products.concurrency import RUN, seen
 
 pytest.importorskip("eventlet")
 
@@ -19,7 +19,7 @@ import eventlet.greenthread
 import eventlet.queue
 import eventlet.tpool
 
-from tests.integrations.eventlet.hops import HOPS
+from tests.products.eventlet import HOPS
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +81,7 @@ def test_a_link_runs_in_the_green_thread_and_under_its_verdict() -> None:
     assert found == ["spawner", RUN]
 
 
-def test_what_the_hub_calls_has_no_verdict_unless_it_is_carried() -> None:
+def test_a_callback_of_the_hub_has_no_verdict_unless_it_is_carried() -> None:
     found: list[str] = []
     with simulated(run=RUN):
         for callback in (lambda: found.append(seen()), carry(lambda: found.append(seen()))):
@@ -90,7 +90,7 @@ def test_what_the_hub_calls_has_no_verdict_unless_it_is_carried() -> None:
     assert found == ["unset", RUN]
 
 
-def test_what_serves_the_thread_pool_has_no_verdict_whoever_makes_the_first_call() -> None:
+def test_the_green_thread_that_serves_the_thread_pool_has_no_verdict() -> None:
     eventlet.tpool.killall()
     with simulated(run=RUN):
         assert eventlet.tpool.execute(seen) == RUN
@@ -115,7 +115,7 @@ class TestEventletsOwnBehaviour:
         assert eventlet.tpool.execute(job, 1, 2, a=3) == expected
         assert eventlet.tpool.execute(meth=job) == ((), {})
 
-    def test_errors_reach_whoever_waits(self) -> None:
+    def test_errors_reach_the_waiting_green_thread(self) -> None:
         with pytest.raises(ValueError, match="invalid literal"):
             eventlet.tpool.execute(int, "x")
         eventlet.hubs.get_hub().debug_exceptions = False
@@ -148,7 +148,7 @@ class TestEventletsOwnBehaviour:
         assert pool.free() == 1
 
 
-def test_functions_imported_before_it_was_on_are_covered() -> None:
+def test_functions_imported_before_instrument_are_covered() -> None:
     synthetic.uninstrument("eventlet")
     from eventlet import spawn, spawn_n
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.contract.greenlets_patched import PatchedContract, all_found, found
-from tests.integrations.concurrency.hops import RUN
+from tests.products.concurrency import RUN
 from tests.support.clients import run_script
 
 pytest.importorskip("eventlet")
@@ -19,9 +19,7 @@ class TestEventlet(PatchedContract):
     product = "eventlet"
     expected_hops: ClassVar = {"spawn", "Thread", "Timer", "tpool.execute"}
 
-    def test_on_the_hub_of_asyncio_simulated_work_goes_on_as_well(
-        self, keys: Keys, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_the_hub_of_asyncio_carries_the_verdict(self, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("EVENTLET_HUB", "asyncio")
         simulated, real, *_ = all_found(self.product, self.product, keys=keys)
         assert set(simulated.values()) == {RUN}
@@ -32,7 +30,7 @@ SERVER = """
 import http.client
 import eventlet.wsgi
 from synthetic.wsgi import SyntheticTrafficMiddleware
-from tests.integrations.eventlet.hops import PATCHED
+from tests.products.eventlet import PATCHED
 
 synthetic.instrument("eventlet", "concurrency")
 
@@ -60,7 +58,7 @@ print(json.dumps(found))
 """
 
 
-def test_behind_eventlets_server_every_request_of_a_connection_is_its_own(keys: Keys) -> None:
+def test_every_request_of_eventlets_server_has_its_own_verdict(keys: Keys) -> None:
     real, simulated = [200, "real unset real"], [200, "rush-hour rush-hour rush-hour"]
     assert found("eventlet", SERVER, keys=keys) == [real, simulated, real, simulated]
 
@@ -80,5 +78,5 @@ with synthetic.simulated(run="rush-hour"):
 """
 
 
-def test_eventlet_and_its_thread_pool_may_be_imported_after_everything_was_instrumented(keys: Keys) -> None:
+def test_eventlet_may_be_imported_after_instrument(keys: Keys) -> None:
     assert run_script(AWAITED, keys=keys) == "True True\nFalse False\n"

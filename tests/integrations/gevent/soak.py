@@ -26,7 +26,7 @@ import requests
 
 import synthetic
 from synthetic.wsgi import SyntheticTrafficMiddleware
-from tests.integrations.concurrency.hops import seen
+from tests.products.concurrency import seen
 from tests.support.keys import shared_key
 from tests.support.markers import marked
 
@@ -42,7 +42,7 @@ class Findings:
         self.wrong: list[str] = []
 
     def check(self, step: str, expected: str) -> None:
-        """Compare with the work at hand. Nothing decided counts as real."""
+        """Compare with the verdict in force. No verdict counts as real."""
         found = seen()
         self.note(step, expected, "real" if found == "unset" else found)
 

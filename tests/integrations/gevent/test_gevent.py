@@ -1,4 +1,4 @@
-"""gevent: greenlets and jobs run under the verdict of whoever starts them, workers and real work's under none."""
+"""gevent: greenlets and jobs run under the verdict of their starter; workers, and those of real work, have none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from synthetic import carry, ledger, real, simulated
 from synthetic._work.outlived import OUTLIVED
 from synthetic._work.state import VERDICT
 from tests.contract.greenlets import GreenletContract, switched_on
-from tests.integrations.concurrency.hops import RUN, seen
+from tests.products.concurrency import RUN, seen
 
 pytest.importorskip("gevent")
 
@@ -25,7 +25,7 @@ import gevent.pool
 import gevent.queue
 import gevent.threadpool
 
-from tests.integrations.gevent.hops import HOPS
+from tests.products.gevent import HOPS
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ class TestGevent(GreenletContract):
         return [gevent.spawn(int), gevent.spawn_raw(int)]
 
 
-def test_it_is_the_starter_that_counts_and_not_who_made_the_greenlet() -> None:
+def test_a_greenlet_has_the_verdict_of_its_starter_and_not_of_its_maker() -> None:
     with simulated(run="maker"):
         made, started_elsewhere = gevent.Greenlet(seen), gevent.Greenlet(seen)
     made.start()
@@ -83,7 +83,7 @@ def test_it_is_the_starter_that_counts_and_not_who_made_the_greenlet() -> None:
     assert [made.get(), started_elsewhere.get()] == ["unset", RUN]
 
 
-def test_a_greenlet_that_is_started_again_keeps_what_it_was_started_under() -> None:
+def test_a_greenlet_keeps_the_verdict_of_its_first_start() -> None:
     with simulated(run=RUN):
         greenlet = gevent.spawn(seen)
     with simulated(run="other"):
@@ -92,7 +92,7 @@ def test_a_greenlet_that_is_started_again_keeps_what_it_was_started_under() -> N
     assert greenlet.get() == RUN
 
 
-def test_variables_that_others_gave_a_greenlet_stay() -> None:
+def test_context_variables_that_others_set_on_a_greenlet_are_kept() -> None:
     variable: ContextVar[str] = ContextVar("variable")
 
     def theirs(greenlet: Any) -> None:
@@ -112,7 +112,7 @@ class TestLinksAndCallbacksOfTheHub:
     """gevent has no way in for what runs in the hub: it is under no verdict unless it was carried."""
 
     @pytest.mark.parametrize("link", ["link", "link_value", "rawlink"])
-    def test_a_link_has_no_verdict_and_a_carried_one_has_that_of_whoever_linked_it(self, link: str) -> None:
+    def test_a_link_has_no_verdict_and_a_carried_link_has_the_verdict_of_its_adder(self, link: str) -> None:
         found: list[str] = []
         with simulated(run="worker"):
             greenlet = gevent.spawn(int)
@@ -123,7 +123,7 @@ class TestLinksAndCallbacksOfTheHub:
             gevent.sleep(0)
         assert found == ["unset", RUN]
 
-    def test_a_carried_link_can_be_taken_off(self) -> None:
+    def test_a_carried_link_can_be_removed(self) -> None:
         found: list[str] = []
         with simulated(run=RUN):
             link = carry(lambda _: found.append(seen()))
@@ -189,7 +189,7 @@ class TestGeventsOwnBehaviour:
         greenlet.kill()
         assert isinstance(greenlet.value, gevent.GreenletExit)
 
-    def test_a_timeout_within_a_greenlet_is_its_own(self) -> None:
+    def test_a_timeout_inside_a_greenlet_ends_only_its_own_block(self) -> None:
         def limited() -> str:
             with gevent.Timeout(0.001, False):
                 gevent.sleep(60)
@@ -204,7 +204,7 @@ class TestGeventsOwnBehaviour:
         assert greenlet.dead
         assert ran == []
 
-    def test_errors_reach_whoever_waits(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_errors_reach_the_waiting_greenlet(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(gevent.get_hub(), "print_exception", lambda *_: None)
         for waiting in (gevent.spawn(int, "x"), gevent.get_hub().threadpool.spawn(int, "x")):
             with pytest.raises(ValueError, match="invalid literal"):
@@ -227,7 +227,7 @@ class TestGeventsOwnBehaviour:
         with pytest.raises(TypeError):
             gevent.spawn_raw(None)
 
-    def test_a_pool_is_full_and_then_free_again(self) -> None:
+    def test_a_pool_still_counts_its_greenlets(self) -> None:
         pool = gevent.pool.Pool(1)
         go_on = gevent.event.Event()
         first = pool.spawn(go_on.wait)
@@ -249,7 +249,7 @@ class TestGeventsOwnBehaviour:
 
 
 class TestOnAndOff:
-    def test_a_greenlet_that_was_started_keeps_what_it_has(self) -> None:
+    def test_a_started_greenlet_keeps_its_verdict_after_uninstrument(self) -> None:
         with simulated(run=RUN):
             greenlet = gevent.spawn(seen)
         synthetic.uninstrument("gevent")

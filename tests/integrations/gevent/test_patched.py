@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.contract.greenlets_patched import PatchedContract, found
-from tests.integrations.concurrency.hops import RUN
+from tests.products.concurrency import RUN
 from tests.support.markers import forged, marked
 from tests.support.servers import gunicorn_server
 from tests.support.versions import skip_before
@@ -42,7 +42,7 @@ print(json.dumps([*found, in_a_thread(seen), executor.submit(seen).result()]))
 
 @pytest.mark.skipif(find_spec("opentelemetry.instrumentation") is None, reason="no instrumentation is installed")
 @pytest.mark.parametrize("order", ["opentelemetry gevent concurrency", "gevent concurrency opentelemetry"])
-def test_with_opentelemetrys_instrumentation_of_threads_no_worker_keeps_a_verdict(order: str, keys: Keys) -> None:
+def test_no_worker_keeps_a_verdict_beside_opentelemetrys_instrumentation_of_threads(order: str, keys: Keys) -> None:
     pytest.importorskip("opentelemetry.instrumentation.threading")
     assert found("gevent", TELEMETRY, *order.split(), keys=keys) == [RUN, RUN, "unset", "unset"]
 
@@ -69,7 +69,7 @@ print(json.dumps(found))
 """
 
 
-def test_greenlets_that_wait_for_sockets_keep_their_own(keys: Keys) -> None:
+def test_greenlets_that_wait_for_sockets_keep_their_verdict(keys: Keys) -> None:
     assert found("gevent", BLOCKING, keys=keys) == ["unset", "rush-hour!other", "unset", "evening!other"]
 
 
@@ -93,7 +93,7 @@ print(os.fdopen(reading).read())
 """
 
 
-def test_a_forked_process_goes_on_carrying(keys: Keys) -> None:
+def test_a_forked_process_still_carries_the_verdict(keys: Keys) -> None:
     assert found("gevent", FORKED, keys=keys) == [RUN, RUN, RUN, RUN, "unset"]
 
 
@@ -101,8 +101,8 @@ SERVICE = """
 import gevent
 import synthetic
 from synthetic.wsgi import SyntheticTrafficMiddleware
-from tests.integrations.concurrency.hops import in_a_thread, seen
-from tests.integrations.gevent.hops import PATCHED
+from tests.products.concurrency import in_a_thread, seen
+from tests.products.gevent import PATCHED
 from concurrent.futures import ThreadPoolExecutor
 
 synthetic.instrument("gevent", "concurrency")
@@ -137,7 +137,7 @@ def port(tmp_path: Path, keys: Keys) -> Iterator[int]:
     assert "Traceback" not in log.read_text()
 
 
-def test_behind_gunicorns_gevent_worker_every_request_is_its_own(port: int, keys: Keys) -> None:
+def test_every_request_of_gunicorns_gevent_worker_has_its_own_verdict(port: int, keys: Keys) -> None:
     requests = {
         (200, b"real, then real\nunset, then real\n"): [],
         (200, b"rush-hour, then rush-hour\nrush-hour, then rush-hour\n"): marked(keys, run=RUN),

@@ -13,11 +13,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import synthetic
 from synthetic_grpc import AioServerInterceptor, ServerInterceptor
-from tests.integrations.grpc.clients import Recording
-from tests.integrations.grpc.servers import StreamsThatAreLeft
-from tests.integrations.grpc.service import aio_server, call, sync_server
+from tests.integrations.grpc.server_contract import StreamsThatAreLeft
+from tests.products.grpc.clients import call
+from tests.products.grpc.servers import Recording, aio_server, sync_server
 from tests.support.clients import has_no_marker, run_script, token_of
 from tests.support.markers import marked
+from tests.support.orders import orders, switched
 
 
 class TestSyncInsideOpenTelemetry(StreamsThatAreLeft):
@@ -75,7 +76,7 @@ BOTH_ENDS = """
 import asyncio, sys
 from concurrent.futures import ThreadPoolExecutor
 import grpc, grpc.aio
-from grpc import insecure_channel  # what is imported before counts, too
+from grpc import insecure_channel  # names imported before instrument() are covered, too
 import synthetic
 
 METHOD = "/rides.Rides/book"
@@ -147,22 +148,12 @@ for step in sys.argv[1:]:
 """
 
 
-@pytest.mark.parametrize(
-    "steps",
-    [
-        ("theirs on", "ours on", "theirs off", "ours off", "ours on", "ours off"),
-        ("ours on", "theirs on", "ours off", "theirs off", "ours on", "ours off"),
-        ("ours on", "theirs on", "ours off", "ours on", "theirs off", "ours off"),
-    ],
-    ids=["inside", "outside", "outside-twice"],
-)
-def test_whatever_opentelemetry_does_in_between_ours_is_on_when_it_was_switched_on(
+@orders()
+def test_both_ends_work_in_every_order_of_switching_with_opentelemetry(
     keys: dict[str, Any], steps: tuple[str, ...]
 ) -> None:
     printed = run_script(IN_AN_ORDER, *steps, keys=keys).splitlines()
-    is_on = False
-    for number, step in enumerate(steps):
-        is_on = step == "ours on" or (is_on and step != "ours off")
+    for number, (step, is_on) in enumerate(switched(steps)):
         simulated, real = printed[2 * number : 2 * number + 2]
         if is_on:
             assert simulated == "simulated refused simulated refused", step
@@ -200,7 +191,7 @@ with sentry_sdk.start_transaction(name="ride"):
 
 
 @pytest.mark.parametrize("first", ["ours", "sentry"])
-def test_beside_sentry_which_writes_baggage_of_its_own_the_marker_goes_once(keys: dict[str, Any], first: str) -> None:
+def test_the_marker_goes_once_beside_sentrys_own_baggage(keys: dict[str, Any], first: str) -> None:
     pytest.importorskip("sentry_sdk")
     with Recording() as server:
         printed = run_script(SENTRY, first, server.target(), keys=keys).splitlines()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import grpc
@@ -13,96 +12,54 @@ import pytest
 from opentelemetry.instrumentation.grpc import GrpcAioInstrumentorClient, GrpcInstrumentorClient
 from opentelemetry.trace import NoOpTracerProvider
 
-import synthetic
 from synthetic_grpc import ClientInterceptor, aio_client_interceptors
-from tests.integrations.grpc.clients import GrpcClientContract
-from tests.integrations.grpc.service import OPTIONS
+from tests.integrations.grpc.client_contract import GrpcClientContract
+from tests.products.grpc.clients import aio_client, sync_client
+from tests.products.switches import instrumented, traced
 
 
-class SyncClient:
-    def __init__(self, channel: grpc.Channel) -> None:
-        self.channel = channel
+class Contract(GrpcClientContract):
+    """The rules, with channels that are instrumented, or have interceptors, or both."""
 
-    def call(self, kind: str = "unary_unary", metadata: Any = None, method: str = "/rides.Rides/book") -> list[bytes]:
-        made = getattr(self.channel, kind)(method)
-        request = iter([b"a", b"b"]) if kind.startswith("stream") else b"a"
-        answer = made(request, metadata=metadata, timeout=60)
-        return list(answer) if kind.endswith("stream") else [answer]
-
-    def close(self) -> None:
-        self.channel.close()
-
-
-class AioClient:
-    """Makes its calls in an event loop of its own, each in the work at hand."""
-
-    def __init__(self, open_: Callable[[], grpc.aio.Channel]) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.channel = self.loop.run_until_complete(self._opened(open_))
-
-    async def _opened(self, open_: Callable[[], grpc.aio.Channel]) -> grpc.aio.Channel:
-        return open_()
-
-    def call(self, kind: str = "unary_unary", metadata: Any = None, method: str = "/rides.Rides/book") -> list[bytes]:
-        return self.loop.run_until_complete(self._call(kind, metadata, method))
-
-    async def _call(self, kind: str, metadata: Any, method: str) -> list[bytes]:
-        made = getattr(self.channel, kind)(method)
-        request = iter([b"a", b"b"]) if kind.startswith("stream") else b"a"
-        answer = made(request, metadata=metadata, timeout=60)
-        return [one async for one in answer] if kind.endswith("stream") else [await answer]
-
-    def close(self) -> None:
-        self.loop.run_until_complete(self.channel.close())
-        self.loop.close()
-
-
-@contextmanager
-def switched_on(*switches: Any) -> Iterator[None]:
-    with ExitStack() as undo:
-        for instrumentor in switches:
-            instrumentor.instrument(tracer_provider=NoOpTracerProvider())
-            undo.callback(instrumentor.uninstrument)
-        yield
-
-
-class Ours:
-    """``synthetic.instrument("grpc")`` as an instrumentor."""
-
-    def instrument(self, **_: Any) -> None:
-        synthetic.instrument("grpc")
-
-    def uninstrument(self) -> None:
-        synthetic.uninstrument("grpc")
-
-
-class SyncContract(GrpcClientContract):
+    instrumentor: Any
     instrumented = True
     by_hand = False
+    is_inside = False
+    """Whether OpenTelemetry's instrumentation is switched on first."""
+
+    def client(self, target: str) -> AbstractContextManager[Any]:
+        raise NotImplementedError
+
+    def traced(self) -> AbstractContextManager[None]:
+        return traced(self.instrumentor, tracer_provider=NoOpTracerProvider())
 
     @pytest.fixture(autouse=True)
     def _instrumented(self) -> Iterator[None]:
-        with switched_on(*([Ours()] if self.instrumented else [])):
+        with ExitStack() as on:
+            if self.is_inside:
+                on.enter_context(self.traced())
+            if self.instrumented:
+                on.enter_context(instrumented("grpc"))
             yield
 
     @pytest.fixture
     def opentelemetry(self, _instrumented: None) -> Iterator[None]:
-        with switched_on(GrpcInstrumentorClient()):
+        with ExitStack() as on:
+            if not self.is_inside:
+                on.enter_context(self.traced())
             yield
 
     @pytest.fixture
     def connect(self, _instrumented: None) -> Iterator[Any]:
         with ExitStack() as stack:
+            yield lambda target: stack.enter_context(self.client(target))
 
-            def connect(target: str) -> SyncClient:
-                channel = grpc.insecure_channel(target, options=OPTIONS)
-                if self.by_hand:
-                    channel = grpc.intercept_channel(channel, ClientInterceptor(target))
-                client = SyncClient(channel)
-                stack.callback(client.close)
-                return client
 
-            yield connect
+class SyncContract(Contract):
+    instrumentor = GrpcInstrumentorClient
+
+    def client(self, target: str) -> AbstractContextManager[Any]:
+        return sync_client(target, *([ClientInterceptor(target)] if self.by_hand else []))
 
 
 class TestSyncInstrumented(SyncContract):
@@ -118,46 +75,16 @@ class TestSyncBoth(SyncContract):
 
 
 class TestSyncInsideOpenTelemetry(SyncContract):
-    """OpenTelemetry's instrumentation was switched on first."""
-
+    is_inside = True
     keeps_foreign = keeps_both = False
 
-    @pytest.fixture(autouse=True)
-    def _instrumented(self) -> Iterator[None]:
-        with switched_on(GrpcInstrumentorClient(), Ours()):
-            yield
 
-    @pytest.fixture
-    def opentelemetry(self, _instrumented: None) -> None:
-        """Is on already."""
-
-
-class AioContract(GrpcClientContract):
+class AioContract(Contract):
+    instrumentor = GrpcAioInstrumentorClient
     library_error = grpc.aio.AioRpcError
-    instrumented = True
-    by_hand = False
 
-    @pytest.fixture(autouse=True)
-    def _instrumented(self) -> Iterator[None]:
-        with switched_on(*([Ours()] if self.instrumented else [])):
-            yield
-
-    @pytest.fixture
-    def opentelemetry(self, _instrumented: None) -> Iterator[None]:
-        with switched_on(GrpcAioInstrumentorClient()):
-            yield
-
-    @pytest.fixture
-    def connect(self, _instrumented: None) -> Iterator[Any]:
-        with ExitStack() as stack:
-
-            def connect(target: str) -> AioClient:
-                ours = aio_client_interceptors(target) if self.by_hand else None
-                client = AioClient(lambda: grpc.aio.insecure_channel(target, options=OPTIONS, interceptors=ours))
-                stack.callback(client.close)
-                return client
-
-            yield connect
+    def client(self, target: str) -> AbstractContextManager[Any]:
+        return aio_client(target, *(aio_client_interceptors(target) if self.by_hand else []))
 
 
 class TestAioInstrumented(AioContract):
@@ -173,15 +100,5 @@ class TestAioBoth(AioContract):
 
 
 class TestAioInsideOpenTelemetry(AioContract):
-    """OpenTelemetry's instrumentation was switched on first."""
-
+    is_inside = True
     keeps_foreign = False
-
-    @pytest.fixture(autouse=True)
-    def _instrumented(self) -> Iterator[None]:
-        with switched_on(GrpcAioInstrumentorClient(), Ours()):
-            yield
-
-    @pytest.fixture
-    def opentelemetry(self, _instrumented: None) -> None:
-        """Is on already."""

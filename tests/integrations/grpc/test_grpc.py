@@ -28,8 +28,11 @@ from synthetic_grpc import (
     integration,
 )
 from synthetic_grpc._target import urls_of
-from tests.integrations.grpc.clients import Recording
-from tests.integrations.grpc.service import SERVICE, Sync, aio_server, call, handlers, sync_server
+from tests.products.grpc import SERVICE, handlers
+from tests.products.grpc.clients import call
+from tests.products.grpc.servers import Recording, aio_server, sync_server
+from tests.products.grpc.service import Sync
+from tests.products.switches import instrumented as switched_on
 from tests.support.clients import OURS, has_no_marker, token_of
 from tests.support.markers import forged, marked
 from tests.support.versions import needs
@@ -51,9 +54,8 @@ def server() -> Iterator[Recording]:
 
 @pytest.fixture
 def instrumented() -> Iterator[None]:
-    synthetic.instrument("grpc")
-    yield
-    synthetic.uninstrument("grpc")
+    with switched_on("grpc"):
+        yield
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def test_after_uninstrument_every_attribute_is_the_original_again() -> None:
         assert all(now is then for now, then in zip(ways(), before, strict=True))
 
 
-def test_what_was_made_meanwhile_goes_on_without_the_marker(server: Recording, keys: Keys) -> None:
+def test_channels_and_servers_made_while_instrumented_go_on_without_the_marker(server: Recording, keys: Keys) -> None:
     synthetic.instrument("grpc")
     channel = grpc.insecure_channel(server.target())
     method = channel.unary_unary(BOOK)
@@ -96,7 +98,7 @@ def test_what_was_made_meanwhile_goes_on_without_the_marker(server: Recording, k
 
 @pytest.mark.usefixtures("instrumented")
 @pytest.mark.parametrize("serving", [sync_server, aio_server])
-def test_every_server_admits(keys: Keys, serving: Any) -> None:
+def test_every_server_is_an_entrance(keys: Keys, serving: Any) -> None:
     with serving() as port:
         assert call(port, "unary_unary", marked(keys, run="peak")).only()["marker"]["run"] == "peak"
         assert call(port, "unary_unary", forged(keys)).code is grpc.StatusCode.PERMISSION_DENIED
@@ -105,7 +107,7 @@ def test_every_server_admits(keys: Keys, serving: Any) -> None:
 
 @pytest.mark.usefixtures("instrumented")
 @pytest.mark.parametrize(("serving", "ours"), [(sync_server, ServerInterceptor), (aio_server, AioServerInterceptor)])
-def test_an_interceptor_that_is_there_already_has_the_say(serving: Any, ours: Any) -> None:
+def test_an_explicit_interceptor_takes_precedence_over_instrument(serving: Any, ours: Any) -> None:
     with serving(ours(on_unverified="strip")) as port:
         assert call(port, "unary_unary", [("baggage", "synthetic-traffic=1")]).only()["simulated"] is False
     with serving() as port:
@@ -121,7 +123,7 @@ def test_an_edge_that_strips_without_keys_is_an_error_at_the_start() -> None:
 # What a call can be asked for
 
 
-def test_a_call_is_still_all_that_grpc_offers(channel: grpc.Channel, server: Recording) -> None:
+def test_a_call_still_has_the_whole_api_of_grpc(channel: grpc.Channel, server: Recording) -> None:
     method = channel.unary_unary(BOOK)
     assert isinstance(method, grpc.UnaryUnaryMultiCallable)
     assert isinstance(channel.unary_stream(BOOK), grpc.UnaryStreamMultiCallable)
@@ -174,7 +176,7 @@ class Watching(grpc.UnaryUnaryClientInterceptor):
         return ended
 
 
-def test_an_interceptor_above_sees_a_refusal_as_a_call_that_failed(
+def test_an_outer_interceptor_sees_a_refusal_as_a_failed_call(
     channel: grpc.Channel, server: Recording, keys: Keys
 ) -> None:
     synthetic.configure(keys=keys, internal_hosts=["payments"])
@@ -198,7 +200,7 @@ def test_an_interceptor_above_sees_a_refusal_as_a_call_that_failed(
 
 
 @pytest.mark.usefixtures("instrumented")
-def test_an_aio_call_is_still_all_that_grpc_offers(server: Recording) -> None:
+def test_an_aio_call_still_has_the_whole_api_of_grpc(server: Recording) -> None:
     async def main() -> None:
         async with grpc.aio.insecure_channel(server.target()) as channel:
             call = channel.unary_unary(BOOK)(b"1", timeout=60, metadata=(("own", "1"),))
@@ -248,7 +250,7 @@ def test_the_callers_aio_metadata_object_is_not_changed(server: Recording) -> No
 
 
 @pytest.mark.usefixtures("instrumented")
-def test_a_unix_socket_is_on_this_machine(tmp_path: Path, keys: Keys) -> None:
+def test_a_unix_socket_counts_as_this_machine(tmp_path: Path, keys: Keys) -> None:
     seen: list[bool] = []
 
     def book(request: bytes, context: Any) -> bytes:
@@ -277,9 +279,7 @@ class AioWatching(grpc.aio.UnaryUnaryClientInterceptor):
 
 
 @pytest.mark.parametrize("interceptors", [(), (AioWatching(),)], ids=["", "with an interceptor"])
-def test_an_aio_channel_that_is_older_than_instrument_sends_real_calls_only(
-    server: Recording, interceptors: Any
-) -> None:
+def test_an_aio_channel_made_before_instrument_sends_only_real_calls(server: Recording, interceptors: Any) -> None:
     async def main() -> None:
         async with grpc.aio.insecure_channel(server.target(), interceptors=interceptors) as channel:
             synthetic.instrument("grpc")
@@ -306,7 +306,7 @@ def test_an_aio_channel_that_is_older_than_instrument_sends_real_calls_only(
 
 @needs("grpcio", "1.64", "has no registered methods on its server")
 @pytest.mark.usefixtures("instrumented")
-def test_methods_as_generated_code_registers_them_carry_the_marker_both_ways() -> None:
+def test_methods_registered_by_generated_code_carry_the_marker_at_both_ends() -> None:
     def book(request: StringValue, context: Any) -> StringValue:
         marker = synthetic.current()
         return StringValue(value=f"{request.value} {marker and marker.run}")
@@ -336,7 +336,7 @@ def test_nothing_is_left_behind_on_the_threads_of_the_pool(keys: Keys) -> None:
                 assert pool.submit(lambda: (VERDICT.get(), dict(context.get_current()))).result() == (None, {})
 
 
-def test_a_stream_that_is_closed_in_another_context_ends_under_its_own_verdict(keys: Keys) -> None:
+def test_a_stream_closed_in_another_context_ends_under_its_own_verdict(keys: Keys) -> None:
     """As the garbage collector may have it."""
     ended: list[bool] = []
 
@@ -391,7 +391,7 @@ class AioWatched(grpc.aio.ServerInterceptor):
     ("serving", "ours", "watching"),
     [(sync_server, ServerInterceptor, Watched), (aio_server, AioServerInterceptor, AioWatched)],
 )
-def test_interceptors_inside_run_under_the_verdict_and_see_what_is_handed_on(
+def test_inner_interceptors_run_under_the_verdict_and_see_the_handlers_metadata(
     keys: Keys, serving: Any, ours: Any, watching: Any
 ) -> None:
     watched = watching()
@@ -403,7 +403,7 @@ def test_interceptors_inside_run_under_the_verdict_and_see_what_is_handed_on(
     assert watched.seen == [(True, [headers[0][1]]), (False, ["a=1"])]
 
 
-def test_a_handler_with_a_pool_of_its_own_keeps_it(keys: Keys) -> None:
+def test_a_handler_still_runs_in_its_own_pool(keys: Keys) -> None:
     names: list[str] = []
 
     def book(request: bytes, context: Any) -> bytes:
@@ -422,7 +422,7 @@ def test_a_handler_with_a_pool_of_its_own_keeps_it(keys: Keys) -> None:
     assert names[0].startswith("own")
 
 
-def test_a_handler_that_sends_by_itself_still_can(keys: Keys) -> None:
+def test_a_non_blocking_handler_still_sends_its_own_responses(keys: Keys) -> None:
     def send(request: bytes, context: Any, send_response: Any) -> None:
         send_response(b"simulated" if synthetic.is_synthetic() else b"real")
         send_response(None)
@@ -478,9 +478,7 @@ class AioRegistering(Registering):
         (aio_server, Registering, "unary_unary"),  # of a stream, grpc itself calls none
     ],
 )
-def test_what_a_handler_has_done_at_the_end_of_a_call_is_what_the_call_is(
-    keys: Keys, serving: Any, servicer: Any, kind: str
-) -> None:
+def test_callbacks_at_the_end_of_a_call_have_its_verdict(keys: Keys, serving: Any, servicer: Any, kind: str) -> None:
     registering = servicer()
     with serving(servicer=registering) as port:
         for simulated in (True, False, True):
@@ -528,7 +526,7 @@ def test_the_hosts_of_a_target(target: str, urls: list[str]) -> None:
 
 @pytest.mark.usefixtures("instrumented")
 @pytest.mark.parametrize("target", ["vsock:2:1024", "[v1", "dns:///a:b:c"])
-def test_a_target_that_names_no_host_takes_no_part(target: str) -> None:
+def test_a_target_without_a_host_does_not_take_part(target: str) -> None:
     with (
         grpc.insecure_channel(target) as channel,
         synthetic.simulated(run="rush-hour"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import synthetic
-from tests.integrations.kafka.topics import Headers, Topic
+from tests.products.kafka import Headers, Topic, headers_with
 from tests.support.keys import entry, mint, shared_key
 
 
@@ -24,16 +24,16 @@ def topic(kafka_address: str) -> Topic:
 
 @pytest.fixture
 def letters(topic: Topic) -> Topic:
-    """Where refused messages go."""
-    return Topic(topic.address, f"{topic.name}.refused")
+    """Refused messages go here."""
+    return topic.dead_letters()
 
 
 @pytest.fixture
 def forged() -> Headers:
-    return [("baggage", entry(mint(shared_key())).encode())]
+    return headers_with([entry(mint(shared_key()))])
 
 
 @pytest.fixture
 def marked(keys: dict[str, Any]) -> Callable[[str], Headers]:
     """The headers of work that is simulated in this run."""
-    return lambda run: [("baggage", entry(mint(keys, claims={"run": run})).encode())]
+    return lambda run: headers_with([entry(mint(keys, claims={"run": run}))])

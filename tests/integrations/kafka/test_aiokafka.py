@@ -3,99 +3,63 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Coroutine, Iterator
-from concurrent.futures import Future
-from contextvars import Context
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
-from uuid import uuid4
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
-import synthetic
-from synthetic_aiokafka import DeadLetter, SyntheticConsumer, SyntheticProducer
-from tests.contract.messages import MessageContract, Seen, eventually
+from synthetic_aiokafka import SyntheticConsumer, SyntheticProducer
+from tests.contract.messages import MessageContract
+from tests.integrations.kafka.contract import KafkaBroker
+from tests.products.aiokafka import batch_of, burying, consuming
+from tests.products.kafka import Headers, headers_with
+from tests.products.switches import instrumented
+from tests.support.asyncio_thread import Loop
 
 
-class KafkaBroker:
-    """A topic, an event loop in a thread of its own that consumes it, and what it did with each message."""
+class AioBroker(KafkaBroker):
+    """An event loop in a thread of its own, with a task that consumes the topic and one for the dead letters."""
 
     def __init__(self, address: str) -> None:
-        self.address = address
-        self.topic = uuid4().hex
-        self.producer: Any = None
-        self.seen: dict[str, Seen] = {}
-        self.letters: dict[str, dict[str, Any]] = {}
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=Context().run, args=(self.loop.run_forever,))
-        self.thread.start()
-        self.stranger: Any = self.run(self.started(AIOKafkaProducer))
-        self.tasks = [self.begin(self.consume()), self.begin(self.bury())]
-
-    def begin(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
-        return asyncio.run_coroutine_threadsafe(work, self.loop)
-
-    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return self.begin(work).result(20)
-
-    async def started(self, producer: type[AIOKafkaProducer]) -> Any:
-        made = producer(bootstrap_servers=self.address)
-        await made.start()
-        return made
-
-    async def consumer(self, topic: str) -> Any:
-        await self.stranger.client._wait_on_metadata(topic)
-        group = {"group_id": uuid4().hex, "enable_auto_commit": False, "auto_offset_reset": "earliest"}
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.address, fetch_max_wait_ms=20, **group)
-        consumer.assign([TopicPartition(topic, number) for number in range(4)])
-        return consumer
+        super().__init__(address)
+        self.loop = Loop()
+        self.tasks = [self.loop.start(self.consume()), self.loop.start(self.inspect())]
 
     async def consume(self) -> None:
-        async with await self.consumer(self.topic) as consumer:
-            letters = DeadLetter(self.stranger, f"{self.topic}.refused")
+        async with consuming(self.topic, *self.partitions) as consumer, burying(self.letters) as letters:
             async for one in SyntheticConsumer(consumer, on_refused=letters):
                 with one as message:
-                    self.handle(message)
+                    self.handle(message.value, message.headers)
 
-    def handle(self, message: Any) -> None:
-        values = [value.decode("latin-1") for name, value in message.headers if name == "baggage"]
-        name = message.value.decode()
-        self.seen[name] = Seen.now(name, ",".join(values) if values else None)
-
-    async def bury(self) -> None:
-        async with await self.consumer(f"{self.topic}.refused") as consumer:
+    async def inspect(self) -> None:
+        async with consuming(self.letters, *self.partitions) as consumer:
             async for message in consumer:
-                self.letters[message.value.decode()] = dict(message.headers)
+                self.bury(message.value, message.headers)
+
+    @contextmanager
+    def producing(self, kind: type[AIOKafkaProducer]) -> Iterator[Any]:
+        async def started() -> Any:
+            producer = kind(bootstrap_servers=self.topic.address)
+            await producer.start()
+            return producer
+
+        self.producer = producer = self.loop.run(started())
+        yield producer
+        self.loop.run(producer.stop())
 
     def send(self, name: str, baggage: str | None = None) -> None:
-        headers = None if baggage is None else [("baggage", baggage.encode("latin-1"))]
-        self.run(self.producer.send_and_wait(self.topic, name.encode(), partition=0, headers=headers))
+        headers = None if baggage is None else headers_with([baggage])
+        self.loop.run(self.producer.send_and_wait(self.topic.name, name.encode(), partition=0, headers=headers))
 
-    def send_raw(self, name: str, baggage: list[str]) -> None:
-        headers = [("baggage", value.encode("latin-1")) for value in baggage]
-        sent = self.stranger.send_and_wait(self.topic, name.encode(), partition=0, headers=headers)
-        Context().run(self.run, sent)
-
-    def handled(self, name: str) -> Seen:
-        seen: Seen = eventually(lambda: self.seen.get(name))
-        return seen
-
-    def refused(self, name: str) -> str:
-        reason: bytes = eventually(lambda: self.letters.get(name))["synthetic-refused-reason"]
-        assert name not in self.seen
-        return reason.decode()
-
-    def __enter__(self) -> KafkaBroker:
+    def __enter__(self) -> AioBroker:
         return self
 
     def __exit__(self, *error: object) -> None:
         for task in self.tasks:
             task.cancel()
-        self.run(self.stranger.stop())
-        self.run(_others())
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join()
+        self.loop.run(_others())  # the clients close their connections
         self.loop.close()
 
 
@@ -105,9 +69,9 @@ async def _others() -> None:
 
 
 @pytest.fixture(scope="module")
-def running(kafka_address: str) -> Iterator[KafkaBroker]:
-    """One for all tests: joining and leaving takes the broker its time."""
-    with KafkaBroker(kafka_address) as broker:
+def running(kafka_address: str) -> Iterator[AioBroker]:
+    """One for all tests: joining and leaving a broker takes time."""
+    with AioBroker(kafka_address) as broker:
         yield broker
 
 
@@ -115,22 +79,18 @@ class TestInstrumented(MessageContract):
     our_part = "synthetic_aiokafka._out.outgoing_pairs"
 
     @pytest.fixture
-    def broker(self, running: KafkaBroker) -> Iterator[KafkaBroker]:
-        synthetic.instrument("aiokafka")
-        running.producer = running.run(running.started(AIOKafkaProducer))
-        yield running
-        running.run(running.producer.stop())
-        synthetic.uninstrument("aiokafka")
+    def broker(self, running: AioBroker) -> Iterator[AioBroker]:
+        with instrumented("aiokafka"), running.producing(AIOKafkaProducer):
+            yield running
 
 
 class TestExplicit(MessageContract):
     our_part = "synthetic_aiokafka._out.outgoing_pairs"
 
     @pytest.fixture
-    def broker(self, running: KafkaBroker) -> Iterator[KafkaBroker]:
-        running.producer = running.run(running.started(SyntheticProducer))
-        yield running
-        running.run(running.producer.stop())
+    def broker(self, running: AioBroker) -> Iterator[AioBroker]:
+        with running.producing(SyntheticProducer):
+            yield running
 
 
 class TestBatches(MessageContract):
@@ -139,20 +99,16 @@ class TestBatches(MessageContract):
     our_part = "synthetic_aiokafka._out.outgoing_pairs"
 
     @pytest.fixture
-    def broker(self, running: KafkaBroker) -> Iterator[KafkaBroker]:
-        synthetic.instrument("aiokafka")
-        producer = running.run(running.started(AIOKafkaProducer))
-        running.producer = _InBatches(producer)
-        yield running
-        running.run(producer.stop())
-        synthetic.uninstrument("aiokafka")
+    def broker(self, running: AioBroker) -> Iterator[AioBroker]:
+        with instrumented("aiokafka"), running.producing(AIOKafkaProducer) as producer:
+            running.producer = _InBatches(producer)
+            yield running
 
 
 class _InBatches:
     def __init__(self, producer: Any) -> None:
         self.producer = producer
 
-    async def send_and_wait(self, topic: str, value: bytes, *, partition: int, headers: Any) -> None:
-        batch = self.producer.create_batch()
-        batch.append(timestamp=None, key=None, value=value, headers=headers)
+    async def send_and_wait(self, topic: str, value: bytes, *, partition: int, headers: Headers) -> None:
+        batch = batch_of(self.producer, value, headers)
         await (await self.producer.send_batch(batch, topic, partition=partition))

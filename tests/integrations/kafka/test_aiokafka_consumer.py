@@ -1,4 +1,4 @@
-"""A consumer of aiokafka whose messages come with their verdict, and where those go that are refused."""
+"""The consumer for aiokafka: each message comes with its verdict, and refused messages go to a dead-letter topic."""
 
 from __future__ import annotations
 
@@ -8,65 +8,28 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from opentelemetry.sdk.trace import TracerProvider
 
 import synthetic
 from synthetic.errors import ConfigurationError
 from synthetic_aiokafka import DeadLetter, Park, RefusedMessage, SyntheticConsumer
-from tests.integrations.kafka.topics import Headers, Topic, baggage_of
+from tests.products.aiokafka import batch, burying, consuming, handled, producing, saw
+from tests.products.kafka import Headers, Topic, baggage_of
+from tests.products.switches import traced
 from tests.support.servers import environment
 from tests.support.versions import AIOKAFKA, needs
 
 Keys = dict[str, Any]
 
 
-@asynccontextmanager
-async def consuming(topic: Topic, *partitions: int, **settings: Any) -> AsyncIterator[AIOKafkaConsumer]:
-    wanted = {"group_id": topic.group, "enable_auto_commit": False, "auto_offset_reset": "earliest", **settings}
-    consumer = AIOKafkaConsumer(bootstrap_servers=topic.address, fetch_max_wait_ms=20, **wanted)
-    consumer.assign([TopicPartition(topic.name, number) for number in partitions or (0,)])
-    async with consumer:
-        await asyncio.sleep(0)  # a task that is cancelled before it begins would let stop() fail
-        yield consumer
-
-
-@asynccontextmanager
-async def burying(letters: Topic) -> AsyncIterator[DeadLetter]:
-    async with AIOKafkaProducer(bootstrap_servers=letters.address) as producer:
-        yield DeadLetter(producer, letters.name)
-
-
 def run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(work, 60))
-
-
-def saw(message: ConsumerRecord[Any, Any]) -> tuple[str, str | None]:
-    found = synthetic.current()
-    return message.value.decode(), found and found.run
-
-
-async def handled(messages: SyntheticConsumer, count: int) -> list[tuple[str, str | None]]:
-    seen = []
-    for _ in range(count):
-        with await messages.getone() as message:
-            seen.append(saw(message))
-    return seen
-
-
-async def batch(messages: SyntheticConsumer, consumer: AIOKafkaConsumer, count: int) -> list[Any]:
-    """The groups of a batch of so many messages."""
-    received: list[Any] = []
-    while len(received) < count:
-        found = await consumer.getmany(timeout_ms=100, max_records=count - len(received))
-        received += [message for some in found.values() for message in some]
-    return await messages.admit(received)
 
 
 async def nowhere(refused: Sequence[RefusedMessage[ConsumerRecord[Any, Any]]]) -> None:
@@ -88,7 +51,7 @@ def test_a_consumer_that_commits_by_itself_is_a_configuration_error(topic: Topic
     run(check())
 
 
-def test_where_refused_messages_go_must_be_said(topic: Topic) -> None:
+def test_on_refused_must_be_given_and_valid(topic: Topic) -> None:
     async def check() -> None:
         async with consuming(topic) as consumer:
             with pytest.raises(ConfigurationError, match="on_refused='drop'"):
@@ -102,7 +65,7 @@ def test_where_refused_messages_go_must_be_said(topic: Topic) -> None:
 # One by one
 
 
-def test_the_verdict_is_in_force_in_the_block_and_nowhere_else(topic: Topic, marked: Callable[[str], Headers]) -> None:
+def test_the_verdict_is_in_force_only_in_the_block(topic: Topic, marked: Callable[[str], Headers]) -> None:
     topic.put(("s", marked("peak")), ("r", []))
 
     async def consume() -> None:
@@ -115,7 +78,7 @@ def test_the_verdict_is_in_force_in_the_block_and_nowhere_else(topic: Topic, mar
     run(consume())
 
 
-def test_what_is_handled_is_committed_and_what_fails_is_not(topic: Topic) -> None:
+def test_a_handled_message_is_committed_and_a_failed_one_is_not(topic: Topic) -> None:
     topic.put(("1", []), ("2", []), ("3", []))
 
     async def consume() -> None:
@@ -136,7 +99,7 @@ def test_what_is_handled_is_committed_and_what_fails_is_not(topic: Topic) -> Non
     run(consume())
 
 
-def test_a_loop_over_the_consumer_ends_with_it(topic: Topic, marked: Callable[[str], Headers]) -> None:
+def test_a_loop_over_the_consumer_ends_when_the_consumer_stops(topic: Topic, marked: Callable[[str], Headers]) -> None:
     topic.put(("s", marked("peak")), ("r", []))
 
     async def consume() -> None:
@@ -152,7 +115,7 @@ def test_a_loop_over_the_consumer_ends_with_it(topic: Topic, marked: Callable[[s
     run(consume())
 
 
-def test_a_handler_in_a_task_of_its_own_holds_the_offset_until_it_is_done(topic: Topic) -> None:
+def test_the_offset_waits_for_a_handler_in_its_own_task(topic: Topic) -> None:
     topic.put(("slow", []), ("fast", []))
 
     async def consume() -> None:
@@ -178,10 +141,10 @@ def test_a_handler_in_a_task_of_its_own_holds_the_offset_until_it_is_done(topic:
     run(consume())
 
 
-# What is refused
+# Refused messages
 
 
-def test_a_dead_letter_is_the_message_as_it_came_and_why(topic: Topic, letters: Topic, forged: Headers) -> None:
+def test_a_dead_letter_is_the_unchanged_message_with_the_reason(topic: Topic, letters: Topic, forged: Headers) -> None:
     came: Headers = [("a", b"\x00\xff"), ("empty", None), *forged, ("a", b"again"), ("baggage", b"user=7")]
     topic.put(("forged", came), key=b"k")
     topic.put(("after", []))
@@ -206,7 +169,9 @@ def test_a_dead_letter_is_the_message_as_it_came_and_why(topic: Topic, letters: 
     assert topic.committed() == 2
 
 
-def test_a_message_with_neither_key_nor_value_can_be_buried_too(topic: Topic, letters: Topic, forged: Headers) -> None:
+def test_a_message_without_key_and_value_can_become_a_dead_letter(
+    topic: Topic, letters: Topic, forged: Headers
+) -> None:
     topic.put((None, forged), ("after", []))  # type: ignore[arg-type]
 
     async def consume() -> None:
@@ -217,7 +182,7 @@ def test_a_message_with_neither_key_nor_value_can_be_buried_too(topic: Topic, le
     assert baggage_of(letters.arrived(1)[0]) == [forged[0][1].decode()]
 
 
-def test_a_letter_that_does_not_arrive_is_an_error_and_the_message_comes_again(
+def test_if_a_dead_letter_is_not_delivered_an_error_is_raised_and_the_message_comes_again(
     topic: Topic, letters: Topic, forged: Headers
 ) -> None:
     topic.put(("1", []), ("forged", forged), ("after", []))
@@ -237,11 +202,11 @@ def test_a_letter_that_does_not_arrive_is_an_error_and_the_message_comes_again(
     assert len(letters.arrived(1)) == 1
 
 
-def test_a_letter_that_takes_too_long_is_an_error(topic: Topic, letters: Topic, forged: Headers) -> None:
+def test_a_dead_letter_that_takes_too_long_raises_an_error(topic: Topic, letters: Topic, forged: Headers) -> None:
     topic.put(("forged", forged))
 
     async def consume() -> None:
-        async with consuming(topic) as consumer, AIOKafkaProducer(bootstrap_servers=topic.address) as producer:
+        async with consuming(topic) as consumer, producing(topic) as producer:
             letter_box = DeadLetter(producer, letters.name, timeout=0)
             with pytest.raises(asyncio.TimeoutError):
                 await SyntheticConsumer(consumer, on_refused=letter_box).getone()
@@ -250,7 +215,7 @@ def test_a_letter_that_takes_too_long_is_an_error(topic: Topic, letters: Topic, 
     run(consume())
 
 
-def test_cancelled_while_a_letter_is_on_its_way_the_message_comes_again(
+def test_a_message_comes_again_after_its_dead_letter_was_cancelled(
     topic: Topic, letters: Topic, forged: Headers
 ) -> None:
     topic.put(("forged", forged), ("after", []))
@@ -278,7 +243,9 @@ async def _received(messages: SyntheticConsumer) -> None:
     await messages.getone()
 
 
-def test_what_is_raised_comes_again_until_it_is_dealt_with(topic: Topic, letters: Topic, forged: Headers) -> None:
+def test_a_refused_message_that_raises_comes_again_until_it_has_a_dead_letter(
+    topic: Topic, letters: Topic, forged: Headers
+) -> None:
     topic.put(("1", []), ("forged", forged), ("2", []))
 
     async def consume() -> None:
@@ -295,7 +262,7 @@ def test_what_is_raised_comes_again_until_it_is_dealt_with(topic: Topic, letters
     run(consume())
 
 
-def test_a_parked_partition_waits_while_others_go_on_and_nothing_is_lost(
+def test_a_parked_partition_waits_while_others_continue_and_no_message_is_lost(
     topic: Topic, marked: Callable[[str], Headers], keys: Keys
 ) -> None:
     synthetic.configure(keys=keys, halt=["stopped"])
@@ -318,7 +285,7 @@ def test_a_parked_partition_waits_while_others_go_on_and_nothing_is_lost(
     run(consume())
 
 
-def test_what_may_be_admitted_later_can_be_parked_while_the_rest_is_buried(
+def test_a_message_for_later_can_be_parked_while_others_become_dead_letters(
     topic: Topic, letters: Topic, marked: Callable[[str], Headers], forged: Headers, keys: Keys
 ) -> None:
     asked: list[bool] = []
@@ -368,7 +335,7 @@ def test_a_batch_is_split_by_verdict_and_the_offset_waits_for_every_group(
     assert sorted(letter.value() for letter in letters.arrived(2)) == [b"f1", b"f2"]
 
 
-def test_a_batch_is_received_as_the_consumer_does(topic: Topic) -> None:
+def test_a_batch_has_the_limits_that_the_consumer_has(topic: Topic) -> None:
     topic.put(*((f"{number}", []) for number in range(20)))
 
     async def consume() -> None:
@@ -386,7 +353,7 @@ def test_a_batch_is_received_as_the_consumer_does(topic: Topic) -> None:
     run(consume())
 
 
-def test_of_a_batch_with_a_letter_that_does_not_arrive_everything_comes_again(
+def test_the_whole_batch_comes_again_if_a_dead_letter_is_not_delivered(
     topic: Topic, letters: Topic, marked: Callable[[str], Headers], forged: Headers
 ) -> None:
     topic.put(("r1", []), ("f1", forged), ("r2", []))
@@ -419,12 +386,8 @@ def test_a_consumer_that_opentelemetry_instruments_gives_each_message_its_verdic
 
     from opentelemetry.instrumentation.aiokafka import AIOKafkaInstrumentor
 
-    instrumentor = AIOKafkaInstrumentor()
-    instrumentor.instrument(tracer_provider=TracerProvider())
-    try:
+    with traced(AIOKafkaInstrumentor, tracer_provider=TracerProvider()):
         run(consume())
-    finally:
-        instrumentor.uninstrument()
     assert baggage_of(letters.arrived(1)[0]) == [forged[0][1].decode()]
 
 
@@ -453,7 +416,7 @@ asyncio.run(consume())
 """
 
 
-def test_killed_between_handling_and_commit_the_message_comes_again_with_its_verdict(
+def test_a_message_keeps_its_verdict_after_its_consumer_was_killed_before_the_commit(
     topic: Topic, letters: Topic, marked: Callable[[str], Headers], forged: Headers, keys: Keys
 ) -> None:
     topic.put(("f", forged), ("s", marked("peak")), ("r", []))

@@ -1,11 +1,11 @@
-"""Producers of aiokafka: whatever they do besides sending a marker, alone and instrumented by OpenTelemetry."""
+"""Producers of aiokafka keep their behaviour, alone and beside OpenTelemetry."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
@@ -15,31 +15,29 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import synthetic
 from synthetic_aiokafka import SyntheticProducer
-from tests.integrations.kafka.topics import Topic, baggage_of
+from tests.products.aiokafka import producing
+from tests.products.kafka import Topic, baggage_of
+from tests.products.switches import instrumented, traced
 from tests.support.clients import run_script
+from tests.support.orders import orders, switched
 from tests.support.versions import AIOKAFKA, needs
 
 
 @pytest.fixture
 def on() -> Iterator[None]:
-    synthetic.instrument("aiokafka")
-    yield
-    synthetic.uninstrument("aiokafka")
+    with instrumented("aiokafka"):
+        yield
 
 
-@asynccontextmanager
-async def started(
-    topic: Topic, kind: type[AIOKafkaProducer] = SyntheticProducer, **settings: Any
-) -> AsyncIterator[Any]:
-    async with kind(bootstrap_servers=topic.address, **settings) as producer:
-        yield producer
+def started(topic: Topic, kind: Any = SyntheticProducer, **settings: Any) -> AbstractAsyncContextManager[Any]:
+    return producing(topic, kind, **settings)
 
 
 def marker() -> str:
     return synthetic.headers()["baggage"]
 
 
-def test_the_callers_headers_stay_as_they_are_and_in_front_of_everything_comes_the_marker(topic: Topic) -> None:
+def test_the_marker_comes_first_and_the_callers_own_headers_are_kept(topic: Topic) -> None:
     headers = [("a", b"1"), ("baggage", b"user=7"), ("empty", None)]
 
     async def send() -> str:
@@ -57,7 +55,7 @@ def test_the_callers_headers_stay_as_they_are_and_in_front_of_everything_comes_t
 
 
 @pytest.mark.usefixtures("on")
-def test_tasks_that_share_a_producer_send_what_each_of_them_is(topic: Topic) -> None:
+def test_tasks_that_share_a_producer_each_send_their_own_marker(topic: Topic) -> None:
     async def one(producer: Any, number: int) -> str | None:
         with synthetic.simulated(run=f"run-{number}") if number % 2 else synthetic.real():
             await asyncio.sleep(0)
@@ -75,7 +73,7 @@ def test_tasks_that_share_a_producer_send_what_each_of_them_is(topic: Topic) -> 
 
 
 @pytest.mark.usefixtures("on")
-def test_a_batch_holds_messages_of_any_work_each_with_its_own_headers(topic: Topic) -> None:
+def test_a_batch_may_mix_real_and_simulated_messages_with_their_own_headers(topic: Topic) -> None:
     async def send() -> str:
         async with started(topic, AIOKafkaProducer) as producer:
             batch = producer.create_batch()
@@ -96,7 +94,7 @@ def test_a_batch_holds_messages_of_any_work_each_with_its_own_headers(topic: Top
     assert real.headers() == [("a", b"1")]
 
 
-def test_what_is_wrong_with_a_message_the_producer_says_in_its_own_words(topic: Topic) -> None:
+def test_an_invalid_message_raises_the_producers_own_error(topic: Topic) -> None:
     async def send() -> None:
         async with started(topic) as ours, started(topic, AIOKafkaProducer) as theirs:
             for wrong in ({"headers": 5}, {"headers": [("a",)]}, {"headers": [("a", "text")]}, {"value": 5}):
@@ -114,7 +112,7 @@ def test_what_is_wrong_with_a_message_the_producer_says_in_its_own_words(topic: 
     asyncio.run(send())
 
 
-def test_a_transaction_is_one_as_ever(topic: Topic) -> None:
+def test_a_transaction_still_commits(topic: Topic) -> None:
     async def send() -> str:
         async with started(topic, transactional_id=topic.name) as producer, producer.transaction():
             with synthetic.simulated(run="peak"):
@@ -125,7 +123,7 @@ def test_a_transaction_is_one_as_ever(topic: Topic) -> None:
     assert baggage_of(topic.arrived(1)[0]) == [ours]
 
 
-def test_cancelled_before_it_was_taken_a_message_is_not_sent(topic: Topic) -> None:
+def test_a_send_that_is_cancelled_early_sends_no_message(topic: Topic) -> None:
     async def send() -> None:
         async with started(topic) as producer:
             with synthetic.simulated(run="peak"):
@@ -142,7 +140,7 @@ def test_cancelled_before_it_was_taken_a_message_is_not_sent(topic: Topic) -> No
 
 @pytest.mark.usefixtures("on")
 @pytest.mark.parametrize("kind", [AIOKafkaProducer, AIOKafkaConsumer])
-def test_the_tasks_of_a_client_that_is_started_in_simulated_work_belong_to_no_work(topic: Topic, kind: Any) -> None:
+def test_background_tasks_of_a_client_started_in_simulated_work_are_not_simulated(topic: Topic, kind: Any) -> None:
     seen: list[bool] = []
 
     def begin(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
@@ -166,7 +164,7 @@ def test_the_tasks_of_a_client_that_is_started_in_simulated_work_belong_to_no_wo
 # Switching
 
 
-def test_switched_off_everything_is_as_it_was() -> None:
+def test_uninstrument_restores_the_original_classes() -> None:
     owners = ((BatchBuilder, "append"), (AIOKafkaProducer, "start"), (AIOKafkaConsumer, "start"))
     before = [vars(owner)[name] for owner, name in owners]
     for _ in range(2):
@@ -185,7 +183,7 @@ import asyncio, sys
 import synthetic
 from aiokafka import AIOKafkaProducer
 from opentelemetry.instrumentation.aiokafka import AIOKafkaInstrumentor
-from tests.integrations.kafka.topics import Topic, baggage_of
+from tests.products.kafka import Topic, baggage_of
 
 theirs = AIOKafkaInstrumentor()
 steps = {
@@ -217,26 +215,17 @@ for number, step in enumerate(sys.argv[2:]):
 
 
 @needs(*AIOKAFKA)
-@pytest.mark.parametrize(
-    "steps",
-    [
-        ("theirs on", "ours on", "theirs off", "ours off", "ours on", "ours off"),
-        ("ours on", "theirs on", "ours off", "theirs off", "ours on", "ours off"),
-        ("ours on", "theirs on", "ours off", "ours on", "theirs off", "ours off"),
-    ],
-    ids=["inside", "outside", "outside-twice"],
-)
-def test_whatever_opentelemetry_does_in_between_the_marker_goes_once_while_ours_is_on(
+@orders()
+def test_the_marker_goes_once_in_every_order_of_switching_with_opentelemetry(
     kafka_address: str, keys: dict[str, Any], steps: tuple[str, ...]
 ) -> None:
-    is_on = False
-    for step, seen in zip(steps, run_script(IN_AN_ORDER, kafka_address, *steps, keys=keys).splitlines(), strict=True):
-        is_on = step == "ours on" or (is_on and step != "ours off")
+    printed = run_script(IN_AN_ORDER, kafka_address, *steps, keys=keys).splitlines()
+    for (step, is_on), seen in zip(switched(steps), printed, strict=True):
         assert seen == ("carried" if is_on else "not carried"), step
 
 
 @needs(*AIOKAFKA)
-def test_the_explicit_producer_sends_the_marker_once_though_opentelemetry_writes_it_too(topic: Topic) -> None:
+def test_the_explicit_producer_sends_the_marker_once_beside_opentelemetry(topic: Topic) -> None:
     async def send() -> str:
         async with started(topic) as producer:
             with synthetic.simulated(run="peak"):
@@ -245,12 +234,8 @@ def test_the_explicit_producer_sends_the_marker_once_though_opentelemetry_writes
 
     from opentelemetry.instrumentation.aiokafka import AIOKafkaInstrumentor
 
-    instrumentor = AIOKafkaInstrumentor()
-    instrumentor.instrument(tracer_provider=TracerProvider())
-    try:
+    with traced(AIOKafkaInstrumentor, tracer_provider=TracerProvider()):
         ours = asyncio.run(send())
-    finally:
-        instrumentor.uninstrument()
     (message,) = topic.arrived(1)
     assert baggage_of(message) == [ours]
     assert "traceparent" in dict(message.headers())

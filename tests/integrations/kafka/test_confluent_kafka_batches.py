@@ -1,4 +1,4 @@
-"""Batches of confluent-kafka, which cannot have headers: what is simulated goes one by one, or not at all."""
+"""Batches of confluent-kafka have no headers: simulated messages are sent one by one, or refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from confluent_kafka.cimpl import Producer
 
 import synthetic
 from synthetic_confluent_kafka import MarkerNotCarried, SyntheticProducer
-from tests.integrations.kafka.topics import Topic, baggage_of
+from tests.products.kafka import Topic, baggage_of
+from tests.products.switches import instrumented
 
 aio = pytest.importorskip("confluent_kafka.aio", reason="this confluent-kafka has no batches, nor an AIOProducer")
 
@@ -20,7 +21,7 @@ def producer(topic: Topic) -> Producer:
     return SyntheticProducer(topic.settings)
 
 
-def test_a_batch_of_simulated_work_has_its_marker_on_every_message(producer: Producer, topic: Topic) -> None:
+def test_every_message_of_a_simulated_batch_has_the_marker(producer: Producer, topic: Topic) -> None:
     reports: list[tuple[bytes, bool]] = []
     messages: list[dict[str, Any]] = [
         {"value": b"1", "callback": lambda _, message: reports.append((message.value(), synthetic.is_synthetic()))},
@@ -37,7 +38,7 @@ def test_a_batch_of_simulated_work_has_its_marker_on_every_message(producer: Pro
     assert reports == [(b"1", True)]
 
 
-def test_a_batch_of_real_work_is_a_batch_and_its_reports_are_real(producer: Producer, topic: Topic) -> None:
+def test_a_real_batch_is_sent_as_one_and_its_reports_are_real(producer: Producer, topic: Topic) -> None:
     reports: list[bool] = []
 
     def report(error: Any, message: Any) -> None:
@@ -55,7 +56,7 @@ def test_a_batch_of_real_work_is_a_batch_and_its_reports_are_real(producer: Prod
 # The asynchronous producer, which cannot send headers
 
 
-def test_the_asynchronous_producer_refuses_simulated_work_and_sends_real_work_as_such(topic: Topic) -> None:
+def test_the_asynchronous_producer_refuses_simulated_work_and_sends_real_work(topic: Topic) -> None:
     async def send() -> None:
         async with aio.AIOProducer(dict(topic.settings), buffer_timeout=0) as producer:
             with synthetic.real():
@@ -66,15 +67,12 @@ def test_the_asynchronous_producer_refuses_simulated_work_and_sends_real_work_as
                 await producer.flush()  # the other's message
             assert (await delivered).value() == b"real"
 
-    synthetic.instrument("confluent-kafka")
-    try:
+    with instrumented("confluent-kafka"):
         asyncio.run(send())
-    finally:
-        synthetic.uninstrument("confluent-kafka")
     assert not hasattr(aio.AIOProducer.produce, "__wrapped__")
     (message,) = topic.arrived(1)
     assert baggage_of(message) == []
 
 
-def test_what_it_raises_is_a_not_implemented_error_as_its_own_is() -> None:
+def test_the_error_of_the_asynchronous_producer_is_a_not_implemented_error() -> None:
     assert issubclass(MarkerNotCarried, NotImplementedError)

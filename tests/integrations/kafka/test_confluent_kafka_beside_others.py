@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import confluent_kafka
@@ -12,16 +12,17 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import synthetic
 from synthetic_confluent_kafka import DeadLetter, SyntheticConsumer, SyntheticProducer
-from tests.integrations.kafka.test_confluent_kafka_consumer import handled, stored
-from tests.integrations.kafka.topics import Topic, baggage_of
+from tests.products.confluent_kafka import handled, stored
+from tests.products.kafka import Headers, Topic, baggage_of
+from tests.products.switches import traced
 from tests.support.clients import run_script
-from tests.support.keys import entry, mint, shared_key
+from tests.support.orders import orders, switched
 
 IN_AN_ORDER = """
 import sys
 import confluent_kafka, synthetic
 from opentelemetry.instrumentation.confluent_kafka import ConfluentKafkaInstrumentor
-from tests.integrations.kafka.topics import Topic, baggage_of
+from tests.products.kafka import Topic, baggage_of
 
 theirs = ConfluentKafkaInstrumentor()
 steps = {
@@ -48,41 +49,23 @@ for number, step in enumerate(sys.argv[2:]):
 """
 
 
-@pytest.mark.parametrize(
-    "steps",
-    [
-        ("theirs on", "ours on", "theirs off", "ours off", "ours on", "ours off"),
-        ("ours on", "theirs on", "ours off", "theirs off", "ours on", "ours off"),
-        ("ours on", "theirs on", "ours off", "ours on", "theirs off", "ours off"),
-        ("theirs on", "ours on", "ours on", "theirs off", "theirs on", "ours off"),
-    ],
-    ids=["inside", "outside", "outside-twice", "again"],
-)
-def test_whatever_opentelemetry_does_in_between_the_marker_goes_once_while_ours_is_on(
+@orders(again=("theirs on", "ours on", "ours on", "theirs off", "theirs on", "ours off"))
+def test_the_marker_goes_once_in_every_order_of_switching_with_opentelemetry(
     kafka_address: str, keys: dict[str, Any], steps: tuple[str, ...]
 ) -> None:
-    is_on = False
-    for step, seen in zip(steps, run_script(IN_AN_ORDER, kafka_address, *steps, keys=keys).splitlines(), strict=True):
-        is_on = step == "ours on" or (is_on and step != "ours off")
+    printed = run_script(IN_AN_ORDER, kafka_address, *steps, keys=keys).splitlines()
+    for (step, is_on), seen in zip(switched(steps), printed, strict=True):
         assert seen == ("carried" if is_on else "not carried"), step
-
-
-@pytest.fixture
-def topic(kafka_address: str, keys: dict[str, Any]) -> Topic:
-    synthetic.configure(keys=keys)
-    return Topic(kafka_address)
 
 
 @pytest.fixture
 def by_opentelemetry() -> Iterator[TracerProvider]:
     provider = TracerProvider()
-    instrumentor = ConfluentKafkaInstrumentor()
-    instrumentor.instrument(tracer_provider=provider)
-    yield provider
-    instrumentor.uninstrument()
+    with traced(ConfluentKafkaInstrumentor, tracer_provider=provider):
+        yield provider
 
 
-def test_a_producer_that_opentelemetry_wraps_by_itself_sends_the_marker_once(topic: Topic) -> None:
+def test_an_explicit_producer_wrapped_by_opentelemetry_sends_the_marker_once(topic: Topic) -> None:
     producer: Any = ConfluentKafkaInstrumentor.instrument_producer(SyntheticProducer(topic.settings), TracerProvider())
     with synthetic.simulated(run="peak"):
         ours = synthetic.headers()["baggage"]
@@ -95,11 +78,14 @@ def test_a_producer_that_opentelemetry_wraps_by_itself_sends_the_marker_once(top
 
 @pytest.mark.parametrize("way", ["instrument", "instrument_consumer"])
 def test_a_consumer_that_opentelemetry_instruments_gives_each_message_its_verdict(
-    topic: Topic, by_opentelemetry: TracerProvider, keys: dict[str, Any], way: str
+    topic: Topic,
+    letters: Topic,
+    marked: Callable[[str], Headers],
+    forged: Headers,
+    by_opentelemetry: TracerProvider,
+    way: str,
 ) -> None:
-    letters = Topic(topic.address, f"{topic.name}.refused")
-    good = [("baggage", entry(mint(keys, claims={"run": "peak"})).encode())]
-    forged = [("baggage", entry(mint(shared_key())).encode())]
+    good = marked("peak")
     topic.put(("s", good), ("f", forged), ("r", []), ("s", good), ("r", []))
     if way == "instrument":
         consumer = topic.consumer(confluent_kafka.Consumer)

@@ -1,4 +1,4 @@
-"""A consumer of confluent-kafka whose messages come with their verdict, and where those go that are refused."""
+"""The consumer for confluent-kafka: messages come with their verdict, and refused ones go to a dead-letter topic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -20,11 +19,10 @@ import synthetic
 from synthetic.errors import ConfigurationError
 from synthetic_confluent_kafka import DeadLetter, Park, RefusedMessage, SyntheticConsumer, SyntheticProducer
 from tests.contract.messages import eventually
-from tests.integrations.kafka.topics import Topic
+from tests.products.confluent_kafka import batch, dead_letter, handled, saw, stored
+from tests.products.kafka import Headers, Topic, headers_with
 from tests.support.keys import entry, mint, shared_key
 from tests.support.servers import environment
-
-Headers = list[tuple[str, Any]]
 
 
 @pytest.fixture
@@ -32,51 +30,6 @@ def consumer(topic: Topic) -> Iterator[Consumer]:
     consumer = topic.consumer()
     yield consumer
     consumer.close()
-
-
-def dead_letter(letters: Topic) -> DeadLetter:
-    return DeadLetter(letters.stranger, letters.name)
-
-
-def handled(messages: SyntheticConsumer, count: int) -> list[tuple[str, str | None]]:
-    """Handle so many messages one by one; what each says, and the run that it belongs to."""
-    seen: list[tuple[str, str | None]] = []
-
-    def one() -> bool | None:
-        with messages.poll(0.1) as message:
-            if message is not None:
-                seen.append(saw(message))
-        return True if len(seen) == count else None
-
-    eventually(one)
-    return seen
-
-
-def saw(message: Message) -> tuple[str, str | None]:
-    assert message.error() is None
-    found = synthetic.current()
-    return (message.value() or b"").decode(), found and found.run
-
-
-def batch(messages: SyntheticConsumer, count: int) -> list[Any]:
-    """The groups of a batch of so many messages."""
-    received: list[Message] = []
-
-    def all_there() -> bool | None:
-        received.extend(messages._consumer.consume(count - len(received), 0.2))
-        return True if len(received) == count else None
-
-    eventually(all_there)
-    return messages.admit(received)
-
-
-def stored(consumer: Consumer, partition: int = 0) -> int:
-    """What the group has after a commit of what is stored."""
-    with suppress(KafkaException):  # where nothing is stored
-        consumer.commit(asynchronous=False)
-    (assigned,) = [place for place in consumer.assignment() if place.partition == partition]
-    (found,) = consumer.committed([assigned], timeout=60)
-    return max(found.offset, -1)
 
 
 # What it needs
@@ -94,7 +47,7 @@ def test_a_consumer_that_stores_offsets_by_itself_is_a_configuration_error(
 
 
 @pytest.mark.parametrize("policy", ["drop", None, 5])
-def test_where_refused_messages_go_must_be_said(consumer: Consumer, policy: Any) -> None:
+def test_on_refused_must_be_given_and_valid(consumer: Consumer, policy: Any) -> None:
     with pytest.raises(ConfigurationError, match="on_refused=") as raised:
         SyntheticConsumer(consumer, on_refused=policy)
     assert raised.value.setting == "on_refused"
@@ -109,7 +62,7 @@ def test_where_refused_messages_go_must_be_said(consumer: Consumer, policy: Any)
 # One by one
 
 
-def test_the_verdict_is_in_force_in_the_block_and_nowhere_else(
+def test_the_verdict_is_in_force_only_in_the_block(
     topic: Topic, consumer: Consumer, marked: Callable[[str], Headers]
 ) -> None:
     topic.put(("s", marked("peak")), ("r", []))
@@ -122,19 +75,19 @@ def test_the_verdict_is_in_force_in_the_block_and_nowhere_else(
     assert not synthetic.is_synthetic()
 
 
-def test_where_nothing_comes_in_time_the_block_gives_none(consumer: Consumer) -> None:
+def test_the_block_gives_none_if_no_message_arrives_in_time(consumer: Consumer) -> None:
     with SyntheticConsumer(consumer, on_refused="raise").poll(0) as message:
         assert message is None
 
 
-def test_events_of_the_client_come_as_they_are(topic: Topic, keys: dict[str, Any]) -> None:
-    synthetic.configure(keys=keys, on_missing="refuse")  # what is no message need not be marked
+def test_events_of_the_client_are_not_changed(topic: Topic, keys: dict[str, Any]) -> None:
+    synthetic.configure(keys=keys, on_missing="refuse")  # events that are not messages need no marker
     consumer = topic.consumer(**{"enable.partition.eof": True})
     messages = SyntheticConsumer(consumer, on_refused="raise")
     with messages.poll(60) as event:
         assert event is not None
         assert event.error().name() == "_PARTITION_EOF"
-    topic.put(("s", [("baggage", entry(mint(keys)).encode())]))
+    topic.put(("s", headers_with([entry(mint(keys))])))
     assert handled(messages, 1) == [("s", "rush-hour")]
     (group,) = messages.consume(1, 60)
     with group as events:
@@ -143,7 +96,7 @@ def test_events_of_the_client_come_as_they_are(topic: Topic, keys: dict[str, Any
     consumer.close()
 
 
-def test_what_is_handled_is_stored_and_what_fails_is_not(topic: Topic, consumer: Consumer) -> None:
+def test_the_offset_of_a_handled_message_is_stored_and_of_a_failed_one_is_not(topic: Topic, consumer: Consumer) -> None:
     topic.put(("1", []), ("2", []), ("3", []))
     messages = SyntheticConsumer(consumer, on_refused="raise")
     assert handled(messages, 1) == [("1", None)]
@@ -155,7 +108,7 @@ def test_what_is_handled_is_stored_and_what_fails_is_not(topic: Topic, consumer:
     assert stored(consumer) == 3
 
 
-def test_in_its_time_the_client_commits_by_itself_as_ever(topic: Topic) -> None:
+def test_the_client_still_commits_stored_offsets_by_itself(topic: Topic) -> None:
     topic.put(("1", []), ("2", []))
     consumer = topic.consumer()
     messages = SyntheticConsumer(consumer, on_refused="raise")
@@ -166,10 +119,10 @@ def test_in_its_time_the_client_commits_by_itself_as_ever(topic: Topic) -> None:
     assert topic.committed() == 1
 
 
-# What is refused: a dead-letter topic
+# Refused messages: a dead-letter topic
 
 
-def test_a_dead_letter_is_the_message_as_it_came_and_why(
+def test_a_dead_letter_is_the_unchanged_message_with_the_reason(
     topic: Topic, letters: Topic, consumer: Consumer, forged: Headers
 ) -> None:
     came: Headers = [("a", b"\x00\xff"), ("empty", None), *forged, ("a", b"again"), ("baggage", b"user=7")]
@@ -190,7 +143,7 @@ def test_a_dead_letter_is_the_message_as_it_came_and_why(
     assert stored(consumer) == 2
 
 
-def test_the_offset_passes_a_refused_message_once_its_letter_has_arrived(
+def test_the_offset_moves_past_a_refused_message_once_its_dead_letter_is_delivered(
     topic: Topic, letters: Topic, consumer: Consumer, forged: Headers
 ) -> None:
     topic.put(("forged", forged))
@@ -201,7 +154,7 @@ def test_the_offset_passes_a_refused_message_once_its_letter_has_arrived(
     assert stored(consumer) == 1
 
 
-def test_a_letter_that_does_not_arrive_is_an_error_and_the_message_comes_again(
+def test_if_a_dead_letter_is_not_delivered_an_error_is_raised_and_the_message_comes_again(
     topic: Topic, letters: Topic, consumer: Consumer, forged: Headers
 ) -> None:
     topic.put(("forged", forged), ("after", []))
@@ -217,7 +170,7 @@ def test_a_letter_that_does_not_arrive_is_an_error_and_the_message_comes_again(
     assert len(letters.arrived(1)) == 1
 
 
-def test_a_letter_that_the_broker_does_not_take_is_an_error(
+def test_a_dead_letter_that_the_broker_rejects_raises_an_error(
     topic: Topic, letters: Topic, consumer: Consumer, forged: Headers
 ) -> None:
     topic.put(("forged" * 500, forged))
@@ -238,10 +191,10 @@ def test_headers_that_cannot_be_read_are_refused(topic: Topic, letters: Topic, c
     assert dict(letter.headers())["synthetic-refused-reason"] == b"malformed"
 
 
-# What is refused: raised, parked, or kept by a function
+# Refused messages: raised, parked, or kept by a function
 
 
-def test_what_is_raised_comes_again_until_it_is_dealt_with(
+def test_a_refused_message_that_raises_comes_again_until_it_has_a_dead_letter(
     topic: Topic, consumer: Consumer, forged: Headers, letters: Topic
 ) -> None:
     topic.put(("1", []), ("forged", forged), ("2", []))
@@ -267,7 +220,7 @@ def test_a_function_may_keep_what_is_refused(topic: Topic, consumer: Consumer, f
     assert kept == [(topic.name, 0, 0, b"forged", "bad-signature")]
 
 
-def test_a_parked_partition_waits_while_others_go_on_and_nothing_is_lost(
+def test_a_parked_partition_waits_while_others_continue_and_no_message_is_lost(
     topic: Topic, marked: Callable[[str], Headers], keys: dict[str, Any]
 ) -> None:
     consumer = topic.consumer(partitions=(0, 1))
@@ -286,7 +239,7 @@ def test_a_parked_partition_waits_while_others_go_on_and_nothing_is_lost(
     consumer.close()
 
 
-def test_a_parked_message_comes_again_though_nobody_else_has_anything_to_send(
+def test_a_parked_message_comes_again_although_no_other_message_arrives(
     topic: Topic, consumer: Consumer, marked: Callable[[str], Headers], keys: dict[str, Any]
 ) -> None:
     synthetic.configure(keys=shared_key("another"))
@@ -300,7 +253,7 @@ def test_a_parked_message_comes_again_though_nobody_else_has_anything_to_send(
         assert saw(message) == ("s", "peak")
 
 
-def test_what_may_be_admitted_later_can_be_parked_while_the_rest_is_buried(
+def test_a_message_for_later_can_be_parked_while_others_become_dead_letters(
     topic: Topic, letters: Topic, consumer: Consumer, marked: Callable[[str], Headers], forged: Headers, keys: Any
 ) -> None:
     busy = True
@@ -319,7 +272,7 @@ def test_what_may_be_admitted_later_can_be_parked_while_the_rest_is_buried(
 # Batches
 
 
-def test_a_batch_is_split_by_verdict_real_messages_first_and_each_partition_in_order(
+def test_a_batch_is_split_by_verdict_with_real_messages_first_and_partitions_in_order(
     topic: Topic, letters: Topic, marked: Callable[[str], Headers], forged: Headers
 ) -> None:
     peak, other = marked("peak"), marked("other")
@@ -346,7 +299,7 @@ def test_a_batch_is_split_by_verdict_real_messages_first_and_each_partition_in_o
     consumer.close()
 
 
-def test_the_offset_waits_for_every_group_that_a_batch_was_split_into(
+def test_the_offset_waits_for_every_group_of_a_batch(
     topic: Topic, letters: Topic, consumer: Consumer, marked: Callable[[str], Headers], forged: Headers
 ) -> None:
     topic.put(("r1", []), ("s1", marked("peak")), ("f1", forged), ("r2", []), ("f2", forged))
@@ -360,7 +313,7 @@ def test_the_offset_waits_for_every_group_that_a_batch_was_split_into(
     assert stored(consumer) == 5
 
 
-def test_a_group_that_fails_is_not_passed_by_those_that_were_refused(
+def test_refused_messages_do_not_move_the_offset_past_a_group_that_failed(
     topic: Topic, letters: Topic, consumer: Consumer, forged: Headers
 ) -> None:
     topic.put(("r1", []), ("f1", forged))
@@ -374,7 +327,7 @@ def test_a_group_that_fails_is_not_passed_by_those_that_were_refused(
     assert stored(consumer) <= 0
 
 
-def test_of_a_batch_with_a_letter_that_does_not_arrive_everything_comes_again(
+def test_the_whole_batch_comes_again_if_a_dead_letter_is_not_delivered(
     topic: Topic, letters: Topic, marked: Callable[[str], Headers], forged: Headers
 ) -> None:
     consumer = topic.consumer(partitions=(0, 1))
@@ -390,7 +343,7 @@ def test_of_a_batch_with_a_letter_that_does_not_arrive_everything_comes_again(
     consumer.close()
 
 
-def test_of_a_batch_what_is_behind_a_parked_message_comes_again_with_it(
+def test_messages_behind_a_parked_one_in_a_batch_come_again_with_it(
     topic: Topic, letters: Topic, consumer: Consumer, marked: Callable[[str], Headers], forged: Headers, keys: Any
 ) -> None:
     synthetic.configure(keys=keys, halt="stopped")
@@ -405,7 +358,7 @@ def test_of_a_batch_what_is_behind_a_parked_message_comes_again_with_it(
     assert stored(consumer) == 2
 
 
-def test_a_batch_is_received_as_the_consumer_does(topic: Topic, letters: Topic, consumer: Consumer) -> None:
+def test_a_batch_has_the_limits_that_the_consumer_has(topic: Topic, letters: Topic, consumer: Consumer) -> None:
     topic.put(*((f"{number}", []) for number in range(20)))
     messages = SyntheticConsumer(consumer, on_refused=dead_letter(letters))
     seen: list[str] = []
@@ -445,10 +398,10 @@ while True:
 """
 
 
-def test_killed_between_handling_and_commit_the_message_comes_again_with_its_verdict(
-    topic: Topic, letters: Topic, forged: Headers, keys: dict[str, Any]
+def test_a_message_keeps_its_verdict_after_its_consumer_was_killed_before_the_commit(
+    topic: Topic, letters: Topic, marked: Callable[[str], Headers], forged: Headers, keys: dict[str, Any]
 ) -> None:
-    topic.put(("f", forged), ("s", [("baggage", entry(mint(keys, claims={"run": "peak"})).encode())]), ("r", []))
+    topic.put(("f", forged), ("s", marked("peak")), ("r", []))
     for _ in range(2):
         with _worker(topic, keys=json.dumps(keys)) as worker:
             assert worker.stdout is not None

@@ -1,4 +1,4 @@
-"""Producers of confluent-kafka: every kind of them, and all that they do besides sending a marker."""
+"""Producers of confluent-kafka of every kind are covered and keep their behaviour."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from confluent_kafka.serialization import StringSerializer
 
 import synthetic
 from synthetic_confluent_kafka import SyntheticProducer
-from tests.integrations.kafka.topics import Topic, baggage_of
+from tests.products.kafka import Topic, baggage_of
+from tests.products.switches import instrumented
 from tests.support.clients import run_script
 
 
 class OurOwn(Producer):
-    """A class that somebody derived before anything was instrumented."""
+    """A class that is derived before instrument()."""
 
 
 @pytest.fixture
 def on() -> Iterator[None]:
-    synthetic.instrument("confluent-kafka")
-    yield
-    synthetic.uninstrument("confluent-kafka")
+    with instrumented("confluent-kafka"):
+        yield
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def marker() -> str:
     [{"a": "1", "baggage": "user=7"}, [("a", b"1"), ("baggage", b"user=7")]],
     ids=["dict", "list"],
 )
-def test_headers_of_either_kind_get_the_marker_and_the_callers_own_stay_as_they_are(
+def test_the_marker_joins_headers_of_either_kind_and_leaves_the_callers_object_unchanged(
     producer: Producer, topic: Topic, headers: Any
 ) -> None:
     before = headers.copy()
@@ -75,9 +75,7 @@ def test_every_argument_may_be_positional(producer: Producer, topic: Topic) -> N
 
 
 @pytest.mark.parametrize("headers", [5, [("a",)], [("a", 5)], {"a": 5}])
-def test_what_is_wrong_with_the_headers_the_producer_says_in_its_own_words(
-    producer: Producer, topic: Topic, headers: Any
-) -> None:
+def test_invalid_headers_raise_the_producers_own_error(producer: Producer, topic: Topic, headers: Any) -> None:
     with pytest.raises(TypeError) as theirs:
         topic.stranger.produce(topic.name, b"v", headers=headers)
     with synthetic.real(), pytest.raises(TypeError) as ours:
@@ -88,7 +86,7 @@ def test_what_is_wrong_with_the_headers_the_producer_says_in_its_own_words(
     assert len(producer) == 0
 
 
-def test_a_call_that_is_wrong_is_wrong_as_ever(producer: Producer, topic: Topic) -> None:
+def test_an_invalid_call_raises_the_same_error_as_without_this_library(producer: Producer, topic: Topic) -> None:
     with pytest.raises(TypeError):
         producer.produce(topic.name, b"v", b"k", 0, None, None, 0, {}, "one too many")  # type: ignore[call-arg]
     with pytest.raises(TypeError):
@@ -97,7 +95,7 @@ def test_a_call_that_is_wrong_is_wrong_as_ever(producer: Producer, topic: Topic)
         producer.produce(topic.name, b"v" * 2_000_000)
 
 
-def test_a_full_queue_is_an_error_as_ever(topic: Topic) -> None:
+def test_a_full_queue_still_raises_buffer_error(topic: Topic) -> None:
     producer = SyntheticProducer(
         {"bootstrap.servers": "127.0.0.1:9", "queue.buffering.max.messages": 1, "log_level": 0}
     )
@@ -118,7 +116,7 @@ REPORTED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("given", REPORTED)
-def test_a_report_runs_under_the_verdict_of_its_message_whoever_polls(topic: Topic, given: str) -> None:
+def test_a_delivery_report_runs_under_the_verdict_of_its_message(topic: Topic, given: str) -> None:
     seen: dict[bytes, str | None] = {}
 
     def report(error: Any, message: Any) -> None:
@@ -138,7 +136,7 @@ def test_a_report_runs_under_the_verdict_of_its_message_whoever_polls(topic: Top
     assert seen == {b"simulated": "peak", b"real": None, b"undecided": None}
 
 
-def test_a_report_that_fails_fails_as_ever_and_leaves_nothing_behind(producer: Producer, topic: Topic) -> None:
+def test_a_failing_delivery_report_raises_and_leaves_no_verdict_behind(producer: Producer, topic: Topic) -> None:
     def report(error: Any, message: Any) -> None:
         raise LookupError("in the report")
 
@@ -175,7 +173,7 @@ def test_a_producer_of_any_class_is_covered(topic: Topic, make: Any) -> None:
     assert isinstance(producer, Producer)
 
 
-def test_an_object_that_was_there_before_is_covered_where_its_class_is_derived(topic: Topic) -> None:
+def test_a_producer_made_before_instrument_is_covered_only_if_its_class_is_derived(topic: Topic) -> None:
     derived, plain = OurOwn(topic.settings), Producer(topic.settings)
     synthetic.instrument("confluent-kafka")
     with synthetic.simulated(run="peak"):
@@ -195,7 +193,7 @@ def test_an_object_that_was_there_before_is_covered_where_its_class_is_derived(t
     }
 
 
-def test_switched_off_everything_is_as_it_was(topic: Topic) -> None:
+def test_uninstrument_restores_the_original_classes(topic: Topic) -> None:
     for _ in range(2):
         synthetic.instrument("confluent-kafka")
         synthetic.instrument("confluent-kafka")
@@ -217,7 +215,7 @@ def test_switched_off_everything_is_as_it_was(topic: Topic) -> None:
 
 
 @pytest.mark.usefixtures("on")
-def test_somebody_else_may_put_something_in_its_place() -> None:
+def test_another_patch_may_replace_the_producer_class() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(confluent_kafka, "Producer", OurOwn)
         assert confluent_kafka.Producer is OurOwn
@@ -229,7 +227,7 @@ IMPORTED_BEFORE = """
 import logging, sys
 import confluent_kafka, synthetic
 from confluent_kafka import Producer as OurProducer, SerializingProducer
-from tests.integrations.kafka.topics import Topic, baggage_of
+from tests.products.kafka import Topic, baggage_of
 
 logging.basicConfig(stream=sys.stdout, format="%(name)s %(levelname)s: %(message)s")
 synthetic.instrument("confluent-kafka")
@@ -244,7 +242,7 @@ print([len(baggage_of(message)) for message in topic.arrived(3)])
 """
 
 
-def test_a_name_that_was_imported_before_is_not_covered_and_is_warned_of(
+def test_a_producer_name_imported_before_instrument_is_not_covered_and_logs_a_warning(
     kafka_address: str, keys: dict[str, Any]
 ) -> None:
     *warned, instrumented, carried = run_script(IMPORTED_BEFORE, kafka_address, keys=keys).splitlines()

@@ -1,6 +1,6 @@
 """Kafka under load: real, simulated and forged messages interleaved, in batches and singly, while the group changes.
 
-Nothing may be taken for what it is not, no real message lost, and every forged one must lie in the dead-letter topic.
+No message may get another verdict, no real message may be lost, and every forged one must become a dead letter.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import synthetic
 import synthetic_aiokafka
 import synthetic_confluent_kafka
 from tests.contract.messages import eventually
-from tests.integrations.kafka.topics import PARTITIONS, Topic
+from tests.products.kafka import PARTITIONS, Topic, headers_with
 from tests.support.keys import entry, mint, shared_key
 
 Keys = dict[str, Any]
@@ -50,12 +50,12 @@ class Load:
             yield range(start, start + size if start + 2 * size <= len(self.kinds) else len(self.kinds))
 
     def send(self, numbers: range, produce: Callable[[str, int], Any]) -> list[Any]:
-        """Send messages, the forged ones as a stranger does."""
+        """Send messages; the forged ones go without this library."""
         sent = []
         for number in numbers:
             partition, run = random.randrange(PARTITIONS), self.run_of(number)
             if self.kinds[number] == "forged":
-                headers: list[Any] = [("baggage", entry(mint(shared_key("test"))).encode())]
+                headers = headers_with([entry(mint(shared_key("test")))])
                 self.topic.stranger.produce(self.topic.name, f"{number}", headers=headers, partition=partition)
                 self.topic.stranger.poll(0)
                 continue
@@ -95,7 +95,7 @@ class Load:
 def load(kafka_address: str, keys: Keys, long_run: bool) -> Load:
     synthetic.configure(keys=keys)
     topic = Topic(kafka_address)
-    return Load(topic, Topic(kafka_address, f"{topic.name}.refused"), 20_000 if long_run else 900)
+    return Load(topic, topic.dead_letters(), 20_000 if long_run else 900)
 
 
 def until_it_succeeds(group: Any, handle: Callable[[Any], None]) -> None:
@@ -145,7 +145,7 @@ class Thread:
             self.load.handle(int(message.value()))
 
 
-def test_confluent_kafka_in_threads(load: Load, long_run: bool) -> None:
+def test_confluent_kafka_consumers_in_threads_mix_up_no_message(load: Load, long_run: bool) -> None:
     synthetic.instrument("confluent-kafka")
     producer = confluent_kafka.Producer({**load.topic.settings, "linger.ms": 5})
     members = [Thread(load, in_batches=True)]
@@ -225,7 +225,7 @@ class Task:
         return []
 
 
-def test_aiokafka_in_tasks(load: Load, long_run: bool) -> None:
+def test_aiokafka_consumers_in_tasks_mix_up_no_message(load: Load, long_run: bool) -> None:
     synthetic.instrument("aiokafka")
     try:
         asyncio.run(_soak(load, long_run))
@@ -235,7 +235,7 @@ def test_aiokafka_in_tasks(load: Load, long_run: bool) -> None:
 
 
 async def _soak(load: Load, long_run: bool) -> None:
-    """One consumer after another: of groups with several aiokafka consumers, the broker for tests knows nothing."""
+    """One consumer after another: the broker for tests has no groups with several aiokafka consumers."""
     async with AIOKafkaProducer(bootstrap_servers=load.topic.address) as producer:
 
         def produce(value: str, partition: int) -> Any:

@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import synthetic
-from tests.integrations.kafka.topics import Topic, baggage_of
 from tests.matrix.cases import Case, Hop, judged, seen
-from tests.support.brokers import kafka
-
-
-@contextmanager
-def _broker() -> Iterator[str]:
-    synthetic.instrument("aiokafka")
-    with kafka() as address:
-        yield address
-
-
-def _instrument() -> None:
-    from opentelemetry.instrumentation.aiokafka import AIOKafkaInstrumentor
-
-    AIOKafkaInstrumentor().instrument()
+from tests.products.aiokafka import batch_of, burying, consuming, contrib, needs, producing
+from tests.products.kafka import Topic, baggage_of, headers_with
 
 
 @dataclass
@@ -32,6 +17,7 @@ class _Produced:
     in_batches: bool
 
     def __call__(self, case: Case, address: str) -> str:
+        synthetic.instrument("aiokafka")
         topic = Topic(address)
         try:
             asyncio.run(self.send(case, topic))
@@ -42,16 +28,12 @@ class _Produced:
         return judged(baggage_of(message))
 
     async def send(self, case: Case, topic: Topic) -> None:
-        from aiokafka import AIOKafkaProducer
-
-        async with AIOKafkaProducer(bootstrap_servers=topic.address) as producer:
+        async with producing(topic) as producer:
             with case.work() as own:
-                headers = [] if own is None else [("baggage", own.encode())]
                 if not self.in_batches:
-                    await producer.send_and_wait(topic.name, b"v", headers=headers)
+                    await producer.send_and_wait(topic.name, b"v", headers=headers_with([own]))
                     return
-                batch = producer.create_batch()
-                batch.append(timestamp=None, key=None, value=b"v", headers=headers)
+                batch = batch_of(producer, b"v", headers_with([own]))
             await (await producer.send_batch(batch, topic.name, partition=0))
 
 
@@ -60,26 +42,15 @@ class _Consumed:
     in_batches: bool
 
     def __call__(self, case: Case, address: str) -> str:
+        synthetic.instrument("aiokafka")
         topic = Topic(address)
-        topic.put(("v", [("baggage", value.encode()) for value in case.headers()]))
-        topic.put(("end", []))
+        topic.put(("v", headers_with(case.headers())), ("end", []))
         return asyncio.run(asyncio.wait_for(self.consume(topic), 60))
 
     async def consume(self, topic: Topic) -> str:
-        from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+        from synthetic_aiokafka import SyntheticConsumer
 
-        from synthetic_aiokafka import DeadLetter, SyntheticConsumer
-
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=topic.address,
-            group_id=topic.group,
-            enable_auto_commit=False,
-            fetch_max_wait_ms=20,
-            auto_offset_reset="earliest",
-        )
-        consumer.assign([TopicPartition(topic.name, 0)])
-        async with consumer, AIOKafkaProducer(bootstrap_servers=topic.address) as producer:
-            letters = DeadLetter(producer, f"{topic.name}.refused")
+        async with consuming(topic) as consumer, burying(topic.dead_letters()) as letters:
             return await self.handled(SyntheticConsumer(consumer, on_refused=letters))
 
     async def handled(self, messages: Any) -> str:
@@ -92,11 +63,11 @@ class _Consumed:
                     return seen() if message.value == b"v" else "refused"
 
 
-_CONTRIB = {"contrib": _instrument}
+_CONTRIB = {"contrib": contrib}
 
 HOPS: list[Hop] = [
-    Hop("Kafka, aiokafka: send", "aiokafka", _Produced(in_batches=False), _CONTRIB, _broker),
-    Hop("Kafka, aiokafka: send a batch", "aiokafka", _Produced(in_batches=True), _CONTRIB, _broker),
-    Hop("Kafka, aiokafka: consume one", "aiokafka", _Consumed(in_batches=False), _CONTRIB, _broker),
-    Hop("Kafka, aiokafka: consume a batch", "aiokafka", _Consumed(in_batches=True), _CONTRIB, _broker),
+    Hop("Kafka, aiokafka: send", "aiokafka", _Produced(in_batches=False), _CONTRIB, needs),
+    Hop("Kafka, aiokafka: send a batch", "aiokafka", _Produced(in_batches=True), _CONTRIB, needs),
+    Hop("Kafka, aiokafka: consume one", "aiokafka", _Consumed(in_batches=False), _CONTRIB, needs),
+    Hop("Kafka, aiokafka: consume a batch", "aiokafka", _Consumed(in_batches=True), _CONTRIB, needs),
 ]

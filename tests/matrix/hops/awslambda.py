@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from typing import Any
 
 import synthetic
 from synthetic_awslambda import admit, each_record
-from tests.integrations.awslambda import events as events
-from tests.integrations.awslambda.events import CONTEXT
 from tests.matrix.cases import Case, Hop, seen
+from tests.products import awslambda as events
+from tests.products.awslambda import CONTEXT, contrib
 
 _told: list[str] = []
 
@@ -51,14 +50,7 @@ def _message(make: Callable[[str, str | None], Any]) -> Callable[[Case, Any], st
     return pass_on
 
 
-def _contrib() -> None:
-    from opentelemetry.instrumentation.aws_lambda import AwsLambdaInstrumentor
-    from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.trace import TracerProvider
-
-    os.environ |= {"AWS_LAMBDA_FUNCTION_NAME": "rides", "_HANDLER": f"{__name__}.handler"}
-    AwsLambdaInstrumentor().instrument(tracer_provider=TracerProvider(), meter_provider=MeterProvider())
-
+_CONTRIB = {"contrib": lambda: contrib(f"{__name__}.handler")}
 
 _WAYS: dict[str, Callable[[Case, Any], str]] = {
     "API Gateway 1.0": _http(events.gateway_v1),
@@ -70,4 +62,4 @@ _WAYS: dict[str, Callable[[Case, Any], str]] = {
     "EventBridge": _message(events.bridge),
 }
 
-HOPS: list[Hop] = [Hop(f"AWS Lambda, {way}", "awslambda", _WAYS[way], {"contrib": _contrib}) for way in _WAYS]
+HOPS: list[Hop] = [Hop(f"AWS Lambda, {way}", "awslambda", _WAYS[way], _CONTRIB) for way in _WAYS]

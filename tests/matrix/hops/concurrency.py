@@ -17,10 +17,11 @@ from typing import Any
 
 import synthetic
 from tests.matrix.cases import Case, Hop, seen
+from tests.products.concurrency import Overriding, contrib, in_a_thread, timer
 from tests.support.servers import environment
 
 _IN_ONE_PROGRAM = ("real", "simulated", "forged")
-"""The cases without headers, since none are sent within a program."""
+"""The other cases need a header, and these hops have none."""
 
 
 def _hop(
@@ -30,44 +31,19 @@ def _hop(
     pool: Callable[[], AbstractContextManager[Any]] = nullcontext,
     is_instrumented: bool = False,
 ) -> Hop:
-    """A hop to the single worker of ``pool``. All cases share it, so a leftover verdict would show."""
+    """A hop to the worker of ``pool``. All cases share it, so that each meets what the last one left."""
 
     def pass_on(case: Case, worker: Any) -> str:
         synthetic.instrument("concurrency")
         with case.work():
             return other_side(worker)
 
-    telemetry = {"contrib": _contrib} if is_instrumented else {}
+    telemetry = {"contrib": contrib} if is_instrumented else {}
     return Hop(name, "concurrency", pass_on, telemetry, pool, _IN_ONE_PROGRAM)
 
 
-def _contrib() -> None:
-    from opentelemetry.instrumentation.threading import ThreadingInstrumentor
-
-    ThreadingInstrumentor().instrument()
-
-
-# Threads
-
-
 def _in_thread(make: Callable[..., threading.Thread]) -> Callable[[Any], str]:
-    def other_side(_: Any) -> str:
-        found: list[str] = []
-        thread = make(lambda: found.append(seen()))
-        thread.start()
-        thread.join()
-        return found.pop()
-
-    return other_side
-
-
-class _Overriding(threading.Thread):
-    def __init__(self, work: Callable[[], None]) -> None:
-        super().__init__()
-        self.work = work
-
-    def run(self) -> None:
-        self.work()
+    return lambda _: str(in_a_thread(seen, make))
 
 
 def _by_submit(pool: Any) -> str:
@@ -153,7 +129,7 @@ def _run_by_asyncio(env: dict[str, str]) -> bytes:
 
 
 def _started(case: Case, _: Any) -> str:
-    """Start the program without any wrapper, with a variable from another sender."""
+    """Start the program with a BAGGAGE variable that this library did not write."""
     baggage = case.joined()
     env = _env(case, baggage)
     reading, writing = os.pipe()
@@ -166,9 +142,9 @@ def _started(case: Case, _: Any) -> str:
 
 
 HOPS: list[Hop] = [
-    _hop("thread", _in_thread(lambda work: threading.Thread(target=work)), is_instrumented=True),
-    _hop("thread, with a run of its own", _in_thread(_Overriding), is_instrumented=True),
-    _hop("timer", _in_thread(lambda work: threading.Timer(0, work)), is_instrumented=True),
+    _hop("thread", _in_thread(threading.Thread), is_instrumented=True),
+    _hop("thread, with a run of its own", _in_thread(Overriding), is_instrumented=True),
+    _hop("timer", _in_thread(timer), is_instrumented=True),
     _hop("thread pool", _by_submit, pool=lambda: ThreadPoolExecutor(1), is_instrumented=True),
     _hop("run_in_executor", _in_executor, pool=lambda: ThreadPoolExecutor(1), is_instrumented=True),
     _hop("multiprocessing, pool of threads", _by_apply, pool=lambda: ThreadPool(1), is_instrumented=True),

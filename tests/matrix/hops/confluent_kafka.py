@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import confluent_kafka
+
 import synthetic
-from tests.integrations.kafka.topics import Topic, baggage_of
+from synthetic_confluent_kafka import DeadLetter
 from tests.matrix.cases import Case, Hop, judged, seen
-from tests.support.brokers import kafka
-
-
-@contextmanager
-def _broker() -> Iterator[str]:
-    synthetic.instrument("confluent-kafka")
-    with kafka() as address:
-        yield address
-
-
-def _instrument() -> None:
-    from opentelemetry.instrumentation.confluent_kafka import ConfluentKafkaInstrumentor
-
-    ConfluentKafkaInstrumentor().instrument()
+from tests.products.confluent_kafka import consuming, contrib, needs
+from tests.products.kafka import Topic, baggage_of, headers_with
 
 
 def _produced(case: Case, address: str) -> str:
-    import confluent_kafka
-
+    synthetic.instrument("confluent-kafka")
     topic = Topic(address)
     producer = confluent_kafka.Producer(topic.settings)
     try:
         with case.work() as own:
-            producer.produce(topic.name, b"v", headers=[] if own is None else [("baggage", own.encode())])
+            producer.produce(topic.name, b"v", headers=headers_with([own]))
     except synthetic.UnverifiedMarker:
         return "refused"
     producer.flush(60)
@@ -47,18 +34,12 @@ class _Consumed:
     in_batches: bool
 
     def __call__(self, case: Case, address: str) -> str:
-        import confluent_kafka
-
-        from synthetic_confluent_kafka import DeadLetter, SyntheticConsumer
-
+        synthetic.instrument("confluent-kafka")
         topic = Topic(address)
-        letters = DeadLetter(confluent_kafka.Producer(topic.settings), f"{topic.name}.refused")
-        consumer = topic.consumer(confluent_kafka.Consumer)
-        topic.put(("v", [("baggage", value.encode()) for value in case.headers()]))
-        try:
-            return self.handled(SyntheticConsumer(consumer, on_refused=letters))
-        finally:
-            consumer.close()
+        letters = DeadLetter(confluent_kafka.Producer(topic.settings), topic.dead_letters().name)
+        topic.put(("v", headers_with(case.headers())))
+        with consuming(topic, letters) as messages:
+            return self.handled(messages)
 
     def handled(self, messages: Any) -> str:
         if self.in_batches:
@@ -70,10 +51,10 @@ class _Consumed:
             return "refused" if message is None else seen()
 
 
-_CONTRIB = {"contrib": _instrument}
+_CONTRIB = {"contrib": contrib}
 
 HOPS: list[Hop] = [
-    Hop("Kafka, confluent-kafka: produce", "confluent-kafka", _produced, _CONTRIB, _broker),
-    Hop("Kafka, confluent-kafka: consume one", "confluent-kafka", _Consumed(in_batches=False), _CONTRIB, _broker),
-    Hop("Kafka, confluent-kafka: consume a batch", "confluent-kafka", _Consumed(in_batches=True), _CONTRIB, _broker),
+    Hop("Kafka, confluent-kafka: produce", "confluent-kafka", _produced, _CONTRIB, needs),
+    Hop("Kafka, confluent-kafka: consume one", "confluent-kafka", _Consumed(in_batches=False), _CONTRIB, needs),
+    Hop("Kafka, confluent-kafka: consume a batch", "confluent-kafka", _Consumed(in_batches=True), _CONTRIB, needs),
 ]

@@ -2,62 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
-import grpc.aio
 
 import synthetic
-from tests.integrations.grpc.clients import Recording
-from tests.integrations.grpc.service import OPTIONS, SERVICE, aio_server, sync_server
 from tests.matrix.cases import Case, Hop, judged, seen
-
-_METHOD = f"/{SERVICE}/unary_unary"
-
-
-def _contrib(*names: str) -> dict[str, Callable[[], None]]:
-    def switch_on() -> None:
-        from opentelemetry.instrumentation import grpc as contrib
-
-        for name in names:
-            getattr(contrib, name)().instrument()
-
-    return {"contrib": switch_on}
-
+from tests.products.grpc import contrib
+from tests.products.grpc.clients import aio_client, call, sync_client
+from tests.products.grpc.servers import Recording, aio_server, sync_server
 
 # Clients
 
 
-def _sent(send: Callable[[str, Any], None]) -> Callable[[Case, Recording], str]:
+def _sent(client: Callable[[str], Any]) -> Callable[[Case, Recording], str]:
     """Pass one case on from a client to a server without this library."""
 
     def pass_on(case: Case, server: Recording) -> str:
         server.requests.clear()
         with case.work() as own:
             try:
-                send(server.target(), (("baggage", own),) if own else None)
+                with client(server.target()) as channel:
+                    channel.call(metadata=(("baggage", own),) if own else None)
             except synthetic.UnverifiedMarker:
                 assert not server.requests
                 return "refused"
         return judged([str(value) for value in server.only.values("baggage")])
 
     return pass_on
-
-
-def _sync(target: str, metadata: Any) -> None:
-    with grpc.insecure_channel(target, options=OPTIONS) as channel:
-        channel.unary_unary(_METHOD)(b"", metadata=metadata, timeout=60)
-
-
-def _aio(target: str, metadata: Any) -> None:
-    async def call() -> None:
-        async with grpc.aio.insecure_channel(target, options=OPTIONS) as channel:
-            await channel.unary_unary(_METHOD)(b"", metadata=metadata, timeout=60)
-
-    asyncio.run(call())
 
 
 @contextmanager
@@ -70,53 +45,40 @@ def _recording() -> Iterator[Recording]:
 # Servers
 
 
-class _Servicer:
-    def unary_unary(self, request: bytes, context: Any) -> bytes:
-        return seen().encode()
+def _told(request: bytes, context: Any) -> bytes:
+    return seen().encode()
 
 
-class _AioServicer:
-    async def unary_unary(self, request: bytes, context: Any) -> bytes:
-        return seen().encode()
+async def _told_in_a_coroutine(request: bytes, context: Any) -> bytes:
+    return seen().encode()
 
 
 @contextmanager
-def _served(serving: Any, servicer: Any) -> Iterator[int]:
+def _sync_served() -> Iterator[int]:
     synthetic.instrument("grpc")
-    with serving(servicer=servicer) as port:
+    with sync_server(servicer=SimpleNamespace(unary_unary=_told)) as port:
+        yield port
+
+
+@contextmanager
+def _aio_served() -> Iterator[int]:
+    synthetic.instrument("grpc")
+    with aio_server(servicer=SimpleNamespace(unary_unary=_told_in_a_coroutine)) as port:
         yield port
 
 
 def _received(case: Case, port: int) -> str:
-    """Pass one case on to a server from undecided work, whose metadata is sent unchanged."""
-    headers = [("baggage", header) for header in case.headers()]
-    with grpc.insecure_channel(f"127.0.0.1:{port}", options=OPTIONS) as channel:
-        try:
-            answer: bytes = channel.unary_unary(_METHOD)(b"", metadata=headers, timeout=60)
-        except grpc.RpcError as error:
-            return {grpc.StatusCode.PERMISSION_DENIED: "refused"}[error.code()]
-    return answer.decode()
-
-
-def _sync_served() -> AbstractContextManager[int]:
-    return _served(sync_server, _Servicer())
-
-
-def _aio_served() -> AbstractContextManager[int]:
-    return _served(aio_server, _AioServicer())
+    """Pass one case on to a server. The caller has no verdict, so that its own metadata are sent unchanged."""
+    ended = call(port, "unary_unary", [("baggage", header) for header in case.headers()])
+    if ended.code is grpc.StatusCode.PERMISSION_DENIED:
+        return "refused"
+    assert ended.code is grpc.StatusCode.OK, ended
+    return ended.responses[0].decode()
 
 
 HOPS = [
-    Hop("gRPC client", "grpc", _sent(_sync), _contrib("GrpcInstrumentorClient"), _recording),
-    Hop("gRPC aio client", "grpc", _sent(_aio), _contrib("GrpcAioInstrumentorClient"), _recording),
-    Hop(
-        "gRPC server", "grpc", _received, _contrib("GrpcInstrumentorServer"), lambda: _served(sync_server, _Servicer())
-    ),
-    Hop(
-        "gRPC aio server",
-        "grpc",
-        _received,
-        _contrib("GrpcAioInstrumentorServer"),
-        lambda: _served(aio_server, _AioServicer()),
-    ),
+    Hop("gRPC client", "grpc", _sent(sync_client), contrib("GrpcInstrumentorClient"), _recording),
+    Hop("gRPC aio client", "grpc", _sent(aio_client), contrib("GrpcAioInstrumentorClient"), _recording),
+    Hop("gRPC server", "grpc", _received, contrib("GrpcInstrumentorServer"), _sync_served),
+    Hop("gRPC aio server", "grpc", _received, contrib("GrpcAioInstrumentorServer"), _aio_served),
 ]

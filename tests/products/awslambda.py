@@ -1,10 +1,13 @@
-"""Events as AWS documents them, with what the tests need of each, and a queue's event source as Lambda runs it."""
+"""AWS Lambda: events as AWS documents them, a queue's event source, and functions that OpenTelemetry instruments."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from types import SimpleNamespace
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -19,10 +22,32 @@ CONTEXT: Any = SimpleNamespace(
     log_group_name="/aws/lambda/rides",
     log_stream_name="2026/01/01/[$LATEST]1",
 )
-"""What Lambda hands over beside the event."""
+"""The second argument of a function."""
 
 
-# HTTP: the values of the ``baggage`` header, in order
+def contrib(handler: str) -> None:
+    """Switch on OpenTelemetry's instrumentation for the function with this name, ``"module.function"``."""
+    from opentelemetry.instrumentation.aws_lambda import AwsLambdaInstrumentor
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.trace import TracerProvider
+
+    os.environ |= {"AWS_LAMBDA_FUNCTION_NAME": "rides", "_HANDLER": handler}
+    tracers = TracerProvider(shutdown_on_exit=False)
+    AwsLambdaInstrumentor().instrument(tracer_provider=tracers, meter_provider=MeterProvider(shutdown_on_exit=False))
+
+
+@contextmanager
+def module_with(function: Callable[..., Any]) -> Iterator[ModuleType]:
+    """A module ``rides_function`` whose ``handler`` is this function: OpenTelemetry patches it there."""
+    module = sys.modules["rides_function"] = ModuleType("rides_function")
+    vars(module)["handler"] = function
+    try:
+        yield module
+    finally:
+        del sys.modules["rides_function"]
+
+
+# HTTP, with the values of the ``baggage`` header in order
 
 
 def gateway_v1(baggage: Sequence[str] = (), method: str = "GET") -> Event:
@@ -108,7 +133,7 @@ GATEWAYS: dict[str, Callable[..., Event]] = {
 }
 
 
-# Records and events: one ``baggage``, or none
+# Records and events, with one ``baggage`` or none
 
 
 def sqs_record(body: str, baggage: str | None = None, *, group: str | None = None, id_: str | None = None) -> Event:
@@ -132,7 +157,7 @@ def sqs(*records: Event) -> Event:
 
 
 def notification(body: str, baggage: str | None = None) -> Event:
-    """What SNS delivers; it is the body of a message where a queue has subscribed without raw delivery."""
+    """A message as SNS delivers it, which is the body in a queue that subscribed without raw delivery."""
     attributes = {} if baggage is None else {"baggage": {"Type": "String", "Value": baggage}}
     return {"Type": "Notification", "MessageId": "1", "Message": body, "MessageAttributes": attributes}
 
@@ -170,7 +195,7 @@ def rabbitmq(*values: tuple[str, str | None]) -> Event:
 
 
 class EventSource:
-    """What Lambda does between a queue and a function, partial batch responses on."""
+    """Does what Lambda does between a queue and a function, with partial batch responses on."""
 
     def __init__(self, client: Any, url: str, function: Callable[[Any, Any], Any]) -> None:
         self._client = client
@@ -178,7 +203,7 @@ class EventSource:
         self._function = function
 
     def poll(self) -> None:
-        """Invoke the function with what the queue has; delete what is done."""
+        """Invoke the function with the messages of the queue; delete those that it handled."""
         parameters = {"MessageAttributeNames": ["All"], "MaxNumberOfMessages": 10}
         messages = self._client.receive_message(QueueUrl=self._url, **parameters).get("Messages", [])
         if not messages:

@@ -1,4 +1,4 @@
-"""What every gRPC server must do. A subclass gives ``serving``; the tests come by inheritance."""
+"""The rules for every gRPC server. A subclass gives ``serving``, and inherits the tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import grpc
 import pytest
 
 import synthetic
-from tests.integrations.grpc.service import KINDS, SERVICE, call, charged
+from tests.products.grpc import KINDS, SERVICE
+from tests.products.grpc.clients import call
+from tests.products.grpc.service import charged
 from tests.support.entrances import callables
 from tests.support.http2 import call_raw
 from tests.support.keys import entry, mint
@@ -28,7 +30,7 @@ STRANGE = [("unary_unary", stranger) for stranger in STRANGERS[1:]]
 
 
 class GrpcServerContract:
-    """A real server, real calls of every kind, and what the handlers saw of them: what matters beside others, too."""
+    """A real server and real calls of every kind. Servers beside other instrumentation run these as well."""
 
     def serving(self, **settings: Any) -> AbstractContextManager[int]:
         """Serve with an interceptor that has these settings; gives the port."""
@@ -128,21 +130,21 @@ class GrpcServerContract:
 
     @pytest.mark.parametrize("simulated", [True, False])
     @pytest.mark.parametrize("name", ["fail", "fail_stream"])
-    def test_an_error_of_the_handler_stays_what_it_is(self, port: int, keys: Keys, name: str, simulated: bool) -> None:
+    def test_an_error_of_the_handler_is_not_changed(self, port: int, keys: Keys, name: str, simulated: bool) -> None:
         outcome = call(port, name, marked(keys) if simulated else ())
         assert outcome.code is grpc.StatusCode.UNKNOWN
         assert "as it is" in outcome.details
         assert outcome.responses == ([b"first"] if name == "fail_stream" else [])
 
     @pytest.mark.parametrize("simulated", [True, False])
-    def test_a_status_that_the_handler_chose_stays_what_it_is(self, port: int, keys: Keys, simulated: bool) -> None:
+    def test_a_status_that_the_handler_chose_is_not_changed(self, port: int, keys: Keys, simulated: bool) -> None:
         outcome = call(port, "absent", marked(keys) if simulated else ())
         assert (outcome.code, outcome.details) == (grpc.StatusCode.NOT_FOUND, "nothing here")
         assert outcome.trailing == {"own": "kept"}
 
     # How long it lasts
 
-    def test_calls_of_both_sorts_take_turns_without_a_mix_up(self, port: int, keys: Keys) -> None:
+    def test_real_and_simulated_calls_in_turn_are_not_mixed_up(self, port: int, keys: Keys) -> None:
         headers = marked(keys)
         for number in range(24):
             kind = KINDS[number % 4]
@@ -154,7 +156,7 @@ class StreamsThatAreLeft(GrpcServerContract):
     """For servers that end the handler of a client that has gone: all but aio servers with synchronous handlers."""
 
     @pytest.mark.parametrize("simulated", [True, False])
-    def test_a_stream_that_its_client_leaves_ends_under_its_verdict_and_leaves_nothing_behind(
+    def test_a_stream_that_its_client_cancels_ends_under_its_verdict(
         self, port: int, keys: Keys, simulated: bool
     ) -> None:
         id_ = uuid4().hex
@@ -237,9 +239,7 @@ class FullServerContract(GrpcServerContract):
         self.check_not_admitted(inside, marked(keys, **expired(8 * DAY)), 403, "expired")
         self.check_not_admitted(edge, marked(keys, **expired(60)), 403, "expired")
 
-    def test_where_everything_must_be_marked_unmarked_calls_are_refused(
-        self, serve: Callable[..., int], keys: Keys
-    ) -> None:
+    def test_unmarked_calls_are_refused_if_a_marker_is_required(self, serve: Callable[..., int], keys: Keys) -> None:
         synthetic.configure(keys=keys)
         port = serve(on_missing="refuse")
         self.check_not_admitted(port, baggage("user=7"), 403, "missing")
@@ -252,12 +252,12 @@ class FullServerContract(GrpcServerContract):
         self.check_not_admitted(port, forged(keys), 403, "bad-signature")
         self.check_simulated(call(port, "unary_unary", marked(keys)).only())
 
-    def test_metadata_of_the_handlers_own_stay_beside_the_reason(self, port: int, keys: Keys) -> None:
+    def test_the_handlers_own_metadata_are_kept_beside_the_reason(self, port: int, keys: Keys) -> None:
         synthetic.configure(keys=keys, policy={"payment": "refuse"})
         outcome = call(port, "refused_with_own", marked(keys))
         assert outcome.trailing == {"own": "kept", "synthetic-reason": "effect-refused"}
 
-    def test_work_that_cannot_be_verified_ends_the_call(self, port: int, keys: Keys) -> None:
+    def test_unverified_work_in_a_handler_ends_the_call(self, port: int, keys: Keys) -> None:
         outcome = call(port, "unverified", marked(keys))
         assert (outcome.code, outcome.trailing["synthetic-reason"]) == (_CODES[403], "bad-signature")
 
@@ -265,9 +265,9 @@ class FullServerContract(GrpcServerContract):
     def test_a_method_that_does_not_exist_is_unimplemented(self, port: int, keys: Keys, simulated: bool) -> None:
         assert call(port, "elsewhere", marked(keys) if simulated else ()).code is grpc.StatusCode.UNIMPLEMENTED
 
-    def test_a_handler_that_returns_an_iterator_is_as_good_as_a_generator(self, port: int, keys: Keys) -> None:
+    def test_a_handler_may_return_an_iterator_instead_of_a_generator(self, port: int, keys: Keys) -> None:
         assert [seen["simulated"] for seen in call(port, "listed", marked(keys)).seen()] == [True, True]
         assert [seen["simulated"] for seen in call(port, "listed").seen()] == [False, False]
 
-    def test_a_handler_that_is_no_generator_can_be_refused_an_effect(self, port: int, keys: Keys) -> None:
+    def test_an_effect_of_a_handler_without_a_generator_can_be_refused(self, port: int, keys: Keys) -> None:
         self.test_an_effect_that_a_guard_refuses_ends_the_call(port, keys, "eager_unary_stream")

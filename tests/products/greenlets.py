@@ -1,4 +1,4 @@
-"""What the ways of gevent and of eventlet to start something share; for programs with and without patches."""
+"""Shared by gevent and eventlet: threads, which are greenlets in a monkey-patched program."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Hop = Callable[[Function], Any]
 
 
 def threads(noted: Callable[[Callable[[Function], Any]], Hop]) -> dict[str, Hop]:
-    """What is a greenlet under monkey patching. ``noted`` starts what gives no result, and waits for it."""
+    """Hops over threads. ``noted`` starts work that gives no result, and waits for it."""
     return {
         "Thread": noted(lambda work: threading.Thread(target=work).start()),
         "Timer": noted(lambda work: threading.Timer(0, work).start()),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from typing import Any, Protocol
 
@@ -17,55 +16,12 @@ from synthetic import ledger
 from synthetic._model.verdict import REAL
 from synthetic._work.state import VERDICT
 from synthetic.errors import ExternalCallRefused
-from tests.integrations.grpc.service import KINDS, OPTIONS
+from tests.products.grpc import KINDS
+from tests.products.grpc.servers import Recording
 from tests.support.clients import OURS, THEIRS, break_part, brought_by_opentelemetry, claims_of, has_no_marker, token_of
 from tests.support.keys import mint, shared_key
-from tests.support.recording_server import Recorded
 
 Keys = dict[str, Any]
-
-
-class Recording:
-    """A server that answers every method of every kind, and remembers the metadata that came."""
-
-    def __init__(self) -> None:
-        self.requests: list[Recorded] = []
-        self.contexts: list[Any] = []
-        self._server = grpc.server(ThreadPoolExecutor(4), options=OPTIONS)
-        self._server.add_generic_rpc_handlers((self,))  # type: ignore[arg-type, unused-ignore]
-        self.port = self._server.add_insecure_port("127.0.0.1:0")
-
-    def service(self, details: Any) -> Any:
-        """A handler for whatever is called."""
-        self.requests.append(
-            Recorded("POST", details.method, tuple(tuple(one) for one in details.invocation_metadata), b"")
-        )
-        return grpc.stream_stream_rpc_method_handler(self._answer)
-
-    def service_name(self) -> None:
-        return None
-
-    def _answer(self, requests: Any, context: Any) -> Iterator[bytes]:
-        self.contexts.append(context)
-        yield b"".join(requests)
-
-    def target(self, host: str = OURS) -> str:
-        return f"{host}:{self.port}"
-
-    @property
-    def only(self) -> Recorded:
-        (request,) = self.requests
-        return request
-
-    def __enter__(self) -> Recording:
-        self._server.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.stop(0).wait()
-
-
-grpc.GenericRpcHandler.register(Recording)
 
 
 class Client(Protocol):
@@ -105,7 +61,7 @@ class GrpcClientContract:
         with Recording() as server:
             yield server
 
-    # Where it fails
+    # If the hook fails
 
     def test_real_calls_are_sent_and_simulated_ones_raise_when_our_hook_fails(
         self, connect: Any, server: Recording, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -187,7 +143,7 @@ class GrpcClientContract:
             connect(server.target()).call(metadata=(("baggage", "a=1, b=2"),))
         assert server.only.values("baggage") == ["a=1, b=2"]
 
-    def test_two_entries_of_the_callers_own_stay_two(self, connect: Any, server: Recording) -> None:
+    def test_two_entries_of_the_callers_own_are_not_joined(self, connect: Any, server: Recording) -> None:
         connect(server.target()).call(metadata=(("baggage", "a=1"), ("baggage", "b=2")))
         assert server.only.values("baggage") == (["a=1", "b=2"] if self.keeps_both else ["b=2"])
 
@@ -200,7 +156,7 @@ class GrpcClientContract:
             connect(server.target()).call(metadata=stale)
         assert server.only.values("baggage") == ["a=1"]
 
-    def test_a_stale_marker_in_the_callers_metadata_gives_way_to_the_current_one(
+    def test_a_stale_marker_in_the_callers_metadata_is_replaced_by_the_current_one(
         self, connect: Any, server: Recording
     ) -> None:
         with synthetic.simulated(run="yesterday"):
@@ -219,9 +175,7 @@ class GrpcClientContract:
         assert token_of(server.only) == token
 
     @pytest.mark.parametrize("kind", KINDS)
-    def test_a_marker_that_does_not_verify_raises_and_nothing_is_sent(
-        self, connect: Any, server: Recording, kind: str
-    ) -> None:
+    def test_unverified_work_raises_and_sends_nothing(self, connect: Any, server: Recording, kind: str) -> None:
         forged = mint(shared_key())
         with brought_by_opentelemetry(forged), pytest.raises(synthetic.UnverifiedMarker) as raised:
             connect(server.target()).call(kind)
@@ -243,7 +197,7 @@ class GrpcClientContract:
     # Hosts that do not take part
 
     @pytest.mark.parametrize("kind", KINDS)
-    def test_a_host_nobody_listed_is_not_called(self, connect: Any, server: Recording, kind: str) -> None:
+    def test_a_host_that_is_not_listed_is_not_called(self, connect: Any, server: Recording, kind: str) -> None:
         with (
             ledger.recorded() as outcomes,
             synthetic.simulated(run="rush-hour") as marker,
@@ -282,7 +236,7 @@ class GrpcClientContract:
             assert connect(server.target(THEIRS)).call()
         assert not outcomes
 
-    def test_of_several_addresses_all_must_take_part(self, connect: Any, keys: Keys, server: Recording) -> None:
+    def test_every_one_of_several_addresses_must_take_part(self, connect: Any, keys: Keys, server: Recording) -> None:
         both = f"ipv4:127.0.0.1:{server.port},127.0.0.2:{server.port}"
         with synthetic.simulated(run="rush-hour"):
             with pytest.raises(ExternalCallRefused) as raised:

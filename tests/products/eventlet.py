@@ -1,4 +1,4 @@
-"""Every way that eventlet has to start something, with a result to wait for; for programs with and without patches."""
+"""eventlet: every way to start work and to wait for its result, in programs with and without monkey patches."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import eventlet
 import eventlet.event
 import eventlet.tpool
 
-from tests.integrations.greenlet_hops import Function, Hop, threads
+from tests.products.greenlets import Function, Hop, threads
 
 
 def noted(start: Callable[[Function], Any]) -> Hop:
-    """Start what gives no result, and wait for it."""
+    """Start work that gives no result, and wait for it."""
 
     def hop(function: Function) -> Any:
         event = eventlet.event.Event()

@@ -1,6 +1,6 @@
-"""A monkey-patched program that sends the cases of the matrix over one hop: python -m tests.integrations.monkey_patched
+"""A monkey-patched program that sends the cases of the matrix over one hop: python -m tests.matrix.monkey_patched
 
-Its arguments are gevent or eventlet, and the hop. It reads cases, with their keys, and prints what became of each.
+Its arguments are gevent or eventlet, and the hop. It reads cases with their keys, and prints the outcome of each.
 """
 
 import sys
@@ -29,9 +29,9 @@ from tests.support.servers import environment
 
 @contextmanager
 def program(product: str, hop: str) -> Iterator[Callable[[Case], str]]:
-    """Run the program; gives a function that has it send one case."""
+    """Run the program; gives a function that sends one case with it."""
     command = [sys.executable, "-m", __name__, product, hop]
-    variables = {**environment(), "EVENTLET_TESTS": "1"}  # eventlet warns of itself
+    variables = {**environment(), "EVENTLET_TESTS": "1"}  # or eventlet warns
     with subprocess.Popen(command, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
         assert process.stdout
@@ -47,7 +47,7 @@ def program(product: str, hop: str) -> Iterator[Callable[[Case], str]]:
 
 
 def main(product: str, name: str) -> None:
-    hop = importlib.import_module(f"tests.integrations.{product}.hops").PATCHED[name]
+    hop = importlib.import_module(f"tests.products.{product}").PATCHED[name]
     synthetic.instrument(product)
     for line in iter(sys.stdin.readline, ""):
         case = Case(*json.loads(line))

@@ -1,8 +1,9 @@
-"""Queues, topics and buses of moto's server, and clients for them."""
+"""boto3: clients, and the queues, topics and buses of moto's server that they send to."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
@@ -12,7 +13,10 @@ import boto3
 from botocore.config import Config
 
 from tests.contract.messages import eventually, in_a_bare_thread
+from tests.support import brokers
 from tests.support.recording_server import Answer, Recorded
+
+needs = brokers.aws
 
 ACCOUNT = {
     "aws_access_key_id": "testing",
@@ -26,9 +30,18 @@ def client_of(service: str, url: str | None, **config: Any) -> Any:
     return boto3.client(service, endpoint_url=url, config=Config(**config), **ACCOUNT)  # type: ignore[call-overload]
 
 
+def contrib() -> None:
+    """Switch on OpenTelemetry's instrumentations."""
+    from opentelemetry.instrumentation.boto3sqs import Boto3SQSInstrumentor
+    from opentelemetry.instrumentation.botocore import BotocoreInstrumentor
+
+    BotocoreInstrumentor().instrument()
+    Boto3SQSInstrumentor().instrument()
+
+
 @lru_cache
 def shared_client(service: str, url: str) -> Any:
-    """A client for many tests, made before whatever they switch on; making one takes long."""
+    """A client for many tests, made before they switch anything on. Making one takes long."""
     return client_of(service, url)
 
 
@@ -39,7 +52,7 @@ def shared_resource(url: str) -> Any:
 
 
 def body_of(message: Any) -> str:
-    """The text of a message that came over whatever it came."""
+    """The text of a message that came directly, over SNS or over EventBridge."""
     body: str = message["Body"]
     if not body.startswith("{"):
         return body
@@ -61,9 +74,10 @@ def baggage_on(message: Any) -> str | None:
 
 
 class Queue:
-    """A queue whose messages come again at once, and at the third time are in its dead-letter queue."""
+    """A queue whose messages come again at once. After two receives, they are in its dead-letter queue."""
 
     def __init__(self, url: str, *, receives: int = 2, fifo: bool = False, visible_after: int = 0) -> None:
+        self.endpoint = url
         self.sqs = shared_client("sqs", url)
         end = ".fifo" if fifo else ""
         kind = {"FifoQueue": "true", "ContentBasedDeduplication": "true"} if fifo else {}
@@ -79,7 +93,7 @@ class Queue:
         return str(attributes["QueueArn"])
 
     def put(self, body: str, baggage: str | None = None) -> None:
-        """Send a message as a stranger does."""
+        """Send a message without this library."""
         in_a_bare_thread(lambda: self.sqs.send_message(QueueUrl=self.url, MessageBody=body, **attribute(baggage)))
 
     def received(self, url: str | None = None, **parameters: Any) -> list[Any]:
@@ -87,10 +101,13 @@ class Queue:
         messages: list[Any] = found.get("Messages", [])
         return messages
 
+    def delete(self, message: Any, url: str | None = None) -> None:
+        self.sqs.delete_message(QueueUrl=url or self.url, ReceiptHandle=message["ReceiptHandle"])
+
     def only(self) -> Any:
         """The one message that the queue holds; it is taken out."""
         (message,) = eventually(lambda: self.received(MessageAttributeNames=["All"]) or None)
-        self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+        self.delete(message)
         assert not self.received()
         return message
 
@@ -101,7 +118,7 @@ class Queue:
         """The texts of the messages that are dead; they are taken out."""
         messages = self.received(self.dead)
         for message in messages:
-            self.sqs.delete_message(QueueUrl=self.dead, ReceiptHandle=message["ReceiptHandle"])
+            self.delete(message, self.dead)
         return [body_of(message) for message in messages]
 
 
@@ -112,23 +129,45 @@ def attribute(baggage: str | None) -> dict[str, Any]:
     return {"MessageAttributes": {"baggage": {"DataType": "String", "StringValue": baggage}}}
 
 
-def subscribed_topic(url: str, queue: Queue, *, raw: bool) -> str:
+Send = Callable[[str, str | None], Any]
+"""Send a text with this ``baggage``, or with none, so that it arrives at a queue."""
+
+
+def to_sqs(queue: Queue) -> Send:
+    """To the queue itself."""
+    return lambda body, baggage: queue.sqs.send_message(QueueUrl=queue.url, MessageBody=body, **attribute(baggage))
+
+
+def to_sns(queue: Queue) -> Send:
+    """To a topic that delivers to the queue."""
+    sns = shared_client("sns", queue.endpoint)
+    topic = subscribed_topic(queue, raw=False)
+    return lambda body, baggage: sns.publish(TopicArn=topic, Message=body, **attribute(baggage))
+
+
+def subscribed_topic(queue: Queue, *, raw: bool) -> str:
     """A topic that delivers to the queue."""
-    sns = shared_client("sns", url)
+    sns = shared_client("sns", queue.endpoint)
     topic = str(sns.create_topic(Name=f"rides-{uuid4().hex}")["TopicArn"])
     options = {"RawMessageDelivery": "true"} if raw else {}
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue.arn, Attributes=options)
     return topic
 
 
-def forwarding_bus(url: str, queue: Queue) -> str:
-    """A bus of EventBridge that delivers every event to the queue."""
-    events = shared_client("events", url)
+def to_bridge(queue: Queue) -> Send:
+    """To a bus of EventBridge that delivers every event to the queue."""
+    events = shared_client("events", queue.endpoint)
     bus = f"rides-{uuid4().hex}"
     events.create_event_bus(Name=bus)
     events.put_rule(Name="all", EventBusName=bus, EventPattern=json.dumps({"source": ["rides"]}), State="ENABLED")
     events.put_targets(Rule="all", EventBusName=bus, Targets=[{"Id": "1", "Arn": queue.arn}])
-    return bus
+
+    def send(body: str, baggage: str | None) -> None:
+        detail = {"ride": body, **({} if baggage is None else {"baggage": baggage})}
+        entry = {"Source": "rides", "DetailType": "booked", "Detail": json.dumps(detail), "EventBusName": bus}
+        assert not events.put_events(Entries=[entry])["FailedEntryCount"]
+
+    return send
 
 
 def sent(request: Recorded) -> Answer:

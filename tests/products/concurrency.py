@@ -1,4 +1,4 @@
-"""What the tests of threads, executors and processes share: arrangements with OpenTelemetry, and what is seen where."""
+"""Threads, executors and processes: ways to start them, and the verdict that is in force there."""
 
 from __future__ import annotations
 
@@ -6,26 +6,15 @@ import contextvars
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from importlib.util import find_spec
 from typing import Any
-
-import pytest
 
 import synthetic
 from synthetic._work.state import VERDICT
+from tests.products.switches import instrumented, traced
 
 ARRANGEMENTS = ("ours", "ours, then OpenTelemetry", "OpenTelemetry, then ours")
 
 RUN = "rush-hour"
-
-FORKS = [
-    pytest.mark.filterwarnings("ignore:Using fork:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
-]
-"""Eventlet, once it is imported, warns of every fork, and Python 3.12 of one beside threads; others may run those."""
-
-NEEDS_SENTRY = pytest.mark.skipif(find_spec("sentry_sdk") is None, reason="sentry-sdk is not installed")
-"""Without importing it: it imports eventlet."""
 
 START = threading.Thread.start
 
@@ -35,31 +24,25 @@ def carried(arrangement: str = "ours") -> Iterator[None]:
     """Switch the integration on, alone or with OpenTelemetry's instrumentation of threads, in either order."""
     with ExitStack() as undo:
         for name in arrangement.split(", then "):
-            undo.enter_context(_theirs() if name == "OpenTelemetry" else _ours())
+            undo.enter_context(traced(_instrumentor) if name == "OpenTelemetry" else instrumented("concurrency"))
         yield
 
 
-@contextmanager
-def _ours() -> Iterator[None]:
-    synthetic.instrument("concurrency")
-    try:
-        yield
-    finally:
-        synthetic.uninstrument("concurrency")
+def contrib() -> None:
+    """Switch on OpenTelemetry's instrumentation of threads."""
+    from opentelemetry.instrumentation.threading import ThreadingInstrumentor
+
+    ThreadingInstrumentor().instrument()
 
 
-@contextmanager
-def _theirs() -> Iterator[None]:
-    instrumentor = pytest.importorskip("opentelemetry.instrumentation.threading").ThreadingInstrumentor()
-    instrumentor.instrument()
-    try:
-        yield
-    finally:
-        instrumentor.uninstrument()
+def _instrumentor() -> Any:
+    import pytest
+
+    return pytest.importorskip("opentelemetry.instrumentation.threading").ThreadingInstrumentor()
 
 
 def seen(_: object = None) -> str:
-    """What the work at hand is: its run, ``real`` where that was decided, ``unset``, or ``unverified``."""
+    """The verdict in force: the run, ``real`` if that was decided, ``unset``, or ``unverified``."""
     try:
         marker = synthetic.current()
     except synthetic.UnverifiedMarker as error:
@@ -71,7 +54,7 @@ def seen(_: object = None) -> str:
 
 
 def in_a_thread(function: Callable[[], Any] = seen, make: Any = threading.Thread) -> Any:
-    """Call a function in a thread of its own; return what it returned."""
+    """Call a function in a new thread; return its result."""
     found: list[Any] = []
     thread = make(target=lambda: found.append(function()))
     thread.start()
@@ -80,7 +63,7 @@ def in_a_thread(function: Callable[[], Any] = seen, make: Any = threading.Thread
 
 
 def as_is(verdict: str | None) -> Any:
-    """Work that is real, simulated by the run of that name, or of which nothing is known (None)."""
+    """Work that is real, simulated by the run of that name, or without a verdict (None)."""
     if verdict is None:
         return nullcontext()
     return synthetic.real() if verdict == "real" else synthetic.simulated(run=verdict)
@@ -90,7 +73,7 @@ def as_is(verdict: str | None) -> Any:
 
 
 class Overriding(threading.Thread):
-    """A thread whose work is its own ``run``, which no wrapper around ``Thread.run`` sees."""
+    """A thread with a ``run`` of its own, which no wrapper around ``Thread.run`` sees."""
 
     def __init__(self, target: Callable[[], Any]) -> None:
         super().__init__()
@@ -101,7 +84,7 @@ class Overriding(threading.Thread):
 
 
 class Twofold(Overriding):
-    """One that calls the ``start`` and the ``run`` above it."""
+    """A thread that calls the inherited ``start`` and ``run``."""
 
     def start(self) -> None:
         super().start()
@@ -123,11 +106,11 @@ def with_run_on_the_instance(target: Callable[[], Any]) -> threading.Thread:
 MAKERS = [threading.Thread, timer, Overriding, Twofold, with_run_on_the_instance]
 
 
-# Pythons on which a thread inherits the context of its starter
+# Pythons in which a thread inherits the context of its starter
 
 
 def inheriting(start: Any) -> Any:
-    """``Thread.start`` as it is there: the thread runs in a copy of the starter's context."""
+    """The ``Thread.start`` of such a Python: the thread runs in a copy of the starter's context."""
 
     def start_with_a_copy(thread: threading.Thread) -> None:
         copied, run = contextvars.copy_context(), thread.run

@@ -1,4 +1,4 @@
-"""Every way that gevent has to start something, with a result to wait for; for programs with and without patches."""
+"""gevent: every way to start work and to wait for its result, in programs with and without monkey patches."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import gevent.event
 import gevent.pool
 import gevent.threadpool
 
-from tests.integrations.greenlet_hops import Function, Hop, threads
+from tests.products.greenlets import Function, Hop, threads
 
 
 class Subclass(gevent.Greenlet):  # type: ignore[misc]
-    """One with a ``_run`` of its own, as gevent's documentation shows."""
+    """A greenlet with a ``_run`` of its own, as gevent's documentation shows."""
 
     def __init__(self, function: Function) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class Subclass(gevent.Greenlet):  # type: ignore[misc]
 
 
 def noted(start: Callable[[Function], Any]) -> Hop:
-    """Start what gives no result, and wait for it."""
+    """Start work that gives no result, and wait for it."""
 
     def hop(function: Function) -> Any:
         result = gevent.event.AsyncResult()
@@ -58,7 +58,7 @@ def threadpool() -> Any:
 
 
 def each(pool: Any, method: str) -> Hop:
-    """One of the ways in which a pool goes through a list."""
+    """A method of a pool that calls a function for every item of a list."""
 
     def hop(function: Function) -> Any:
         results = getattr(pool(), method)(lambda _: function(), [0, 1])
