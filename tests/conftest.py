@@ -61,7 +61,7 @@ def installed() -> Iterator[None]:
         return entry_points(group=group)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("synthetic._instrument.entry_points", lambda *, group: found((*sys.path,), group))
+        patch.setattr("synthetic._instrument.instrument.entry_points", lambda *, group: found((*sys.path,), group))
         yield
 
 
