@@ -21,15 +21,15 @@ from synthetic_http_client import ExternalRequestRefused
 from tests.support.clients import OURS, THEIRS, brought_by_opentelemetry, has_no_marker, token_of
 from tests.support.keys import mint, shared_key
 from tests.support.recording_server import Answer, Recorded, RecordingServer
+from tests.support.switches import instrumented
 
 
 @pytest.fixture(autouse=True)
 def takes_part(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("NO_PROXY", "*")
     synthetic.configure(keys=keys, internal_hosts=[OURS])
-    synthetic.instrument("http-client")
-    yield
-    synthetic.uninstrument("http-client")
+    with instrumented("http-client"):
+        yield
 
 
 @pytest.fixture(params=["real", "simulated"])

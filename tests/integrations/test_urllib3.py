@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,87 +14,52 @@ from urllib3.connectionpool import HTTPConnectionPool
 
 import synthetic
 from synthetic import ledger
-from synthetic_urllib3 import ExternalRequestRefused, cover, integration
-from tests.contract.client import ClientContract
+from synthetic_urllib3 import ExternalRequestRefused, integration
+from tests.contract.client_switches import InsideOpenTelemetry, Instrumented, OrderContract, SwitchedContract
 from tests.integrations.tunnels import certificate, tls_server, tunnels_to
-from tests.support.clients import OURS, THEIRS, brought_by_opentelemetry, has_no_marker, run_script, token_of
+from tests.products import urllib3 as product
+from tests.support.clients import OURS, THEIRS, brought_by_opentelemetry, has_no_marker, token_of
 from tests.support.keys import entry, mint
-from tests.support.otel_clients import by_opentelemetry
 from tests.support.recording_server import Answer, Recorded, RecordingServer
+from tests.support.switches import instrumented, same
 
-ORIGINAL = HTTPConnectionPool._make_request
-URLOPEN = HTTPConnectionPool.urlopen
-
-
-class ManagerClient:
-    def __init__(self, headers: Mapping[str, Any] | None = None, *, covered: bool = False, kind: Any = dict) -> None:
-        self.manager = cover(urllib3.PoolManager()) if covered else urllib3.PoolManager()
-        self.headers = dict(headers or {})
-        self.kind = kind
-
-    def get(self, url: str, headers: Mapping[str, Any] | None = None) -> int:
-        passed = self.kind({**self.headers, **(headers or {})})
-        return self.manager.request("GET", url, headers=passed, timeout=60).status
+ORIGINAL = product.patched()
 
 
-class Urllib3Contract(ClientContract):
+class Urllib3Contract(SwitchedContract):
+    product = product
+    original = ORIGINAL
     our_part = "synthetic_urllib3._out.depart"
-
     library_error = urllib3.exceptions.HTTPError
 
     @pytest.fixture
-    def opentelemetry(self) -> Iterator[None]:
-        with by_opentelemetry("urllib3"):
-            yield
+    def connect(self) -> Any:
+        return product.Client
 
 
-class TestInstrumented(Urllib3Contract):
-    @pytest.fixture(autouse=True)
-    def _instrumented(self) -> Iterator[None]:
-        synthetic.instrument("urllib3")
-        yield
-        synthetic.uninstrument("urllib3")
-        assert HTTPConnectionPool._make_request is ORIGINAL
-
-    @pytest.fixture
-    def connect(self, _instrumented: None) -> Any:
-        return ManagerClient
-
-
-class TestInstrumentedInsideOpenTelemetry(TestInstrumented):
-    """OpenTelemetry's instrumentation has wrapped urllib3 first."""
-
-    @pytest.fixture(autouse=True)
-    def _instrumented(self) -> Iterator[None]:
-        with by_opentelemetry("urllib3"):
-            synthetic.instrument("urllib3")
-            yield
-            synthetic.uninstrument("urllib3")
-
-    @pytest.fixture
-    def opentelemetry(self, _instrumented: None) -> None:
-        """Is on already."""
-
-    @pytest.fixture
-    def connect(self, _instrumented: None) -> Any:
-        # In a plain dictionary it would leave a caller's "Baggage" beside its own "baggage".
-        return lambda headers=None: ManagerClient(headers, kind=HTTPHeaderDict)
-
-    keeps_foreign = False
-
-
-class TestCovered(Urllib3Contract):
+class Covered(Urllib3Contract):
     @pytest.fixture
     def connect(self) -> Any:
-        return lambda headers=None: ManagerClient(headers, covered=True)
+        return lambda headers=None: product.Client(headers, covered=True)
 
 
-class TestBoth(TestInstrumented):
-    """The manager is covered, and everything is instrumented as well."""
+class TestInstrumented(Urllib3Contract, Instrumented):
+    pass
 
+
+class TestInstrumentedInsideOpenTelemetry(Urllib3Contract, InsideOpenTelemetry):
     @pytest.fixture
-    def connect(self, _instrumented: None) -> Any:
-        return lambda headers=None: ManagerClient(headers, covered=True)
+    def connect(self) -> Any:
+        # In a plain dictionary it would leave a caller's "Baggage" beside its own "baggage".
+        return lambda headers=None: product.Client(headers, kind=HTTPHeaderDict)
+
+
+class TestCovered(Covered):
+    pass
+
+
+class TestBoth(Covered, Instrumented):
+    """The manager is covered, and everything is instrumented as well."""
 
 
 @pytest.fixture(autouse=True)
@@ -105,9 +70,8 @@ def takes_part(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def on() -> Iterator[None]:
-    synthetic.instrument("urllib3")
-    yield
-    synthetic.uninstrument("urllib3")
+    with instrumented("urllib3"):
+        yield
 
 
 @pytest.fixture(params=["real", "simulated"])
@@ -121,61 +85,19 @@ def test_after_uninstrument_nothing_is_sent_and_the_way_out_is_the_original(serv
         synthetic.instrument("urllib3")
         integration.instrument()
         with synthetic.simulated(run="rush-hour"):
-            ManagerClient().get(server.url())
+            product.Client().get(server.url())
         integration.uninstrument()
         synthetic.uninstrument("urllib3")
-        assert HTTPConnectionPool._make_request is ORIGINAL
+        assert same(product.patched(), ORIGINAL)
     with synthetic.simulated(run="rush-hour"):
-        ManagerClient().get(server.url("/off"))
+        product.Client().get(server.url("/off"))
     *on, off = server.requests
     assert len({token_of(request) for request in on}) == 1
     assert has_no_marker(off)
 
 
-IN_AN_ORDER = """
-import sys
-import urllib3, synthetic
-from opentelemetry.instrumentation.urllib3 import URLLib3Instrumentor
-
-synthetic.configure(internal_hosts=["127.0.0.1"])
-theirs = URLLib3Instrumentor()
-steps = {
-    "ours on": lambda: synthetic.instrument("urllib3"),
-    "ours off": lambda: synthetic.uninstrument("urllib3"),
-    "theirs on": theirs.instrument,
-    "theirs off": theirs.uninstrument,
-}
-before = dict(vars(urllib3.HTTPConnectionPool))
-for step in sys.argv[2:]:
-    steps[step]()
-    with synthetic.simulated(run="rush-hour"):
-        try:
-            urllib3.PoolManager().request("GET", sys.argv[1])
-            print("sent")
-        except synthetic.EffectRefused:
-            print("refused")
-assert dict(vars(urllib3.HTTPConnectionPool)) == before
-"""
-
-
-@pytest.mark.parametrize(
-    "steps",
-    [
-        ("theirs on", "ours on", "theirs off", "ours off", "ours on", "ours off"),
-        ("ours on", "theirs on", "ours off", "theirs off", "ours on", "ours off"),
-        ("ours on", "theirs on", "ours off", "ours on", "theirs off", "ours off"),
-    ],
-    ids=["inside", "outside", "outside-twice"],
-)
-def test_in_whatever_order_with_opentelemetry_it_is_on_when_it_was_switched_on_and_nothing_is_left(
-    server: RecordingServer, keys: dict[str, Any], steps: tuple[str, ...]
-) -> None:
-    pytest.importorskip("opentelemetry.instrumentation.urllib3")
-    printed = run_script(IN_AN_ORDER, server.url(host=THEIRS), *steps, keys=keys).splitlines()
-    is_on = False
-    for step, seen in zip(steps, printed, strict=True):
-        is_on = step == "ours on" or (is_on and step != "ours off")
-        assert seen == ("refused" if is_on else "sent"), step
+class TestInAnyOrder(OrderContract):
+    product = product
 
 
 # Pools, proxies, retries

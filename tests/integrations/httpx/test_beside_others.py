@@ -124,17 +124,13 @@ def test_a_wrapper_that_others_put_over_ours_stays_and_ours_does_nothing_below_i
 SENTRY = """
 import importlib, sys
 import sentry_sdk, synthetic
-from sentry_sdk.transport import Transport
-
-class Nowhere(Transport):
-    def capture_envelope(self, envelope):
-        pass
+from tests.support import sentry
 
 name, first, url, next_hop = sys.argv[1:]
 library = importlib.import_module(name)
 if first == "ours":
     synthetic.instrument(name)
-sentry_sdk.init(dsn="http://key@127.0.0.1:9/1", traces_sample_rate=1.0, transport=Nowhere)
+sentry.init()
 if first == "otel":
     instrumentation = importlib.import_module("opentelemetry.instrumentation.httpx")
     getattr(instrumentation, f"{name.upper()}ClientInstrumentor")().instrument()
