@@ -11,7 +11,7 @@ import pytest
 from opentelemetry import baggage, context
 
 import synthetic
-from tests.integrations.httpx.products import Product
+from tests.products.httpx import Product
 from tests.support.clients import OURS, THEIRS, brought_by_opentelemetry, claims_of, has_no_marker, token_of
 from tests.support.keys import mint
 from tests.support.recording_server import Answer, Recorded, RecordingServer

@@ -16,7 +16,7 @@ import pytest
 
 import synthetic
 from tests.contract.client_hosts import raise_in_worker
-from tests.integrations.httpx.products import Product
+from tests.products.httpx import Product
 from tests.support.clients import OURS, THEIRS, has_no_marker, token_of
 from tests.support.recording_server import Answer, Recorded, RecordingServer
 
@@ -215,7 +215,8 @@ def test_an_authentication_that_fetches_its_key_elsewhere_is_decided_for_that_ho
 
 @pytest.mark.usefixtures("instrumented")
 def test_what_is_patched_keeps_its_signature_and_its_kind(product: Product) -> None:
-    synchronous, asynchronous = product.way_out
+    synchronous = product.library.Client._send_single_request
+    asynchronous = product.library.AsyncClient._send_single_request
     assert list(inspect.signature(synchronous).parameters) == ["self", "request"]
     assert synchronous.__name__ == "_send_single_request"
     assert not inspect.iscoroutinefunction(synchronous)

@@ -14,10 +14,11 @@ from starlette.routing import Route
 
 import synthetic
 from synthetic.asgi import SyntheticTrafficMiddleware
-from tests.integrations.httpx.products import Product
+from tests.products.httpx import Product
 from tests.support.clients import OURS, THEIRS, has_no_marker, run_script, token_of
 from tests.support.recording_server import RecordingServer
 from tests.support.servers import uvicorn_server
+from tests.support.switches import same
 
 
 @pytest.fixture(autouse=True)
@@ -29,11 +30,9 @@ def takes_part(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def put_back(product: Product) -> Iterator[None]:
     """Whatever a test does to the library: at its end everything is the original."""
-    library = product.library
-    owners = (library.Client, library.AsyncClient, library.HTTPTransport, library.AsyncHTTPTransport)
-    before = [dict(vars(owner)) for owner in owners]
+    before = product.patched()
     yield
-    assert [dict(vars(owner)) for owner in owners] == before
+    assert same(product.patched(), before)
 
 
 # On and off
@@ -41,19 +40,20 @@ def put_back(product: Product) -> Iterator[None]:
 
 @pytest.mark.usefixtures("put_back")
 def test_instrument_and_its_undoing_can_be_repeated(product: Product, server: RecordingServer) -> None:
-    original = product.way_out
+    original = product.patched()
     with product.library.Client(transport=product.transport()) as client:
         for _ in range(3):
             product.ours.integration.instrument()
-            synthetic.instrument(product.name)
-            once = product.way_out
+            synthetic.instrument(product.NAME)
+            once = product.patched()
             product.ours.integration.instrument()
-            assert product.way_out == once != original
+            assert same(product.patched(), once)
+            assert not same(once, original)
             with synthetic.simulated(run="rush-hour"):
                 client.get(server.url())
-            synthetic.uninstrument(product.name)
+            synthetic.uninstrument(product.NAME)
             product.ours.integration.uninstrument()
-            assert product.way_out == original
+            assert same(product.patched(), original)
         with synthetic.simulated(run="rush-hour"):
             client.get(server.url())
     assert [has_no_marker(request) for request in server.requests] == [False, False, False, True]
@@ -162,7 +162,7 @@ def test_another_sdk_writes_its_own_baggage_header(
         return JSONResponse({"run": marker and marker.run, "lines": len(request.headers.getlist("baggage"))})
 
     with uvicorn_server(SyntheticTrafficMiddleware(Starlette(routes=[Route("/", tell)]))) as port:
-        seen = run_script(SENTRY, product.name, first, server.url(), f"http://{OURS}:{port}/", keys=keys)
+        seen = run_script(SENTRY, product.NAME, first, server.url(), f"http://{OURS}:{port}/", keys=keys)
     simulated, real = (json.loads(line) for line in seen.splitlines())
     assert (simulated["run"], real["run"]) == ("rush-hour", None)
     marked, unmarked = server.requests

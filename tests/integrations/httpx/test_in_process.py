@@ -17,8 +17,8 @@ from starlette.websockets import WebSocket
 import synthetic
 import synthetic.asgi
 import synthetic.wsgi
-from tests.integrations.httpx.products import Product
-from tests.integrations.httpx.products import product as product_named
+from tests.products.httpx import Product
+from tests.products.httpx import product as product_named
 from tests.support.clients import OURS, run_script
 
 

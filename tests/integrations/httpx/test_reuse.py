@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import synthetic
-from tests.integrations.httpx.products import Product
+from tests.products.httpx import Product
 from tests.support.clients import OURS, THEIRS, brought_by_opentelemetry, has_no_marker, token_of
 from tests.support.keys import mint
 from tests.support.recording_server import RecordingServer

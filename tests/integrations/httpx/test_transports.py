@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import synthetic
-from tests.integrations.httpx.products import Product
+from tests.products.httpx import Product
 from tests.support.clients import OURS, THEIRS, has_no_marker, token_of
 from tests.support.recording_server import RecordingServer
 
