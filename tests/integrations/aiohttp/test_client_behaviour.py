@@ -15,8 +15,8 @@ from multidict import CIMultiDict
 
 import synthetic
 from synthetic_aiohttp import ExternalRequestRefused, install
-from tests.integrations.aiohttp.sessions import has_middlewares, in_session, read
 from tests.integrations.tunnels import certificate, tls_server, tunnels_to
+from tests.products.aiohttp import in_session, read
 from tests.support.clients import (
     OURS,
     THEIRS,
@@ -26,6 +26,8 @@ from tests.support.clients import (
 )
 from tests.support.keys import mint
 from tests.support.recording_server import Answer, Recorded, RecordingServer
+from tests.support.switches import instrumented
+from tests.support.versions import needs
 
 
 @pytest.fixture(autouse=True)
@@ -35,9 +37,8 @@ def takes_part(keys: dict[str, Any]) -> None:
 
 @pytest.fixture
 def on() -> Iterator[None]:
-    synthetic.instrument("aiohttp")
-    yield
-    synthetic.uninstrument("aiohttp")
+    with instrumented("aiohttp"):
+        yield
 
 
 @pytest.fixture(params=["real", "simulated"])
@@ -244,7 +245,7 @@ def test_the_work_stays_simulated_during_an_allowed_external_call(
 # As always
 
 
-@has_middlewares
+@needs("aiohttp", "3.12", "has no client middlewares")
 @pytest.mark.usefixtures("either_work")
 def test_bodies_streams_middlewares_and_traces_work(server: RecordingServer) -> None:
     server.answers["/large"] = Answer(body=b"y" * 200_000)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.contract.lifetime import PersistentContract
-from tests.integrations.aiohttp.reporting import (
+from tests.products.aiohttp.server import (
     aiohttp_server,
     entrances,
 )

@@ -17,7 +17,7 @@ import synthetic
 from synthetic.errors import ConfigurationError
 from synthetic.integration import Reason
 from synthetic_aiohttp import install, marker, middleware
-from tests.integrations.aiohttp.reporting import (
+from tests.products.aiohttp.server import (
     aiohttp_server,
     body,
     generated,

@@ -1,20 +1,19 @@
-"""The reporting application as somebody would write it with aiohttp, and a server for it."""
+"""aiohttp's server, and the reporting application as somebody would write it with aiohttp."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from aiohttp import web
 
 from synthetic_aiohttp import install
+from tests.integrations.asyncio_thread import Loop
+from tests.support.entrances import installed_entrances
 from tests.support.reporting import APPLICATION_HEADERS, EVENTS, JOURNAL, report
-
-Keys = dict[str, Any]
 
 HEADERS = dict(APPLICATION_HEADERS)
 
@@ -22,28 +21,26 @@ HEADERS = dict(APPLICATION_HEADERS)
 @contextmanager
 def aiohttp_server(build: Callable[[], web.Application], **options: Any) -> Iterator[int]:
     """Serve an application in a thread; gives the port."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
 
-    def done(work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, loop).result(60)
-
-    async def start() -> tuple[web.AppRunner, int]:
+    async def start() -> web.AppRunner:
         # A marker may stand behind more than the 8190 bytes that aiohttp takes by itself.
         runner = web.AppRunner(build(), access_log=None, max_field_size=32768, shutdown_timeout=1, **options)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        return runner, runner.addresses[0][1]
+        return runner
 
-    try:
-        runner, port = done(start())
-        yield port
-        done(runner.cleanup())
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+    with closing(Loop()) as loop:
+        runner = loop.run(start())
+        try:
+            yield runner.addresses[0][1]
+        finally:
+            loop.run(runner.cleanup())
+
+
+def instrumentor() -> Any:
+    from opentelemetry.instrumentation.aiohttp_server import AioHttpServerInstrumentor
+
+    return AioHttpServerInstrumentor()
 
 
 # The reporting application
@@ -143,8 +140,6 @@ def installed(*, times: int = 1, **settings: Any) -> web.Application:
 
 def entrances() -> web.Application:
     root = web.Application()
-    root.add_subapp("/plain/", installed())
-    root.add_subapp("/internal/", installed(edge=False))
-    root.add_subapp("/strict/", installed(on_missing="refuse"))
-    root.add_subapp("/twice/", installed(times=2))
+    for name, app in installed_entrances(installed).items():
+        root.add_subapp(f"/{name}/", app)
     return root
