@@ -14,11 +14,11 @@ from django.test import Client, override_settings
 
 import synthetic
 import synthetic.wsgi
-from tests.integrations.django import rides as django_rides
-from tests.integrations.django.rides import aget, called, charged, get, in_force, note, noted, opened, pages
+from tests.products.django import OURS, REPORTING, asgi_application, wsgi_application
+from tests.products.django import rides as django_rides
+from tests.products.django.rides import aget, called, charged, get, in_force, note, noted, opened, pages
 from tests.support.keys import entry, mint
 from tests.support.markers import forged, marked
-from tests.support.reporting_django import OURS, asgi_application, wsgi_application
 
 Keys = dict[str, Any]
 
@@ -104,7 +104,7 @@ def test_work_that_cannot_be_verified_is_a_problem_and_no_server_error(get: Any)
 
 @either
 def test_an_error_of_the_application_is_its_own(get: Any, keys: Keys) -> None:
-    with override_settings(ROOT_URLCONF="tests.support.reporting_django"), pytest.raises(RuntimeError):
+    with override_settings(ROOT_URLCONF=REPORTING), pytest.raises(RuntimeError):
         get("/plain/fail", marked(keys))
 
 

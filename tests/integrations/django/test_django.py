@@ -14,11 +14,12 @@ import pytest
 import synthetic.asgi
 import synthetic.wsgi
 from tests.contract.lifetime import PersistentContract
+from tests.products.django import OURS, asgi_application, wsgi_application
+from tests.products.django.reporting import STREAMS, renamed
 from tests.support.entrances import asgi_entrances, entrances, wsgi_entrances
 from tests.support.handles import Server
 from tests.support.keys import entry, mint
 from tests.support.markers import baggage, marked
-from tests.support.reporting_django import OURS, STREAMS, asgi_application, renamed, wsgi_application
 from tests.support.servers import uvicorn_server, waitress_server
 from tests.support.wire import Connection
 

@@ -20,9 +20,9 @@ from opentelemetry import context
 import synthetic
 import synthetic.wsgi
 from synthetic.integration import current_verdict
-from tests.integrations.django.rides import aget, get, in_force, noted, opened
+from tests.products.django import OURS, asgi_application, wsgi_application
+from tests.products.django.rides import aget, get, in_force, noted, opened
 from tests.support.markers import marked
-from tests.support.reporting_django import OURS, asgi_application, wsgi_application
 
 Keys = dict[str, Any]
 

@@ -17,10 +17,11 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import synthetic.asgi
 import synthetic.wsgi
+from tests.products.django import OURS, built_with
+from tests.products.django.reporting import STREAMS, renamed
 from tests.support.entrances import asgi_entrances, wsgi_entrances
 from tests.support.keys import entry, mint
 from tests.support.markers import STRANGERS, baggage, forged, marked
-from tests.support.reporting_django import OURS, STREAMS, built_with, renamed
 from tests.support.servers import environment, uvicorn_server, waitress_server
 from tests.support.wire import Connection, Response, get
 
@@ -158,18 +159,15 @@ def test_instrumentation_that_is_taken_off_leaves_ours_in_the_settings(keys: Key
 
 SENTRY = """
 import sentry_sdk
-from sentry_sdk.transport import Transport
+from tests.support import sentry
 
-class Nowhere(Transport):
-    def capture_envelope(self, envelope):
-        pass
-
-sentry_sdk.init("http://key@127.0.0.1:9/1", traces_sample_rate=1.0, transport=Nowhere)
+sentry.init()
 
 import synthetic
 from tests.support.keys import entry, mint, shared_key
 from tests.support.markers import baggage
-from tests.support.reporting_django import OURS, STREAMS, asgi_application, renamed, wsgi_application
+from tests.products.django import OURS, asgi_application, wsgi_application
+from tests.products.django.reporting import STREAMS, renamed
 from tests.support.servers import uvicorn_server, waitress_server
 from tests.support.wire import get
 

@@ -19,10 +19,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 import synthetic
 import synthetic.wsgi
 import synthetic_flask
+from tests.products.flask import flask_application
 from tests.support.entrances import wsgi_entrances
 from tests.support.keys import entry, mint
 from tests.support.markers import STRANGERS, baggage, forged, marked
-from tests.support.reporting_flask import flask_application
 from tests.support.servers import environment, waitress_server, wsgiref_server
 from tests.support.wire import Connection, get
 
@@ -147,19 +147,15 @@ def test_opentelemetry_has_its_span_where_it_is_on(port: int, name: str, keys: K
 
 SENTRY = """
 import sentry_sdk
-from sentry_sdk.transport import Transport
+from tests.support import sentry
 
-class Nowhere(Transport):
-    def capture_envelope(self, envelope):
-        pass
-
-sentry_sdk.init("http://key@127.0.0.1:9/1", traces_sample_rate=1.0, transport=Nowhere)
+sentry.init()
 
 import synthetic
 import synthetic_flask
 from tests.support.keys import entry, mint, shared_key
 from tests.support.markers import baggage
-from tests.support.reporting_flask import flask_application
+from tests.products.flask import flask_application
 from tests.support.servers import waitress_server
 from tests.support.wire import get
 

@@ -1,4 +1,4 @@
-"""The reporting application as somebody would write it with Starlette or FastAPI."""
+"""Starlette: an application with one endpoint, and the reporting application, whose endpoints FastAPI takes as well."""
 
 from __future__ import annotations
 
@@ -7,15 +7,45 @@ import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from synthetic_starlette import install
 from tests.support.reporting import APPLICATION_HEADERS, EVENTS, JOURNAL, report
 
 HEADERS = dict(APPLICATION_HEADERS)
+
+
+def application(path: str, endpoint: Callable[..., Any]) -> Starlette:
+    """One with a single endpoint."""
+    app = Starlette()
+    app.add_route(path, endpoint)
+    return app
+
+
+def installed(build: Callable[[], Starlette], *, times: int = 1, **settings: Any) -> Starlette:
+    app = build()
+    for _ in range(times):
+        install(app, **settings)
+    return app
+
+
+def instrumentor() -> Any:
+    from opentelemetry.instrumentation.starlette import StarletteInstrumentor
+
+    return StarletteInstrumentor()
+
+
+def add_native(app: Any, **options: Any) -> None:
+    """Starlette's own telemetry, which it has since 1.7."""
+    from starlette.middleware.opentelemetry import OpenTelemetryMiddleware
+
+    app.add_middleware(OpenTelemetryMiddleware, **options)
+
+
+# The reporting application
 
 
 def seen_by(request: Request, **more: Any) -> bytes:
@@ -103,11 +133,4 @@ def starlette_application() -> Starlette:
     app = Starlette()
     for endpoint in ENDPOINTS:
         app.add_route(path_of(endpoint), endpoint, methods=["GET", "POST"])
-    return app
-
-
-def fastapi_application() -> FastAPI:
-    app = FastAPI()
-    for endpoint in ENDPOINTS:
-        app.add_api_route(path_of(endpoint), endpoint, methods=["GET", "POST"], response_model=None)
     return app

@@ -1,4 +1,4 @@
-"""The reporting application as somebody would write it with Flask."""
+"""Flask: an application with one view, and the reporting application as somebody would write it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,24 @@ from typing import Any
 
 from flask import Flask, Response, request, stream_with_context
 
+import synthetic_flask
 from tests.support.reporting import APPLICATION_HEADERS, EVENTS, JOURNAL, report
+
+
+def application(rule: str, view: Callable[[], Any]) -> Flask:
+    """One with a single view."""
+    app = Flask("tests")
+    app.add_url_rule(rule, "view", view)
+    return app
+
+
+def instrumentor() -> Any:
+    from opentelemetry.instrumentation.flask import FlaskInstrumentor
+
+    return FlaskInstrumentor()
+
+
+# The reporting application
 
 
 def seen(**more: Any) -> bytes:
@@ -86,4 +103,11 @@ def flask_application() -> Flask:
         if values:
             del values["entrance"]
 
+    return app
+
+
+def installed(*, times: int = 1, **settings: Any) -> Flask:
+    app = flask_application()
+    for _ in range(times):
+        synthetic_flask.install(app, **settings)
     return app

@@ -1,63 +1,26 @@
 """The reporting application as somebody would write it with Django, for WSGI and for ASGI.
 
-Django has one set of settings in a process. They are made here, where this module is imported; an application reads
-``MIDDLEWARE`` and ``SYNTHETIC_TRAFFIC`` once, when it is built.
+Django's settings are made where this module is imported.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import django
-from django.conf import settings
-from django.core.asgi import get_asgi_application
 from django.core.handlers.asgi import ASGIRequest
-from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.test import override_settings
 from django.urls import re_path
 
+from tests.products.django import configure
 from tests.support.reporting import APPLICATION_HEADERS, EVENTS, JOURNAL, report
 
-OURS = "synthetic_django.SyntheticTrafficMiddleware"
 HEADERS = dict(APPLICATION_HEADERS)
 
-if not settings.configured:
-    settings.configure(
-        ALLOWED_HOSTS=["*"],
-        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
-        LOGGING_CONFIG=None,
-        ROOT_URLCONF=__name__,
-        SECRET_KEY="of the tests",
-        USE_TZ=True,
-    )
-    django.setup()
-logging.getLogger("django.request").setLevel(logging.CRITICAL)  # it fails on purpose
-
-
-def wsgi_application(*middleware: str, **options: Any) -> Any:
-    """The WSGI application with this ``MIDDLEWARE``, and ``options`` for ours."""
-    with built_with(middleware, options):
-        return get_wsgi_application()
-
-
-def asgi_application(*middleware: str, **options: Any) -> Any:
-    """The same for ASGI."""
-    with built_with(middleware, options):
-        return get_asgi_application()
-
-
-@contextmanager
-def built_with(middleware: tuple[str, ...], options: dict[str, Any]) -> Iterator[None]:
-    common = "django.middleware.common.CommonMiddleware"  # it sets Content-Length, as connections are kept for
-    with override_settings(MIDDLEWARE=[*middleware, common], SYNTHETIC_TRAFFIC=options):
-        yield
+configure()
 
 
 def seen(request: HttpRequest, **more: Any) -> bytes:
