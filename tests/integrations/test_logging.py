@@ -21,6 +21,8 @@ from opentelemetry import baggage, context
 import synthetic
 import synthetic_logging
 from synthetic_logging import SyntheticFilter, names
+from tests.products import logging as product
+from tests.support import switches
 from tests.support.clients import brought_by_opentelemetry, run_script
 from tests.support.keys import mint, shared_key
 
@@ -30,16 +32,7 @@ REAL = (False, "", "", "", "")
 UNVERIFIED = ("unverified", "", "", "", "")
 
 
-class Kept(logging.Handler):
-    """Keeps what it is given."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.records: list[logging.LogRecord] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.records.append(record)
-
+class Kept(product.Kept):
     @property
     def fields(self) -> tuple[Any, ...]:
         """The fields of the one record that was kept since the last question."""
@@ -64,9 +57,8 @@ def logger() -> Iterator[logging.Logger]:
 
 @pytest.fixture
 def instrumented() -> Iterator[None]:
-    synthetic.instrument("logging")
-    yield
-    synthetic.uninstrument("logging")
+    with switches.instrumented("logging"):
+        yield
     assert logging.Logger.makeRecord is ORIGINAL
 
 
@@ -264,7 +256,7 @@ def test_in_any_order_with_opentelemetry_both_have_their_fields(
     logger: logging.Logger, ours_first: bool, theirs_off_first: bool
 ) -> None:
     logger.handlers = [kept] = [Kept()]
-    theirs = pytest.importorskip("opentelemetry.instrumentation.logging").LoggingInstrumentor()
+    theirs = switches.made_or_skipped(product.instrumentor)
     factory = logging.getLogRecordFactory()
 
     def theirs_on() -> None:

@@ -14,6 +14,7 @@ import structlog
 
 import synthetic
 from synthetic_structlog import add_synthetic
+from tests.products import structlog as product
 from tests.support.clients import brought_by_opentelemetry
 from tests.support.keys import mint, shared_key
 
@@ -31,8 +32,7 @@ def configured(keys: Keys) -> Iterator[None]:
 @pytest.fixture
 def log() -> tuple[Any, list[Any]]:
     """A logger, and the events that came out of it."""
-    with_ours = structlog.testing.LogCapture()
-    return structlog.wrap_logger(None, processors=[add_synthetic, with_ours]), with_ours.entries
+    return product.logger()
 
 
 def test_an_event_of_simulated_work_has_what_the_marker_says(log: tuple[Any, list[Any]]) -> None:
