@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-import synthetic
 from tests.support.recording_server import RecordingServer
 
 
@@ -14,10 +13,3 @@ from tests.support.recording_server import RecordingServer
 def server() -> Iterator[RecordingServer]:
     with RecordingServer() as server:
         yield server
-
-
-@pytest.fixture
-def instrumented() -> Iterator[None]:
-    synthetic.instrument("requests")
-    yield
-    synthetic.uninstrument("requests")

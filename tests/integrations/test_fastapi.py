@@ -58,7 +58,7 @@ def served(build: Callable[[Callable[[Any], None]], Any], http: str) -> Iterator
 class FastAPIContract(PersistentContract):
     has_spans = True
 
-    def test_telemetry_is_what_it_is_said_to_be(self, server: Server, keys: Keys) -> None:
+    def test_the_server_span_exists_exactly_where_telemetry_is_on(self, server: Server, keys: Keys) -> None:
         server.configure(keys=keys)
         SPANS.clear()
         token = mint(keys)
@@ -288,7 +288,9 @@ def test_routers_and_mounted_applications_have_the_marker(client: TestClient, ke
 
 
 @pytest.mark.parametrize("simulated", [True, False])
-def test_both_ends_of_a_dependency_have_the_verdict(client: TestClient, keys: Keys, simulated: bool) -> None:
+def test_a_dependency_sees_the_verdict_at_set_up_and_at_tear_down(
+    client: TestClient, keys: Keys, simulated: bool
+) -> None:
     client.get("/resources", headers=dict(marked(keys)) if simulated else {})
     assert noted == [simulated] * 4
 
@@ -302,6 +304,6 @@ def test_an_effect_that_is_refused_is_a_problem(client: TestClient, keys: Keys, 
     assert charged == ["charged"]
 
 
-def test_the_description_of_the_api_does_not_change() -> None:
+def test_the_openapi_schema_does_not_change() -> None:
     install(app := rides())
     assert app.openapi() == rides().openapi()

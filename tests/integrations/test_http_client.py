@@ -88,7 +88,7 @@ def takes_part(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     synthetic.configure(keys=keys, internal_hosts=[OURS])
 
 
-def test_after_uninstrument_nothing_is_sent_and_the_method_is_the_original(server: RecordingServer) -> None:
+def test_after_uninstrument_no_marker_is_sent_and_the_original_method_is_back(server: RecordingServer) -> None:
     for _ in range(2):
         synthetic.instrument("http-client")
         integration.instrument()
@@ -106,7 +106,7 @@ def test_after_uninstrument_nothing_is_sent_and_the_method_is_the_original(serve
 
 
 @pytest.mark.parametrize("order", ["ours theirs", "theirs ours"])
-def test_switched_on_and_off_in_either_order_with_opentelemetry_nothing_is_left(
+def test_instrumenting_in_either_order_with_opentelemetry_leaves_nothing_behind(
     server: RecordingServer, order: str
 ) -> None:
     theirs = by_opentelemetry(product.instrumentor)
@@ -119,7 +119,7 @@ def test_switched_on_and_off_in_either_order_with_opentelemetry_nothing_is_left(
     assert same(product.patched(), ORIGINAL)
 
 
-def test_over_tls_the_handler_sends_the_marker_with_the_context_that_it_was_given(tmp_path: Path) -> None:
+def test_the_https_handler_sends_the_marker_with_the_tls_context_it_was_given(tmp_path: Path) -> None:
     file = certificate(tmp_path)
     opener = urllib.request.build_opener(SyntheticHTTPSHandler(context=ssl.create_default_context(cafile=str(file))))
     with tls_server(file) as server:

@@ -81,7 +81,7 @@ def test_one_marker_goes_out_at_each_hop(
 
 
 @pytest.mark.parametrize(("call", "names"), STACKS)
-def test_one_refusal_is_raised_and_nothing_is_tried_again(
+def test_a_refusal_is_raised_once_and_the_call_is_not_retried(
     server: RecordingServer, switched_on: Callable[..., None], call: Any, names: tuple[str, ...]
 ) -> None:
     switched_on(*names)
@@ -97,7 +97,7 @@ def test_one_refusal_is_raised_and_nothing_is_tried_again(
 
 
 @pytest.mark.parametrize(("call", "names"), STACKS)
-def test_an_allowed_call_is_one_outcome_and_goes_without_the_marker(
+def test_an_allowed_call_is_one_outcome_and_carries_no_marker(
     server: RecordingServer, switched_on: Callable[..., None], keys: dict[str, Any], call: Any, names: tuple[str, ...]
 ) -> None:
     synthetic.configure(keys=keys, internal_hosts=[OURS], policy={"external-call": "allow"})
@@ -119,7 +119,7 @@ def test_an_allowed_call_is_one_outcome_and_goes_without_the_marker(
 
 
 @pytest.mark.parametrize("names", SUBSETS)
-def test_a_body_that_is_streamed_is_made_under_the_verdict(server: RecordingServer, names: tuple[str, ...]) -> None:
+def test_a_streamed_body_is_generated_under_the_verdict(server: RecordingServer, names: tuple[str, ...]) -> None:
     seen: list[bool] = []
 
     def steps() -> Iterator[bytes]:
@@ -160,7 +160,7 @@ for work in (synthetic.simulated(run="rush-hour"), synthetic.real()):
 
 
 @pytest.mark.parametrize("first", ["ours", "sentry", "otel"])
-def test_what_sentry_writes_below_all_of_them_is_in_one_line_behind_the_marker(
+def test_sentrys_baggage_stands_in_one_line_behind_the_marker(
     server: RecordingServer, keys: dict[str, Any], first: str
 ) -> None:
     pytest.importorskip("sentry_sdk")

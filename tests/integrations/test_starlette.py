@@ -193,7 +193,7 @@ def test_a_refused_request_never_reaches_the_application(client: TestClient, key
     assert (called, charged) == ([], [])
 
 
-def test_work_that_cannot_be_verified_is_a_problem_and_no_server_error(client: TestClient) -> None:
+def test_unverified_work_gets_a_problem_response_and_not_a_server_error(client: TestClient) -> None:
     response = client.get("/unverified")
     assert (response.status_code, response.json()["reason"]) == (403, "malformed")
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Response, request, stream_with_context
 
 import synthetic_flask
-from tests.support.reporting import APPLICATION_HEADERS, EVENTS, JOURNAL, report
+from tests.support import streams
+from tests.support.reporting import APPLICATION_HEADERS, JOURNAL
 
 
 def application(rule: str, view: Callable[[], Any]) -> Flask:
@@ -32,7 +31,7 @@ def instrumentor() -> Any:
 
 def seen(**more: Any) -> bytes:
     header = request.headers.get("baggage")
-    return json.dumps(report([] if header is None else [header], **more)).encode() + b"\n"
+    return streams.line([] if header is None else [header], **more)
 
 
 def echo() -> Response:
@@ -40,7 +39,7 @@ def echo() -> Response:
     return Response(seen(), headers=APPLICATION_HEADERS)
 
 
-async def asynchronous() -> Response:
+async def async_echo() -> Response:
     return Response(seen(), headers=APPLICATION_HEADERS)
 
 
@@ -49,7 +48,7 @@ def body() -> Response:
 
 
 def stream() -> Response:
-    return Response(stream_with_context(seen(step=step) for step in range(3)), headers=APPLICATION_HEADERS)
+    return Response(stream_with_context(streams.steps(seen)), headers=APPLICATION_HEADERS)
 
 
 def fail() -> Response:
@@ -57,12 +56,7 @@ def fail() -> Response:
 
 
 def fail_late() -> Response:
-    @stream_with_context
-    def steps() -> Iterator[bytes]:
-        yield seen()
-        raise RuntimeError("the application fails while it streams")
-
-    return Response(steps(), headers=APPLICATION_HEADERS)
+    return Response(stream_with_context(streams.failing_steps(seen)), headers=APPLICATION_HEADERS)
 
 
 def after() -> Response:
@@ -72,23 +66,15 @@ def after() -> Response:
 
 
 def events() -> Response:
-    @stream_with_context
-    def steps() -> Iterator[bytes]:
-        try:
-            for _ in range(EVENTS):
-                yield b"data: " + seen() + b"\n"
-                time.sleep(0.002)
-        finally:
-            JOURNAL.note(id_(), "closed")
-
-    return Response(steps(), headers=APPLICATION_HEADERS, mimetype="text/event-stream")
+    steps = stream_with_context(streams.events(seen, id_()))
+    return Response(steps, headers=APPLICATION_HEADERS, mimetype="text/event-stream")
 
 
 def id_() -> str:
     return request.headers.get("x-id", "")
 
 
-VIEWS: list[Callable[..., Any]] = [echo, asynchronous, body, stream, fail, fail_late, after, events]
+VIEWS: list[Callable[..., Any]] = [echo, async_echo, body, stream, fail, fail_late, after, events]
 
 
 def flask_application() -> Flask:

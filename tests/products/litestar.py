@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from litestar import Litestar, MediaType, Request, Response, get, route
 from litestar.background_tasks import BackgroundTask
 from litestar.response import Stream
 
-from tests.support.reporting import APPLICATION_HEADERS, EVENTS, JOURNAL, report
+from tests.support import streams
+from tests.support.reporting import APPLICATION_HEADERS, JOURNAL
 
 HEADERS = dict(APPLICATION_HEADERS)
 
@@ -32,7 +32,7 @@ def one_handler(path: str, view: Callable[[], Any], *, native: bool = False) -> 
 
 
 def seen(request: Any, **more: Any) -> bytes:
-    return json.dumps(report(request.headers.getall("baggage", []), **more)).encode() + b"\n"
+    return streams.line(request.headers.getall("baggage", []), **more)
 
 
 def id_of(request: Any) -> str:
@@ -59,12 +59,7 @@ async def body(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 @get("/{entrance:str}/stream")
 async def stream(request: Request[Any, Any, Any]) -> Stream:
-    async def steps() -> AsyncIterator[bytes]:
-        for step in range(3):
-            yield seen(request, step=step)
-            await asyncio.sleep(0.001)
-
-    return Stream(steps(), headers=HEADERS)
+    return Stream(streams.async_steps(partial(seen, request)), headers=HEADERS)
 
 
 @get("/{entrance:str}/fail")
@@ -74,33 +69,19 @@ async def fail() -> None:
 
 @get("/{entrance:str}/fail-late")
 async def fail_late(request: Request[Any, Any, Any]) -> Stream:
-    async def steps() -> AsyncIterator[bytes]:
-        yield seen(request)
-        raise RuntimeError("the application fails while it streams")
-
-    return Stream(steps(), headers=HEADERS)
+    return Stream(streams.async_failing_steps(partial(seen, request)), headers=HEADERS)
 
 
 @get("/{entrance:str}/after")
 async def after(request: Request[Any, Any, Any]) -> Response[bytes]:
-    async def work() -> None:
-        await asyncio.sleep(0.001)
-        JOURNAL.note(id_of(request), "after")
-
-    return Response(seen(request), background=BackgroundTask(work), media_type=MediaType.JSON)
+    work = BackgroundTask(streams.after, id_of(request))
+    return Response(seen(request), background=work, media_type=MediaType.JSON)
 
 
 @get("/{entrance:str}/events")
 async def events(request: Request[Any, Any, Any]) -> Stream:
-    async def steps() -> AsyncIterator[bytes]:
-        try:
-            for _ in range(EVENTS):
-                yield b"data: " + seen(request) + b"\n"
-                await asyncio.sleep(0.002)
-        finally:
-            JOURNAL.note(id_of(request), "closed")
-
-    return Stream(steps(), headers=HEADERS, media_type="text/event-stream")
+    steps = streams.async_events(partial(seen, request), id_of(request))
+    return Stream(steps, headers=HEADERS, media_type="text/event-stream")
 
 
 HANDLERS: list[Any] = [echo, sync, body, stream, fail, fail_late, after, events]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from quart import Quart, Response, request, stream_with_context
 
-from tests.support.reporting import APPLICATION_HEADERS, EVENTS, JOURNAL, report
+from tests.support import streams
+from tests.support.reporting import APPLICATION_HEADERS, JOURNAL
 
 
 def application(rule: str, view: Callable[[], Any]) -> Quart:
@@ -55,7 +55,7 @@ def hypercorn_server(app: Any) -> Iterator[int]:
 
 
 def seen(**more: Any) -> bytes:
-    return json.dumps(report(request.headers.getlist("baggage"), **more)).encode() + b"\n"
+    return streams.line(request.headers.getlist("baggage"), **more)
 
 
 def id_() -> str:
@@ -77,13 +77,7 @@ async def body() -> Response:
 
 
 async def stream() -> Response:
-    @stream_with_context
-    async def steps() -> AsyncIterator[bytes]:
-        for step in range(3):
-            yield seen(step=step)
-            await asyncio.sleep(0.001)
-
-    return Response(steps(), headers=APPLICATION_HEADERS)
+    return Response(stream_with_context(streams.async_steps)(seen), headers=APPLICATION_HEADERS)
 
 
 async def fail() -> Response:
@@ -91,38 +85,17 @@ async def fail() -> Response:
 
 
 async def fail_late() -> Response:
-    @stream_with_context
-    async def steps() -> AsyncIterator[bytes]:
-        yield seen()
-        raise RuntimeError("the application fails while it streams")
-
-    return Response(steps(), headers=APPLICATION_HEADERS)
+    return Response(stream_with_context(streams.async_failing_steps)(seen), headers=APPLICATION_HEADERS)
 
 
 async def after() -> Response:
-    name = id_()
-
-    async def work() -> None:
-        await asyncio.sleep(0.001)
-        JOURNAL.note(name, "after")
-
-    APP.add_background_task(work)
+    APP.add_background_task(streams.after, id_())
     return Response(seen())
 
 
 async def events() -> Response:
-    name = id_()
-
-    @stream_with_context
-    async def steps() -> AsyncIterator[bytes]:
-        try:
-            for _ in range(EVENTS):
-                yield b"data: " + seen() + b"\n"
-                await asyncio.sleep(0.002)
-        finally:
-            JOURNAL.note(name, "closed")
-
-    response = Response(steps(), headers=APPLICATION_HEADERS, mimetype="text/event-stream")
+    steps = stream_with_context(streams.async_events)(seen, id_())
+    response = Response(steps, headers=APPLICATION_HEADERS, mimetype="text/event-stream")
     response.timeout = None
     return response
 

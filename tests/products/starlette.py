@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -13,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from synthetic_starlette import install
-from tests.support.reporting import APPLICATION_HEADERS, EVENTS, JOURNAL, report
+from tests.support import streams
+from tests.support.reporting import APPLICATION_HEADERS, JOURNAL
 
 HEADERS = dict(APPLICATION_HEADERS)
 
@@ -49,7 +49,7 @@ def add_native(app: Any, **options: Any) -> None:
 
 
 def seen_by(request: Request, **more: Any) -> bytes:
-    return json.dumps(report(request.headers.getlist("baggage"), **more)).encode() + b"\n"
+    return streams.line(request.headers.getlist("baggage"), **more)
 
 
 def id_of(request: Request) -> str:
@@ -71,16 +71,11 @@ async def body(request: Request) -> Response:
 
 
 async def stream(request: Request) -> Response:
-    async def steps() -> AsyncIterator[bytes]:
-        for step in range(3):
-            yield seen_by(request, step=step)
-            await asyncio.sleep(0.001)
-
-    return StreamingResponse(steps(), headers=HEADERS)
+    return StreamingResponse(streams.async_steps(partial(seen_by, request)), headers=HEADERS)
 
 
 def sync_stream(request: Request) -> Response:
-    return StreamingResponse((seen_by(request, step=step) for step in range(3)), headers=HEADERS)
+    return StreamingResponse(streams.steps(partial(seen_by, request)), headers=HEADERS)
 
 
 async def fail(request: Request) -> Response:
@@ -88,19 +83,11 @@ async def fail(request: Request) -> Response:
 
 
 async def fail_late(request: Request) -> Response:
-    async def steps() -> AsyncIterator[bytes]:
-        yield seen_by(request)
-        raise RuntimeError("the application fails while it streams")
-
-    return StreamingResponse(steps(), headers=HEADERS)
+    return StreamingResponse(streams.async_failing_steps(partial(seen_by, request)), headers=HEADERS)
 
 
 async def after(request: Request) -> Response:
-    async def work() -> None:
-        await asyncio.sleep(0.001)
-        JOURNAL.note(id_of(request), "after")
-
-    return Response(seen_by(request), background=BackgroundTask(work))
+    return Response(seen_by(request), background=BackgroundTask(streams.after, id_of(request)))
 
 
 async def after_sync(request: Request) -> Response:
@@ -109,15 +96,8 @@ async def after_sync(request: Request) -> Response:
 
 
 async def events(request: Request) -> Response:
-    async def steps() -> AsyncIterator[bytes]:
-        try:
-            for _ in range(EVENTS):
-                yield b"data: " + seen_by(request) + b"\n"
-                await asyncio.sleep(0.002)
-        finally:
-            JOURNAL.note(id_of(request), "closed")
-
-    return StreamingResponse(steps(), headers=HEADERS, media_type="text/event-stream")
+    steps = streams.async_events(partial(seen_by, request), id_of(request))
+    return StreamingResponse(steps, headers=HEADERS, media_type="text/event-stream")
 
 
 ENDPOINTS: list[Callable[..., Any]] = [

@@ -83,7 +83,7 @@ def takes_part(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys, internal_hosts=[OURS])
 
 
-def test_a_session_from_before_is_covered_from_then_on_and_after_no_more(server: RecordingServer) -> None:
+def test_an_open_session_is_covered_only_while_the_library_is_instrumented(server: RecordingServer) -> None:
     async def work(session: aiohttp.ClientSession) -> None:
         await read(session, server.url("/off"))
         synthetic.instrument("aiohttp")

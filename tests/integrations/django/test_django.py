@@ -77,9 +77,7 @@ class DjangoContract(PersistentContract):
         assert [(step["simulated"], step["explicit"]) for step in steps] == [(simulated, True)] * 3
 
     @pytest.mark.parametrize("action", ["echo", "async-echo", "stream"])
-    def test_requests_at_the_same_time_have_each_their_own_verdict(
-        self, server: Server, keys: Keys, action: str
-    ) -> None:
+    def test_concurrent_requests_each_have_their_own_verdict(self, server: Server, keys: Keys, action: str) -> None:
         server.configure(keys=keys)
         headers = {True: marked(keys), False: baggage("user=7")}
 

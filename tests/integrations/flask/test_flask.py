@@ -24,10 +24,10 @@ class FlaskContract(LifetimeContract):
     def test_an_async_view_sees_the_verdict(self, server: Server, keys: Keys, simulated: bool) -> None:
         server.configure(keys=keys)
         token = mint(keys)
-        seen = self.call(server, "/plain/asynchronous", baggage(entry(token)) if simulated else ()).json()
+        seen = self.call(server, "/plain/async-echo", baggage(entry(token)) if simulated else ()).json()
         assert (seen["simulated"], seen["explicit"]) == (simulated, True)
         assert seen["otel"].get("synthetic-traffic") == (token if simulated else None)
-        self.check_real(self.call(server, "/plain/asynchronous").json())
+        self.check_real(self.call(server, "/plain/async-echo").json())
 
 
 class TestWsgiref(FlaskContract):

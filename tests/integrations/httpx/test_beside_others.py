@@ -39,7 +39,7 @@ def put_back(product: Product) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("put_back")
-def test_instrument_and_its_undoing_can_be_repeated(product: Product, server: RecordingServer) -> None:
+def test_instrument_and_uninstrument_can_be_repeated(product: Product, server: RecordingServer) -> None:
     original = product.patched()
     with product.library.Client(transport=product.transport()) as client:
         for _ in range(3):
@@ -69,7 +69,7 @@ def test_instrument_and_its_undoing_can_be_repeated(product: Product, server: Re
     ],
 )
 @pytest.mark.usefixtures("put_back")
-def test_whatever_opentelemetry_does_in_between_ours_is_on_when_it_was_switched_on(
+def test_ours_is_on_from_instrument_to_uninstrument_whatever_opentelemetry_does(
     product: Product, server: RecordingServer, steps: tuple[str, ...]
 ) -> None:
     theirs = product.instrumentor()
@@ -94,7 +94,7 @@ def test_whatever_opentelemetry_does_in_between_ours_is_on_when_it_was_switched_
 
 
 @pytest.mark.usefixtures("put_back")
-def test_a_wrapper_that_others_put_over_ours_stays_and_ours_does_nothing_below_it(
+def test_uninstrument_keeps_a_wrapper_of_others_and_sends_no_marker_below_it(
     product: Product, server: RecordingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called: list[str] = []
@@ -149,7 +149,7 @@ with sentry_sdk.start_transaction(name="ride"), synthetic.real():
     [("httpx", "sentry"), ("httpx", "otel"), ("httpx2", "ours"), ("httpx2", "sentry")],
     indirect=["product"],
 )
-def test_another_sdk_writes_its_own_baggage_header(
+def test_the_marker_is_sent_once_beside_the_baggage_of_another_sdk(
     product: Product, server: RecordingServer, keys: dict[str, Any], first: str
 ) -> None:
     """Sentry does: our entry is there once all the same, and the next service finds it."""
@@ -189,7 +189,7 @@ except synthetic.errors.ConfigurationError as error:
 
 
 @pytest.mark.parametrize(("present", "absent"), [("httpx", "httpx2"), ("httpx2", "httpx")])
-def test_either_library_is_instrumented_without_the_other(present: str, absent: str) -> None:
+def test_each_library_can_be_instrumented_without_the_other(present: str, absent: str) -> None:
     pytest.importorskip(present)
     assert f'pip install "synthetic-traffic[{absent}]"' in run_script(ALONE, present, absent)
 
@@ -215,7 +215,9 @@ assert httpx2.Client._send_single_request is original
 """
 
 
-def test_where_httpx_is_an_alias_of_httpx2_the_marker_goes_once(server: RecordingServer, keys: dict[str, Any]) -> None:
+def test_the_marker_is_sent_once_where_httpx_is_an_alias_of_httpx2(
+    server: RecordingServer, keys: dict[str, Any]
+) -> None:
     pytest.importorskip("httpx2")
     if printed := run_script(ALIASED, server.url(), keys=keys):
         pytest.skip(printed)

@@ -74,7 +74,7 @@ APP = SyntheticTrafficMiddleware(
 )
 
 
-def test_over_http2_the_marker_goes_along_with_each_request_of_a_connection(product: Product) -> None:
+def test_each_request_of_an_http2_connection_carries_its_own_marker(product: Product) -> None:
     http2_server = pytest.importorskip("tests.products.httpx.http2_server", reason="h2 is not installed")
 
     async def ride(client: Any, server: Any, number: int) -> str:

@@ -33,7 +33,7 @@ def takes_part(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("package", [product, urllib3], ids=["requests", "urllib3"])
 @pytest.mark.parametrize("ours_first", [True, False])
 @pytest.mark.usefixtures("instrumented")
-def test_in_either_order_with_opentelemetry_the_marker_goes_once_and_to_hosts_that_take_part(
+def test_the_marker_is_sent_once_and_only_to_declared_hosts_in_either_order_with_opentelemetry(
     server: RecordingServer, package: Any, ours_first: bool
 ) -> None:
     if not ours_first:
@@ -77,7 +77,9 @@ with sentry_sdk.start_transaction(name="ride"), synthetic.real():
 
 
 @pytest.mark.parametrize("first", ["ours", "sentry", "otel"])
-def test_another_sdk_writes_its_own_baggage_header(server: RecordingServer, keys: dict[str, Any], first: str) -> None:
+def test_the_marker_is_sent_once_beside_the_baggage_of_another_sdk(
+    server: RecordingServer, keys: dict[str, Any], first: str
+) -> None:
     """Sentry does: our entry is there once all the same, and the next service finds it."""
     pytest.importorskip("sentry_sdk")
 

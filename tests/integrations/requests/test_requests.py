@@ -59,7 +59,7 @@ def takes_part(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     synthetic.configure(keys=keys, internal_hosts=[OURS])
 
 
-def test_after_uninstrument_nothing_is_sent_and_the_way_out_is_the_original(server: RecordingServer) -> None:
+def test_after_uninstrument_no_marker_is_sent_and_the_original_is_back(server: RecordingServer) -> None:
     synthetic.instrument("requests")
     synthetic.instrument("requests")
     integration.instrument()
@@ -71,7 +71,7 @@ def test_after_uninstrument_nothing_is_sent_and_the_way_out_is_the_original(serv
     assert has_no_marker(server.only)
 
 
-def test_instrument_and_its_undoing_can_be_repeated(server: RecordingServer) -> None:
+def test_instrument_and_uninstrument_can_be_repeated(server: RecordingServer) -> None:
     for _ in range(3):
         integration.instrument()
         with synthetic.simulated(run="rush-hour"):
@@ -101,7 +101,7 @@ with synthetic.simulated(run="forked"):
 """
 
 
-def test_a_forked_child_does_not_sign_anew(server: RecordingServer, keys: dict[str, Any]) -> None:
+def test_a_forked_child_sends_the_token_of_its_parent(server: RecordingServer, keys: dict[str, Any]) -> None:
     run_script(FORK, server.url(), keys=keys)
     parent, child, later = map(token_of, server.requests)
     assert [request.path for request in server.requests] == ["/parent", "/child", "/parent-later"]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
 from synthetic_aiohttp import install
 from tests.integrations.asyncio_thread import Loop
+from tests.support import streams
 from tests.support.entrances import installed_entrances
-from tests.support.reporting import APPLICATION_HEADERS, EVENTS, JOURNAL, report
+from tests.support.reporting import APPLICATION_HEADERS, EVENTS, JOURNAL
 
 HEADERS = dict(APPLICATION_HEADERS)
 
@@ -50,7 +51,7 @@ def seen_by(request: web.Request, **more: Any) -> bytes:
     lines = [
         line.encode("utf-8", "surrogateescape").decode("latin-1") for line in request.headers.getall("baggage", [])
     ]
-    return json.dumps(report(lines, **more)).encode() + b"\n"
+    return streams.line(lines, **more)
 
 
 def id_of(request: web.Request) -> str:
@@ -66,10 +67,8 @@ async def streamed(request: web.Request, steps: AsyncIterator[bytes]) -> web.Str
     return response
 
 
-async def steps_of(request: web.Request) -> AsyncIterator[bytes]:
-    for step in range(3):
-        yield seen_by(request, step=step)
-        await asyncio.sleep(0.001)
+def steps_of(request: web.Request) -> AsyncIterator[bytes]:
+    return streams.async_steps(partial(seen_by, request))
 
 
 async def echo(request: web.Request) -> web.Response:
@@ -95,17 +94,12 @@ async def fail(request: web.Request) -> web.Response:
 
 
 async def fail_late(request: web.Request) -> web.StreamResponse:
-    async def steps() -> AsyncIterator[bytes]:
-        yield seen_by(request)
-        raise RuntimeError("the application fails while it streams")
-
-    return await streamed(request, steps())
+    return await streamed(request, streams.async_failing_steps(partial(seen_by, request)))
 
 
 async def after(request: web.Request) -> web.StreamResponse:
     response = await streamed(request, steps_of(request))
-    await asyncio.sleep(0.001)
-    JOURNAL.note(id_of(request), "after")
+    await streams.after(id_of(request))
     return response
 
 

@@ -6,9 +6,8 @@ Django's settings are made where this module is imported.
 from __future__ import annotations
 
 import asyncio
-import json
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.core.handlers.asgi import ASGIRequest
@@ -16,7 +15,8 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import re_path
 
 from tests.products.django import configure
-from tests.support.reporting import APPLICATION_HEADERS, EVENTS, JOURNAL, report
+from tests.support import streams
+from tests.support.reporting import APPLICATION_HEADERS, JOURNAL
 
 HEADERS = dict(APPLICATION_HEADERS)
 
@@ -24,7 +24,7 @@ configure()
 
 
 def seen(request: HttpRequest, **more: Any) -> bytes:
-    return json.dumps(report(baggage_of(request), **more)).encode() + b"\n"
+    return streams.line(baggage_of(request), **more)
 
 
 def baggage_of(request: Any) -> list[str]:
@@ -68,16 +68,11 @@ def body(request: HttpRequest) -> HttpResponse:
 
 
 def stream(request: HttpRequest) -> StreamingHttpResponse:
-    return StreamingHttpResponse((seen(request, step=step) for step in range(3)), headers=HEADERS)
+    return StreamingHttpResponse(streams.steps(partial(seen, request)), headers=HEADERS)
 
 
 async def async_stream(request: HttpRequest) -> StreamingHttpResponse:
-    async def steps() -> AsyncIterator[bytes]:
-        for step in range(3):
-            yield seen(request, step=step)
-            await asyncio.sleep(0.001)
-
-    return StreamingHttpResponse(steps(), headers=HEADERS)
+    return StreamingHttpResponse(streams.async_steps(partial(seen, request)), headers=HEADERS)
 
 
 def fail(request: HttpRequest) -> HttpResponse:
@@ -85,19 +80,11 @@ def fail(request: HttpRequest) -> HttpResponse:
 
 
 def fail_late(request: HttpRequest) -> StreamingHttpResponse:
-    def steps() -> Iterator[bytes]:
-        yield seen(request)
-        raise RuntimeError("the application fails while it streams")
-
-    return StreamingHttpResponse(steps(), headers=HEADERS)
+    return StreamingHttpResponse(streams.failing_steps(partial(seen, request)), headers=HEADERS)
 
 
 async def async_fail_late(request: HttpRequest) -> StreamingHttpResponse:
-    async def steps() -> AsyncIterator[bytes]:
-        yield seen(request)
-        raise RuntimeError("the application fails while it streams")
-
-    return StreamingHttpResponse(steps(), headers=HEADERS)
+    return StreamingHttpResponse(streams.async_failing_steps(partial(seen, request)), headers=HEADERS)
 
 
 def after(request: HttpRequest) -> HttpResponse:
@@ -107,27 +94,13 @@ def after(request: HttpRequest) -> HttpResponse:
 
 
 def events(request: HttpRequest) -> StreamingHttpResponse:
-    def steps() -> Iterator[bytes]:
-        try:
-            for _ in range(EVENTS):
-                yield b"data: " + seen(request) + b"\n"
-                time.sleep(0.002)
-        finally:
-            JOURNAL.note(id_of(request), "closed")
-
-    return StreamingHttpResponse(steps(), headers=HEADERS, content_type="text/event-stream")
+    steps = streams.events(partial(seen, request), id_of(request))
+    return StreamingHttpResponse(steps, headers=HEADERS, content_type="text/event-stream")
 
 
 async def async_events(request: HttpRequest) -> StreamingHttpResponse:
-    async def steps() -> AsyncIterator[bytes]:
-        try:
-            for _ in range(EVENTS):
-                yield b"data: " + seen(request) + b"\n"
-                await asyncio.sleep(0.002)
-        finally:
-            JOURNAL.note(id_of(request), "closed")
-
-    return StreamingHttpResponse(steps(), headers=HEADERS, content_type="text/event-stream")
+    steps = streams.async_events(partial(seen, request), id_of(request))
+    return StreamingHttpResponse(steps, headers=HEADERS, content_type="text/event-stream")
 
 
 VIEWS: list[Callable[..., Any]] = [
