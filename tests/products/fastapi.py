@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import FastAPI
+import fastapi
 from fastapi.responses import PlainTextResponse
 
 from tests.products.starlette import ENDPOINTS, path_of
 
 
-def application(path: str, endpoint: Callable[..., Any]) -> FastAPI:
-    """One with a single endpoint, which returns text."""
-    app = FastAPI()
+def application(path: str, endpoint: Callable[..., Any]) -> fastapi.FastAPI:
+    """One with a single endpoint, which returns text. Its class is looked up here: OpenTelemetry replaces it."""
+    app = fastapi.FastAPI()
     app.add_api_route(path, endpoint, response_class=PlainTextResponse)
     return app
 
 
-def fastapi_application(**options: Any) -> FastAPI:
+def fastapi_application(**options: Any) -> fastapi.FastAPI:
     """The reporting application."""
-    app = FastAPI(**options)
+    app = fastapi.FastAPI(**options)
     for endpoint in ENDPOINTS:
         app.add_api_route(path_of(endpoint), endpoint, methods=["GET", "POST"], response_model=None)
     return app

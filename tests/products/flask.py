@@ -6,16 +6,17 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Response, request, stream_with_context
+import flask
+from flask import Response, request, stream_with_context
 
 import synthetic_flask
 from tests.support import streams
 from tests.support.reporting import APPLICATION_HEADERS, JOURNAL
 
 
-def application(rule: str, view: Callable[[], Any]) -> Flask:
-    """One with a single view."""
-    app = Flask("tests")
+def application(rule: str, view: Callable[[], Any]) -> flask.Flask:
+    """One with a single view. Its class is looked up here: OpenTelemetry replaces it."""
+    app = flask.Flask("tests")
     app.add_url_rule(rule, "view", view)
     return app
 
@@ -77,8 +78,8 @@ def id_() -> str:
 VIEWS: list[Callable[..., Any]] = [echo, async_echo, body, stream, fail, fail_late, after, events]
 
 
-def flask_application() -> Flask:
-    app = Flask("reporting")
+def flask_application() -> flask.Flask:
+    app = flask.Flask("reporting")
     app.logger.setLevel(logging.CRITICAL)  # it fails on purpose
     for view in VIEWS:
         path = f"/<entrance>/{view.__name__.replace('_', '-')}"
@@ -92,7 +93,7 @@ def flask_application() -> Flask:
     return app
 
 
-def installed(*, times: int = 1, **settings: Any) -> Flask:
+def installed(*, times: int = 1, **settings: Any) -> flask.Flask:
     app = flask_application()
     for _ in range(times):
         synthetic_flask.install(app, **settings)

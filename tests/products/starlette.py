@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from starlette.applications import Starlette
+from starlette import applications
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -18,14 +18,14 @@ from tests.support.reporting import APPLICATION_HEADERS, JOURNAL
 HEADERS = dict(APPLICATION_HEADERS)
 
 
-def application(path: str, endpoint: Callable[..., Any]) -> Starlette:
-    """One with a single endpoint."""
-    app = Starlette()
+def application(path: str, endpoint: Callable[..., Any]) -> applications.Starlette:
+    """One with a single endpoint. Its class is looked up here: OpenTelemetry replaces it."""
+    app = applications.Starlette()
     app.add_route(path, endpoint)
     return app
 
 
-def installed(build: Callable[[], Starlette], *, times: int = 1, **settings: Any) -> Starlette:
+def installed(build: Callable[[], Any], *, times: int = 1, **settings: Any) -> Any:
     app = build()
     for _ in range(times):
         install(app, **settings)
@@ -109,8 +109,8 @@ def path_of(endpoint: Callable[..., Any]) -> str:
     return f"/{{entrance}}/{endpoint.__name__.replace('_', '-')}"
 
 
-def starlette_application() -> Starlette:
-    app = Starlette()
+def starlette_application() -> applications.Starlette:
+    app = applications.Starlette()
     for endpoint in ENDPOINTS:
         app.add_route(path_of(endpoint), endpoint, methods=["GET", "POST"])
     return app
