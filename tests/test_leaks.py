@@ -79,7 +79,10 @@ COVERED: dict[str, list[tuple[str, str]]] = {
     ],
     "two baggage headers, and other SDKs that write one": [
         (ASGI, "test_a_marker_in_a_second_baggage_header_is_found"),
-        ("integrations/requests/test_beside_others.py", "test_another_sdk_writes_its_own_baggage_header"),
+        (
+            "integrations/requests/test_beside_others.py",
+            "test_the_marker_is_sent_once_beside_the_baggage_of_another_sdk",
+        ),
     ],
     "an attach inside a span's block is undone when the block ends": [
         (ASGI, "test_an_attach_inside_a_span_does_not_lose_the_verdict"),

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Iterator
 from typing import Any
 
-from opentelemetry.instrumentation.requests import RequestsInstrumentor
-from opentelemetry.metrics import NoOpMeterProvider
-from opentelemetry.trace import NoOpTracerProvider
 from requests import PreparedRequest, Response, Session
 from requests.adapters import BaseAdapter
 
 import synthetic
 from synthetic_requests import SyntheticAdapter
+from tests.benchmarks.compared import WORKS, Entered, around, ways
 from tests.benchmarks.measure import Case, Effort, interleaved, statement
 from tests.benchmarks.table import Row, at_most_one_in, at_most_percent
+from tests.products import requests as product
 from tests.support.keys import shared_key
 
 _PEER = "OpenTelemetry requests, no-op tracer"
+_LIMITS = {"real": 2, "simulated": 8}
 
 
 class NullAdapter(BaseAdapter):
@@ -39,62 +38,29 @@ class NullAdapter(BaseAdapter):
 def called(effort: Effort) -> Iterator[Row]:
     """Real and simulated calls, with either way of installing."""
     with synthetic.configured(keys=shared_key()):
-        for kind, verdict, limit in (
-            ("real", synthetic.real, 2),
-            ("simulated", lambda: synthetic.simulated(run="bench"), 8),
-        ):
-            yield from _rows(kind, verdict, limit, effort)
+        for kind, verdict in WORKS.items():
+            yield from _rows(kind, verdict, effort)
 
 
-def _rows(kind: str, verdict: Callable[[], Any], limit: float, effort: Effort) -> Iterator[Row]:
+def _rows(kind: str, verdict: Entered, effort: Effort) -> Iterator[Row]:
+    bare, ours, peer = ways(product.NAME, product.instrumentor).values()
     times = interleaved(
         {
-            "bare": _case(NullAdapter(), verdict),
-            "instrument()": _case(NullAdapter(), verdict, _ours),
+            "bare": _case(NullAdapter(), verdict, *bare),
+            "instrument()": _case(NullAdapter(), verdict, *ours),
             "SyntheticAdapter": _case(SyntheticAdapter(NullAdapter()), verdict),
-            "peer": _case(NullAdapter(), verdict, _opentelemetry),
+            "peer": _case(NullAdapter(), verdict, *peer),
         },
         effort.rounds // 6,
     )
     for way in ("instrument()", "SyntheticAdapter"):
         what = f"requests, {kind}, {way}: added time"
         added = times.added(way, "bare")
-        yield Row(what, added, "the bare call", times.of("bare"), at_most_percent(limit))
+        yield Row(what, added, "the bare call", times.of("bare"), at_most_percent(_LIMITS[kind]))
         yield Row(what, added, _PEER, times.added("peer", "bare"), at_most_one_in(4))
 
 
-def _case(
-    adapter: BaseAdapter,
-    verdict: Callable[[], Any],
-    installed: Callable[[], AbstractContextManager[Any]] = nullcontext,
-) -> Case:
+def _case(adapter: BaseAdapter, *contexts: Entered) -> Case:
     session = Session()
     session.mount("http://", adapter)
-
-    @contextmanager
-    def around() -> Iterator[None]:
-        with ExitStack() as stack:
-            stack.enter_context(verdict())
-            stack.enter_context(installed())
-            yield
-
-    return Case(statement("get('http://payments/charges/17')", get=session.get), around, number=40, warm=60)
-
-
-@contextmanager
-def _ours() -> Iterator[None]:
-    synthetic.instrument("requests")
-    try:
-        yield
-    finally:
-        synthetic.uninstrument("requests")
-
-
-@contextmanager
-def _opentelemetry() -> Iterator[None]:
-    instrumentor = RequestsInstrumentor()
-    instrumentor.instrument(tracer_provider=NoOpTracerProvider(), meter_provider=NoOpMeterProvider())
-    try:
-        yield
-    finally:
-        instrumentor.uninstrument()
+    return Case(statement("get('http://payments/charges/17')", get=session.get), around(*contexts), number=40, warm=60)

@@ -14,8 +14,8 @@ import synthetic
 from tests.benchmarks.compared import WORKS
 from tests.benchmarks.measure import Case, Effort, interleaved, statement, together
 from tests.benchmarks.table import Row
-from tests.products.switches import instrumented
 from tests.support.keys import shared_key
+from tests.support.switches import instrumented
 
 _PEER = "the same without this library"
 

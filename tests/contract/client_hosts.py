@@ -138,6 +138,16 @@ class HostRules:
         assert vars(returned) == vars(raised.value)
         assert isinstance(pickle.loads(pickle.dumps(returned)), self.library_error)
 
+    def test_an_ipv6_host_that_takes_part_gets_the_marker(self, connect: Connect, keys: dict[str, Any]) -> None:
+        synthetic.configure(keys=keys, internal_hosts=["::1"])
+        try:
+            server = RecordingServer("::1")
+        except OSError as error:
+            pytest.skip(f"this machine has no IPv6 loopback: {error}")
+        with server, synthetic.simulated(run="rush-hour"):
+            connect().get(server.url())
+        assert token_of(server.only)
+
     # Beside OpenTelemetry's instrumentation
 
     @pytest.mark.usefixtures("opentelemetry")

@@ -17,7 +17,6 @@ from typing import Annotated, Any
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import StreamingResponse
-from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -26,11 +25,12 @@ from starlette.testclient import TestClient
 import synthetic
 from synthetic_starlette import install, marker
 from tests.contract.lifetime import PersistentContract
-from tests.support.entrances import asgi_entrances
+from tests.products.fastapi import fastapi_application, instrumentor
+from tests.products.starlette import add_native
+from tests.support.entrances import asgi_entrances, installed_entrances
 from tests.support.handles import Server
 from tests.support.keys import entry, mint
 from tests.support.markers import REFUSED, STRANGERS, baggage, marked
-from tests.support.reporting_starlette import ENDPOINTS, path_of
 from tests.support.servers import environment, uvicorn_server, wait_until
 from tests.support.versions import is_before, needs, skip_before
 
@@ -38,13 +38,6 @@ Keys = dict[str, Any]
 SPANS = InMemorySpanExporter()
 PROVIDER = TracerProvider()
 PROVIDER.add_span_processor(SimpleSpanProcessor(SPANS))
-
-
-def application(**options: Any) -> FastAPI:
-    app = FastAPI(**options)
-    for endpoint in ENDPOINTS:
-        app.add_api_route(path_of(endpoint), endpoint, methods=["GET", "POST"], response_model=None)
-    return app
 
 
 @contextmanager
@@ -56,21 +49,16 @@ def served(build: Callable[[Callable[[Any], None]], Any], http: str) -> Iterator
 
         return build(put_on)
 
-    apps = {
-        "plain": installed(),
-        "internal": installed(edge=False),
-        "strict": installed(on_missing="refuse"),
-        "twice": installed(times=2),
-    }
+    apps = asgi_entrances(installed_entrances(installed))
     SPANS.clear()
-    with uvicorn_server(asgi_entrances(apps), http=http) as port:
+    with uvicorn_server(apps, http=http) as port:
         yield Server(port)
 
 
 class FastAPIContract(PersistentContract):
     has_spans = True
 
-    def test_telemetry_is_what_it_is_said_to_be(self, server: Server, keys: Keys) -> None:
+    def test_the_server_span_exists_exactly_where_telemetry_is_on(self, server: Server, keys: Keys) -> None:
         server.configure(keys=keys)
         SPANS.clear()
         token = mint(keys)
@@ -112,7 +100,7 @@ class TestWithoutTelemetry(FastAPIContract):
 
 
 def _bare(put_on: Any) -> Any:
-    put_on(app := application())
+    put_on(app := fastapi_application())
     return app
 
 
@@ -126,7 +114,7 @@ class TestWithItsOwnTelemetry(FastAPIContract):
 
 
 def _native(put_on: Any) -> Any:
-    put_on(app := application(telemetry={"tracer_provider": PROVIDER}))
+    put_on(app := fastapi_application(telemetry={"tracer_provider": PROVIDER}))
     return app
 
 
@@ -139,7 +127,7 @@ class TestWithOpenTelemetrysInstrumentation(FastAPIContract):
     @classmethod
     def server(cls, put_on_first: bool) -> Iterator[Server]:
         def build(put_on: Any) -> Any:
-            app = application()
+            app = fastapi_application()
             for step in [put_on, _instrument] if put_on_first else [_instrument, put_on]:
                 step(app)
             return app
@@ -168,7 +156,7 @@ class TestWithOpenTelemetrysInstrumentation(FastAPIContract):
 
 
 def _instrument(app: FastAPI) -> None:
-    FastAPIInstrumentor.instrument_app(app, tracer_provider=PROVIDER)
+    instrumentor().instrument_app(app, tracer_provider=PROVIDER)
 
 
 @pytest.mark.skipif(
@@ -180,7 +168,7 @@ class TestWithStarlettesOwnTelemetry(FastAPIContract):
     @classmethod
     def server(cls, put_on_first: bool) -> Iterator[Server]:
         def build(put_on: Any) -> Any:
-            app = application()
+            app = fastapi_application()
             for step in [put_on, _starlettes] if put_on_first else [_starlettes, put_on]:
                 step(app)
             return app
@@ -190,9 +178,7 @@ class TestWithStarlettesOwnTelemetry(FastAPIContract):
 
 
 def _starlettes(app: FastAPI) -> None:
-    from starlette.middleware.opentelemetry import OpenTelemetryMiddleware
-
-    app.add_middleware(OpenTelemetryMiddleware, tracer_provider=PROVIDER)
+    add_native(app, tracer_provider=PROVIDER)
 
 
 # Where an SDK is configured for the process, and nothing else is done
@@ -204,14 +190,15 @@ from opentelemetry.sdk.trace import TracerProvider
 trace.set_tracer_provider(TracerProvider())
 
 import synthetic
-from tests.integrations.test_fastapi import application, install
+from synthetic_starlette import install
+from tests.products.fastapi import fastapi_application
 from tests.support.keys import entry, mint, shared_key
 from tests.support.markers import baggage, forged, marked
 from tests.support.servers import uvicorn_server
 from tests.support.wire import Connection
 
 synthetic.configure(keys=(keys := shared_key()))
-install(app := application())
+install(app := fastapi_application())
 token = mint(keys)
 with uvicorn_server(app, http="h11") as port, Connection(port) as connection:
     for _ in range(3):
@@ -301,7 +288,9 @@ def test_routers_and_mounted_applications_have_the_marker(client: TestClient, ke
 
 
 @pytest.mark.parametrize("simulated", [True, False])
-def test_both_ends_of_a_dependency_have_the_verdict(client: TestClient, keys: Keys, simulated: bool) -> None:
+def test_a_dependency_sees_the_verdict_at_set_up_and_at_tear_down(
+    client: TestClient, keys: Keys, simulated: bool
+) -> None:
     client.get("/resources", headers=dict(marked(keys)) if simulated else {})
     assert noted == [simulated] * 4
 
@@ -315,6 +304,6 @@ def test_an_effect_that_is_refused_is_a_problem(client: TestClient, keys: Keys, 
     assert charged == ["charged"]
 
 
-def test_the_description_of_the_api_does_not_change() -> None:
+def test_the_openapi_schema_does_not_change() -> None:
     install(app := rides())
     assert app.openapi() == rides().openapi()

@@ -6,14 +6,11 @@ import http.client
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 
 import pytest
-from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
 from synthetic_http_client import (
@@ -23,110 +20,47 @@ from synthetic_http_client import (
     SyntheticHTTPSHandler,
     integration,
 )
-from tests.contract.client import ClientContract
+from tests.contract.client_switches import InsideOpenTelemetry, Instrumented, SwitchedContract
 from tests.integrations.tunnels import certificate, tls_server
+from tests.products import http_client as product
 from tests.support.clients import OURS, THEIRS, has_no_marker, token_of
 from tests.support.recording_server import RecordingServer
+from tests.support.switches import by_opentelemetry, same
 
-ORIGINAL = http.client.HTTPConnection.endheaders
-
-
-@contextmanager
-def by_opentelemetry() -> Iterator[None]:
-    """OpenTelemetry's instrumentation of urllib, switched on."""
-    module = pytest.importorskip("opentelemetry.instrumentation.urllib")
-    instrumentor = module.URLLibInstrumentor()
-    instrumentor.instrument(tracer_provider=NoOpTracerProvider())
-    try:
-        yield
-    finally:
-        instrumentor.uninstrument()
+ORIGINAL = product.patched()
 
 
-class OpenerClient:
-    """urllib.request, with redirects."""
-
-    def __init__(self, headers: Mapping[str, Any] | None = None, *handlers: Any) -> None:
-        self.opener = urllib.request.build_opener(*handlers)
-        self.headers = dict(headers or {})
-
-    def get(self, url: str, headers: Mapping[str, Any] | None = None) -> int:
-        request = urllib.request.Request(url, headers={**self.headers, **(headers or {})})
-        with self.opener.open(request, timeout=60) as response:
-            return int(response.status)
-
-
-class ConnectionClient:
-    """http.client itself, whose caller follows redirects by hand."""
-
-    def __init__(self, headers: Mapping[str, Any] | None = None, kind: Any = http.client.HTTPConnection) -> None:
-        self.headers = dict(headers or {})
-        self.kind = kind
-
-    def get(self, url: str, headers: Mapping[str, Any] | None = None) -> int:
-        parts = urlsplit(url)
-        connection = self.kind(parts.hostname, parts.port, timeout=60)
-        try:
-            connection.request("GET", parts.path, headers={**self.headers, **(headers or {})})
-            with connection.getresponse() as response:
-                location = response.headers["Location"]
-                status = int(response.status)
-        finally:
-            connection.close()
-        return self.get(urljoin(url, location), headers) if location else status
-
-
-class StandardLibraryContract(ClientContract):
+class StandardLibraryContract(SwitchedContract):
+    product = product
+    original = ORIGINAL
     our_part = "synthetic_http_client._out.depart"
-
     library_error = http.client.HTTPException
 
+
+class Opener(StandardLibraryContract):
     @pytest.fixture
-    def opentelemetry(self) -> Iterator[None]:
-        with by_opentelemetry():
-            yield
+    def connect(self) -> Any:
+        return product.OpenerClient
 
 
-class TestOpener(StandardLibraryContract):
-    @pytest.fixture(autouse=True)
-    def _instrumented(self) -> Iterator[None]:
-        synthetic.instrument("http-client")
-        yield
-        synthetic.uninstrument("http-client")
-        assert http.client.HTTPConnection.endheaders is ORIGINAL
-
-    @pytest.fixture
-    def connect(self, _instrumented: None) -> Any:
-        return OpenerClient
+class TestOpener(Opener, Instrumented):
+    pass
 
 
-class TestInstrumentedInsideOpenTelemetry(TestOpener):
-    """OpenTelemetry's instrumentation has wrapped urllib first."""
-
-    @pytest.fixture(autouse=True)
-    def _instrumented(self) -> Iterator[None]:
-        with by_opentelemetry():
-            synthetic.instrument("http-client")
-            yield
-            synthetic.uninstrument("http-client")
-
-    @pytest.fixture
-    def opentelemetry(self, _instrumented: None) -> None:
-        """Is on already."""
-
-    keeps_foreign = False
+class TestInstrumentedInsideOpenTelemetry(Opener, InsideOpenTelemetry):
+    pass
 
 
 class TestHandlers(StandardLibraryContract):
     @pytest.fixture
     def connect(self) -> Any:
-        return lambda headers=None: OpenerClient(headers, SyntheticHTTPHandler(), SyntheticHTTPSHandler())
+        return lambda headers=None: product.OpenerClient(headers, SyntheticHTTPHandler(), SyntheticHTTPSHandler())
 
 
-class TestConnection(TestOpener):
+class TestConnection(StandardLibraryContract, Instrumented):
     @pytest.fixture
-    def connect(self, _instrumented: None) -> Any:
-        return ConnectionClient
+    def connect(self) -> Any:
+        return product.ConnectionClient
 
     # OpenTelemetry does not instrument http.client, and so sends nothing with it.
     test_opentelemetry_adds_no_marker_for_an_undeclared_host = None
@@ -135,17 +69,17 @@ class TestConnection(TestOpener):
 class TestOwnConnection(StandardLibraryContract):
     @pytest.fixture
     def connect(self) -> Any:
-        return lambda headers=None: ConnectionClient(headers, SyntheticHTTPConnection)
+        return lambda headers=None: product.ConnectionClient(headers, SyntheticHTTPConnection)
 
     test_opentelemetry_adds_no_marker_for_an_undeclared_host = None
 
 
-class TestBoth(TestOpener):
+class TestBoth(StandardLibraryContract, Instrumented):
     """The handlers are in the opener, and everything is instrumented as well."""
 
     @pytest.fixture
-    def connect(self, _instrumented: None) -> Any:
-        return lambda headers=None: OpenerClient(headers, SyntheticHTTPHandler())
+    def connect(self) -> Any:
+        return lambda headers=None: product.OpenerClient(headers, SyntheticHTTPHandler())
 
 
 @pytest.fixture(autouse=True)
@@ -154,39 +88,38 @@ def takes_part(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     synthetic.configure(keys=keys, internal_hosts=[OURS])
 
 
-def test_after_uninstrument_nothing_is_sent_and_the_method_is_the_original(server: RecordingServer) -> None:
+def test_after_uninstrument_no_marker_is_sent_and_the_original_method_is_back(server: RecordingServer) -> None:
     for _ in range(2):
         synthetic.instrument("http-client")
         integration.instrument()
         with synthetic.simulated(run="rush-hour"):
-            OpenerClient().get(server.url())
+            product.OpenerClient().get(server.url())
         integration.uninstrument()
         integration.uninstrument()
         synthetic.uninstrument("http-client")
-        assert http.client.HTTPConnection.endheaders is ORIGINAL
+        assert same(product.patched(), ORIGINAL)
     with synthetic.simulated(run="rush-hour"):
-        OpenerClient().get(server.url("/off"))
+        product.OpenerClient().get(server.url("/off"))
     *on, off = server.requests
     assert len({token_of(request) for request in on}) == 1
     assert has_no_marker(off)
 
 
 @pytest.mark.parametrize("order", ["ours theirs", "theirs ours"])
-def test_switched_on_and_off_in_either_order_with_opentelemetry_nothing_is_left(
+def test_instrumenting_in_either_order_with_opentelemetry_leaves_nothing_behind(
     server: RecordingServer, order: str
 ) -> None:
-    opened = urllib.request.OpenerDirector.open
-    with by_opentelemetry() if order == "theirs ours" else nullcontext():
+    theirs = by_opentelemetry(product.instrumentor)
+    with theirs if order == "theirs ours" else nullcontext():
         synthetic.instrument("http-client")
-        with by_opentelemetry() if order == "ours theirs" else nullcontext(), synthetic.simulated(run="rush-hour"):
-            OpenerClient().get(server.url())
+        with theirs if order == "ours theirs" else nullcontext(), synthetic.simulated(run="rush-hour"):
+            product.OpenerClient().get(server.url())
             synthetic.uninstrument("http-client")
     assert token_of(server.only)
-    assert http.client.HTTPConnection.endheaders is ORIGINAL
-    assert urllib.request.OpenerDirector.open is opened
+    assert same(product.patched(), ORIGINAL)
 
 
-def test_over_tls_the_handler_sends_the_marker_with_the_context_that_it_was_given(tmp_path: Path) -> None:
+def test_the_https_handler_sends_the_marker_with_the_tls_context_it_was_given(tmp_path: Path) -> None:
     file = certificate(tmp_path)
     opener = urllib.request.build_opener(SyntheticHTTPSHandler(context=ssl.create_default_context(cafile=str(file))))
     with tls_server(file) as server:

@@ -21,15 +21,15 @@ from synthetic_http_client import ExternalRequestRefused
 from tests.support.clients import OURS, THEIRS, brought_by_opentelemetry, has_no_marker, token_of
 from tests.support.keys import mint, shared_key
 from tests.support.recording_server import Answer, Recorded, RecordingServer
+from tests.support.switches import instrumented
 
 
 @pytest.fixture(autouse=True)
 def takes_part(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("NO_PROXY", "*")
     synthetic.configure(keys=keys, internal_hosts=[OURS])
-    synthetic.instrument("http-client")
-    yield
-    synthetic.uninstrument("http-client")
+    with instrumented("http-client"):
+        yield
 
 
 @pytest.fixture(params=["real", "simulated"])
@@ -99,7 +99,7 @@ def asked(connection: http.client.HTTPConnection, url: str = "/", **options: Any
 # Lines
 
 
-def test_lines_that_others_wrote_become_one_with_ours_first() -> None:
+def test_baggage_lines_of_others_are_joined_behind_the_marker() -> None:
     with listening() as server, synthetic.simulated(run="rush-hour"):
         stale = synthetic.headers()["baggage"]
         connection = http.client.HTTPConnection(OURS, server.port, timeout=60)
@@ -115,7 +115,7 @@ def test_lines_that_others_wrote_become_one_with_ours_first() -> None:
         assert b"X-Own: kept" in server.lines()
 
 
-def test_the_lines_of_real_work_stay_as_they_are() -> None:
+def test_the_baggage_lines_of_real_work_are_not_changed() -> None:
     with listening() as server, synthetic.real():
         connection = http.client.HTTPConnection(OURS, server.port, timeout=60)
         connection.putrequest("GET", "/")
@@ -130,7 +130,9 @@ def test_the_lines_of_real_work_stay_as_they_are() -> None:
 # Bodies and versions
 
 
-def test_a_body_in_chunks_is_sent_whole_and_made_under_the_verdict(server: RecordingServer, either_work: str) -> None:
+def test_a_chunked_body_is_sent_whole_and_generated_under_the_verdict(
+    server: RecordingServer, either_work: str
+) -> None:
     seen: list[bool] = []
 
     def steps() -> Iterator[bytes]:
@@ -167,7 +169,7 @@ def test_a_request_of_http_1_0_carries_the_marker() -> None:
 # Where a connection leads
 
 
-def test_through_a_tunnel_it_is_the_host_at_the_other_end_that_counts(keys: dict[str, Any]) -> None:
+def test_a_call_through_a_tunnel_is_decided_by_the_host_at_its_other_end(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys, internal_hosts=["payments"])
     with listening(tunnels=True) as proxy, synthetic.simulated(run="rush-hour"):
         connection = http.client.HTTPConnection(OURS, proxy.port, timeout=60)
@@ -191,7 +193,7 @@ def test_through_a_tunnel_to_an_undeclared_host_nothing_is_sent() -> None:
 
 
 @pytest.mark.parametrize("simulated", [True, False])
-def test_through_a_proxy_it_is_the_host_of_the_url_that_counts(
+def test_a_call_through_a_proxy_is_decided_by_the_host_of_its_url(
     server: RecordingServer, keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch, simulated: bool
 ) -> None:
     monkeypatch.delenv("NO_PROXY")
@@ -241,7 +243,7 @@ def test_the_method_connect_names_its_host() -> None:
         connection.close()
 
 
-def test_an_address_of_ipv6_takes_part_as_it_is_declared(keys: dict[str, Any]) -> None:
+def test_an_ipv6_address_matches_its_declaration(keys: dict[str, Any]) -> None:
     try:
         server = RecordingServer("::1")
     except OSError as error:
@@ -254,7 +256,9 @@ def test_an_address_of_ipv6_takes_part_as_it_is_declared(keys: dict[str, Any]) -
     assert token_of(server.only)
 
 
-def test_a_unix_socket_takes_part_under_the_host_name_that_it_is_given(tmp_path: Path, keys: dict[str, Any]) -> None:
+def test_a_call_over_a_unix_socket_is_decided_by_the_host_of_its_connection(
+    tmp_path: Path, keys: dict[str, Any]
+) -> None:
     path = str(tmp_path / "socket")
 
     class Local(http.client.HTTPConnection):
@@ -287,7 +291,7 @@ def test_a_url_without_a_leading_slash_goes_where_the_connection_leads(server: R
 # After a refusal
 
 
-def test_what_was_refused_is_not_sent_with_the_next_request(server: RecordingServer, keys: dict[str, Any]) -> None:
+def test_a_refused_request_leaves_nothing_for_the_next_one(server: RecordingServer, keys: dict[str, Any]) -> None:
     connection = http.client.HTTPConnection(THEIRS, server.port, timeout=60)
     with synthetic.simulated(run="rush-hour"):
         for _ in range(2):
@@ -305,7 +309,7 @@ def test_what_was_refused_is_not_sent_with_the_next_request(server: RecordingSer
     assert token_of(server.requests[1])
 
 
-def test_a_refusal_goes_through_urllib_as_it_is(server: RecordingServer) -> None:
+def test_urllib_raises_a_refusal_unchanged(server: RecordingServer) -> None:
     server.redirect("/", server.url("/steal", host=THEIRS))
     with synthetic.simulated(run="rush-hour"), pytest.raises(ExternalRequestRefused) as refused:
         urllib.request.urlopen(server.url(), timeout=60)
@@ -316,7 +320,7 @@ def test_a_refusal_goes_through_urllib_as_it_is(server: RecordingServer) -> None
 # As always
 
 
-def test_what_is_built_on_http_client_is_covered(server: RecordingServer, either_work: str) -> None:
+def test_xmlrpc_is_covered_because_it_uses_http_client(server: RecordingServer, either_work: str) -> None:
     server.answers["/RPC2"] = Answer(body=xmlrpc.client.dumps(("pong",), methodresponse=True).encode())
     with xmlrpc.client.ServerProxy(server.url("/RPC2")) as proxy:
         assert proxy.ping() == "pong"
@@ -324,7 +328,7 @@ def test_what_is_built_on_http_client_is_covered(server: RecordingServer, either
 
 
 @pytest.mark.usefixtures("either_work")
-def test_errors_stay_those_of_the_library(server: RecordingServer) -> None:
+def test_the_library_still_raises_its_own_errors(server: RecordingServer) -> None:
     server.answers["/missing"] = Answer(404)
     server.redirect("/loop", server.url("/loop"))
     with pytest.raises(urllib.error.HTTPError) as missing:
@@ -378,13 +382,13 @@ def test_digest_authentication_and_cookies_work(server: RecordingServer) -> None
     assert len({tuple(request.values("baggage")) for request in server.requests}) == 1
 
 
-def test_the_signature_is_that_of_the_original() -> None:
+def test_the_patched_method_keeps_its_signature() -> None:
     patched: Callable[..., Any] = http.client.HTTPConnection.endheaders
     assert patched.__name__ == "endheaders"
     assert list(inspect.signature(patched).parameters) == ["self", "message_body", "encode_chunked"]
 
 
-def test_a_subclass_with_its_own_last_step_is_covered(server: RecordingServer) -> None:
+def test_a_subclass_that_overrides_endheaders_is_covered(server: RecordingServer) -> None:
     class Own(http.client.HTTPConnection):
         def endheaders(self, message_body: Any = None, *, encode_chunked: bool = False) -> None:
             self.putheader("X-Own", "1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.integrations.httpx import contract as contract
-from tests.integrations.httpx.products import product
+from tests.products.httpx import product
 
 HTTPX2 = product("httpx2")
 

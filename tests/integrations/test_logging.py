@@ -21,6 +21,8 @@ from opentelemetry import baggage, context
 import synthetic
 import synthetic_logging
 from synthetic_logging import SyntheticFilter, names
+from tests.products import logging as product
+from tests.support import switches
 from tests.support.clients import brought_by_opentelemetry, run_script
 from tests.support.keys import mint, shared_key
 
@@ -30,16 +32,7 @@ REAL = (False, "", "", "", "")
 UNVERIFIED = ("unverified", "", "", "", "")
 
 
-class Kept(logging.Handler):
-    """Keeps what it is given."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.records: list[logging.LogRecord] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.records.append(record)
-
+class Kept(product.Kept):
     @property
     def fields(self) -> tuple[Any, ...]:
         """The fields of the one record that was kept since the last question."""
@@ -64,9 +57,8 @@ def logger() -> Iterator[logging.Logger]:
 
 @pytest.fixture
 def instrumented() -> Iterator[None]:
-    synthetic.instrument("logging")
-    yield
-    synthetic.uninstrument("logging")
+    with switches.instrumented("logging"):
+        yield
     assert logging.Logger.makeRecord is ORIGINAL
 
 
@@ -82,7 +74,7 @@ class LoggingContract:
             logger.warning("booked")
         assert kept.fields == (True, "rush-hour", "load", "rider-7", "book")
 
-    def test_what_the_marker_does_not_say_is_empty(self, kept: Kept, logger: logging.Logger) -> None:
+    def test_a_field_that_the_marker_lacks_is_empty(self, kept: Kept, logger: logging.Logger) -> None:
         with synthetic.simulated(run="rush-hour"):
             logger.warning("booked")
         assert kept.fields == (True, "rush-hour", "simulation", "", "")
@@ -105,7 +97,9 @@ class LoggingContract:
         context.detach(attached)
         assert kept.fields == REAL
 
-    def test_a_marker_that_does_not_verify_is_told_and_raises_nothing(self, kept: Kept, logger: logging.Logger) -> None:
+    def test_a_marker_that_does_not_verify_is_logged_as_unverified_and_raises_nothing(
+        self, kept: Kept, logger: logging.Logger
+    ) -> None:
         with brought_by_opentelemetry(mint(shared_key())):
             logger.warning("booked")
         assert kept.fields == UNVERIFIED
@@ -120,7 +114,9 @@ class LoggingContract:
             logger.warning("booked")
         assert text.getvalue().splitlines() == ["False [] booked", "True [peak] booked"]
 
-    def test_an_extra_of_the_same_name_is_the_callers(self, kept: Kept, logger: logging.Logger) -> None:
+    def test_an_extra_of_the_caller_wins_over_a_field_of_the_same_name(
+        self, kept: Kept, logger: logging.Logger
+    ) -> None:
         for extra, expected in (
             ({"synthetic": "mine"}, ("mine", "peak")),
             ({"synthetic_run": "mine", "ride": 7}, (True, "mine")),
@@ -135,7 +131,7 @@ class LoggingContract:
         with pytest.raises(KeyError, match="Attempt to overwrite"):
             logger.warning("booked", extra={"message": "mine"})
 
-    def test_everything_else_that_a_call_may_say_is_kept(self, kept: Kept, logger: logging.Logger) -> None:
+    def test_the_other_arguments_of_a_call_are_kept(self, kept: Kept, logger: logging.Logger) -> None:
         with synthetic.simulated(run="peak"):
             try:
                 raise ValueError("no")
@@ -144,13 +140,13 @@ class LoggingContract:
         (record,) = kept.records
         assert (record.getMessage(), record.funcName, vars(record)["ride"]) == (
             "booked taxi",
-            "test_everything_else_that_a_call_may_say_is_kept",
+            "test_the_other_arguments_of_a_call_are_kept",
             7,
         )
         assert record.exc_info is not None
         assert "Stack (most recent call last)" in (record.stack_info or "")
 
-    def test_the_fields_are_those_of_the_work_that_logged_however_late_they_are_written(
+    def test_a_record_that_is_written_later_has_the_fields_of_the_work_that_logged_it(
         self, kept: Kept, logger: logging.Logger
     ) -> None:
         waiting: queue.Queue[Any] = queue.Queue()
@@ -173,7 +169,7 @@ class LoggingContract:
         for other in (pickle.loads(pickle.dumps(record)), copy.copy(record), logging.makeLogRecord(vars(record))):
             assert vars(other)["synthetic_run"] == "peak"
 
-    def test_each_thread_logs_its_own(self, kept: Kept, logger: logging.Logger) -> None:
+    def test_each_thread_logs_the_marker_of_its_own_work(self, kept: Kept, logger: logging.Logger) -> None:
         def work(run: str) -> None:
             with synthetic.simulated(run=run):
                 for _ in range(20):
@@ -234,7 +230,7 @@ def test_a_filter_with_a_name_lets_only_that_logger_pass(logger: logging.Logger)
     assert kept.records == []
 
 
-def test_the_fields_alone(keys: Keys) -> None:
+def test_fields_returns_the_fields_of_the_current_work(keys: Keys) -> None:
     assert synthetic_logging.fields() == {}
     with synthetic.simulated(run="peak", actor="rider-7"):
         assert synthetic_logging.fields() == dict(zip(names, (True, "peak", "simulation", "rider-7", ""), strict=True))
@@ -260,11 +256,11 @@ def test_uninstrument_puts_the_original_back(logger: logging.Logger) -> None:
 
 @pytest.mark.parametrize("ours_first", [True, False])
 @pytest.mark.parametrize("theirs_off_first", [True, False])
-def test_in_any_order_with_opentelemetry_both_have_their_fields(
+def test_both_add_their_fields_in_any_order_with_opentelemetry(
     logger: logging.Logger, ours_first: bool, theirs_off_first: bool
 ) -> None:
     logger.handlers = [kept] = [Kept()]
-    theirs = pytest.importorskip("opentelemetry.instrumentation.logging").LoggingInstrumentor()
+    theirs = switches.made_or_skipped(product.instrumentor)
     factory = logging.getLogRecordFactory()
 
     def theirs_on() -> None:
@@ -288,7 +284,7 @@ def test_in_any_order_with_opentelemetry_both_have_their_fields(
 
 
 @pytest.mark.usefixtures("instrumented")
-def test_a_factory_of_somebody_elses_is_still_asked(logger: logging.Logger) -> None:
+def test_a_custom_record_factory_is_still_used(logger: logging.Logger) -> None:
     class Own(logging.LogRecord):
         pass
 
@@ -313,7 +309,7 @@ class OwnLogger(logging.Logger):
 
 
 @pytest.mark.usefixtures("instrumented")
-def test_a_logger_of_ones_own_class_is_covered() -> None:
+def test_a_custom_logger_class_is_covered() -> None:
     logger = OwnLogger("own")
     logger.addHandler(kept := Kept())
     with synthetic.simulated(run="peak"):
@@ -326,7 +322,7 @@ def test_a_logger_of_ones_own_class_is_covered() -> None:
 
 
 @pytest.mark.usefixtures("instrumented")
-def test_what_is_logged_while_the_marker_is_looked_into_asks_nothing(
+def test_a_record_logged_during_verification_starts_no_second_one(
     logger: logging.Logger, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A key file that changed for the worse is such a moment."""
@@ -362,13 +358,13 @@ logging.warning("asked")
 """
 
 
-def test_where_the_configuration_is_wrong_logging_goes_on() -> None:
+def test_logging_goes_on_with_a_wrong_configuration() -> None:
     script = "import os, sys; os.environ['SYNTHETIC_KEYS'] = 'nowhere.jwks'; sys.stderr = sys.stdout\n"
     printed = run_script(script + HALF_CONFIGURED).splitlines()
     assert printed == ["False [] real", "unverified [] asked"]
 
 
-def test_a_context_that_is_copied_logs_what_it_holds(logger: logging.Logger) -> None:
+def test_a_copied_context_logs_its_own_marker(logger: logging.Logger) -> None:
     logger.handlers = [kept] = [Kept()]
     kept.addFilter(SyntheticFilter())
     with synthetic.simulated(run="peak"):

@@ -3,153 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
-import socket
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypercorn.asyncio import serve
-from hypercorn.config import Config
-from quart import Quart, Response, request, stream_with_context, websocket
+from quart import Quart, Response, websocket
 
 import synthetic
 from synthetic.asgi import SyntheticTrafficMiddleware
 from synthetic.integration import problem_of
 from tests.contract.lifetime import LifetimeContract, PersistentContract
-from tests.support.entrances import asgi_entrances
+from tests.products.quart import APP, hypercorn_server
+from tests.support.entrances import asgi_entrances, entrances
 from tests.support.handles import Server
 from tests.support.markers import marked
-from tests.support.reporting import APPLICATION_HEADERS, EVENTS, JOURNAL, report
 from tests.support.servers import uvicorn_server
 
 Keys = dict[str, Any]
 
 
-def seen(**more: Any) -> bytes:
-    return json.dumps(report(request.headers.getlist("baggage"), **more)).encode() + b"\n"
-
-
-def id_() -> str:
-    return str(request.headers.get("x-id", ""))
-
-
-async def echo() -> Response:
-    JOURNAL.note(id_(), "called")
-    return Response(seen(), headers=APPLICATION_HEADERS)
-
-
-def sync() -> Response:
-    """In a thread."""
-    return Response(seen(), headers=APPLICATION_HEADERS)
-
-
-async def body() -> Response:
-    return Response(seen(length=len(await request.get_data())), headers=APPLICATION_HEADERS)
-
-
-async def stream() -> Response:
-    @stream_with_context
-    async def steps() -> AsyncIterator[bytes]:
-        for step in range(3):
-            yield seen(step=step)
-            await asyncio.sleep(0.001)
-
-    return Response(steps(), headers=APPLICATION_HEADERS)
-
-
-async def fail() -> Response:
-    raise RuntimeError("the application fails")
-
-
-async def fail_late() -> Response:
-    @stream_with_context
-    async def steps() -> AsyncIterator[bytes]:
-        yield seen()
-        raise RuntimeError("the application fails while it streams")
-
-    return Response(steps(), headers=APPLICATION_HEADERS)
-
-
-async def after() -> Response:
-    name = id_()
-
-    async def work() -> None:
-        await asyncio.sleep(0.001)
-        JOURNAL.note(name, "after")
-
-    APP.add_background_task(work)
-    return Response(seen())
-
-
-async def events() -> Response:
-    name = id_()
-
-    @stream_with_context
-    async def steps() -> AsyncIterator[bytes]:
-        try:
-            for _ in range(EVENTS):
-                yield b"data: " + seen() + b"\n"
-                await asyncio.sleep(0.002)
-        finally:
-            JOURNAL.note(name, "closed")
-
-    response = Response(steps(), headers=APPLICATION_HEADERS, mimetype="text/event-stream")
-    response.timeout = None
-    return response
-
-
-VIEWS: list[Callable[..., Any]] = [echo, sync, body, stream, fail, fail_late, after, events]
-APP = Quart("reporting")
-APP.logger.setLevel(logging.CRITICAL)  # it fails on purpose
-for view in VIEWS:
-    APP.add_url_rule(f"/<entrance>/{view.__name__.replace('_', '-')}", view.__name__, view, methods=["GET", "POST"])
-
-
-@APP.url_value_preprocessor
-def leave_out_the_entrance(endpoint: str | None, values: dict[str, Any] | None) -> None:
-    if values:
-        del values["entrance"]
-
-
-def entrances() -> Any:
-    protected = SyntheticTrafficMiddleware(APP)
-    return asgi_entrances(
-        {
-            "plain": protected,
-            "internal": SyntheticTrafficMiddleware(APP, edge=False),
-            "strict": SyntheticTrafficMiddleware(APP, on_missing="refuse"),
-            "twice": SyntheticTrafficMiddleware(protected),
-        }
-    )
-
-
-@contextmanager
-def hypercorn_server(app: Any) -> Iterator[int]:
-    """Serve an ASGI application with Hypercorn in a thread; gives the port."""
-    logging.getLogger("hypercorn.error").setLevel(logging.CRITICAL)
-    listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-    port = listener.getsockname()[1]
-    config = Config()
-    config.bind = [f"fd://{listener.detach()}"]
-    config.graceful_timeout = 1
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
-
-    def run() -> None:
-        loop.run_until_complete(serve(app, config, shutdown_trigger=stop.wait))  # type: ignore[arg-type, unused-ignore]
-        loop.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield port
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
+def served() -> Any:
+    return asgi_entrances(entrances(SyntheticTrafficMiddleware, APP))
 
 
 class QuartContract(LifetimeContract):
@@ -164,7 +38,7 @@ class TestUvicorn(QuartContract, PersistentContract):
     @pytest.fixture(scope="class")
     @classmethod
     def server(cls) -> Iterator[Server]:
-        with uvicorn_server(entrances(), http="h11") as port:
+        with uvicorn_server(served(), http="h11") as port:
             yield Server(port)
 
 
@@ -172,7 +46,7 @@ class TestHypercorn(QuartContract, PersistentContract):
     @pytest.fixture(scope="class")
     @classmethod
     def server(cls) -> Iterator[Server]:
-        with hypercorn_server(entrances()) as port:
+        with hypercorn_server(served()) as port:
             yield Server(port)
 
 

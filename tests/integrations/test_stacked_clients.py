@@ -5,61 +5,40 @@ Whichever of them are instrumented, one marker goes out, and one decision is on 
 
 from __future__ import annotations
 
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from itertools import combinations
 from typing import Any
 
 import pytest
 import requests
-import urllib3
 from opentelemetry import baggage, context
-from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
 from synthetic import ledger
 from synthetic.errors import ExternalCallRefused
+from tests.products import http_client
+from tests.products import requests as requests_product
+from tests.products import urllib3 as urllib3_product
 from tests.support.clients import OURS, THEIRS, brought_by_opentelemetry, has_no_marker, run_script, token_of
 from tests.support.keys import mint
-from tests.support.otel_clients import by_opentelemetry
 from tests.support.recording_server import Answer, RecordingServer
+from tests.support.switches import by_opentelemetry, instrumented
 
 LAYERS = ("requests", "urllib3", "http-client")
 SUBSETS = [subset for size in (1, 2, 3) for subset in combinations(LAYERS, size)]
 
 
-def by_requests(url: str, **headers: str) -> int:
-    return requests.get(url, headers=headers, timeout=60).status_code
-
-
-def by_urllib3(url: str, **headers: str) -> int:
-    return urllib3.PoolManager().request("GET", url, headers=headers, timeout=60).status
-
-
-def by_urllib(url: str, **headers: str) -> int:
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60) as response:
-        return int(response.status)
-
-
 CALLS: dict[Callable[..., int], tuple[str, ...]] = {
-    by_requests: LAYERS,
-    by_urllib3: LAYERS[1:],
-    by_urllib: LAYERS[2:],
+    requests_product.get: LAYERS,
+    urllib3_product.get: LAYERS[1:],
+    http_client.get: LAYERS[2:],
 }
 STACKS = [(call, subset) for call, layers in CALLS.items() for subset in SUBSETS if set(subset) & set(layers)]
 
 
-@contextmanager
-def by_all_of_opentelemetry() -> Iterator[None]:
-    module = pytest.importorskip("opentelemetry.instrumentation.urllib")
-    instrumentor = module.URLLibInstrumentor()
-    with by_opentelemetry("requests", "urllib3"):
-        instrumentor.instrument(tracer_provider=NoOpTracerProvider())
-        try:
-            yield
-        finally:
-            instrumentor.uninstrument()
+def by_all_of_opentelemetry() -> AbstractContextManager[None]:
+    return by_opentelemetry(*(product.instrumentor for product in (requests_product, urllib3_product, http_client)))
 
 
 @pytest.fixture(autouse=True)
@@ -92,8 +71,8 @@ def test_one_marker_goes_out_at_each_hop(
     server.redirect("/", server.url("/next"))
     with ledger.recorded() as outcomes:
         with synthetic.simulated(run="rush-hour"):
-            assert call(server.url(), baggage="a=1") == 200
-        assert call(server.url(), baggage="a=1") == 200
+            assert call(server.url(), {"baggage": "a=1"}) == 200
+        assert call(server.url(), {"baggage": "a=1"}) == 200
     simulated, real = server.requests[:2], server.requests[2:]
     assert len({token_of(request) for request in simulated}) == 1
     assert all(len(request.values("baggage")) == 1 for request in simulated)
@@ -102,7 +81,7 @@ def test_one_marker_goes_out_at_each_hop(
 
 
 @pytest.mark.parametrize(("call", "names"), STACKS)
-def test_one_refusal_is_raised_and_nothing_is_tried_again(
+def test_a_refusal_is_raised_once_and_the_call_is_not_retried(
     server: RecordingServer, switched_on: Callable[..., None], call: Any, names: tuple[str, ...]
 ) -> None:
     switched_on(*names)
@@ -118,7 +97,7 @@ def test_one_refusal_is_raised_and_nothing_is_tried_again(
 
 
 @pytest.mark.parametrize(("call", "names"), STACKS)
-def test_an_allowed_call_is_one_outcome_and_goes_without_the_marker(
+def test_an_allowed_call_is_one_outcome_and_carries_no_marker(
     server: RecordingServer, switched_on: Callable[..., None], keys: dict[str, Any], call: Any, names: tuple[str, ...]
 ) -> None:
     synthetic.configure(keys=keys, internal_hosts=[OURS], policy={"external-call": "allow"})
@@ -140,7 +119,7 @@ def test_an_allowed_call_is_one_outcome_and_goes_without_the_marker(
 
 
 @pytest.mark.parametrize("names", SUBSETS)
-def test_a_body_that_is_streamed_is_made_under_the_verdict(server: RecordingServer, names: tuple[str, ...]) -> None:
+def test_a_streamed_body_is_generated_under_the_verdict(server: RecordingServer, names: tuple[str, ...]) -> None:
     seen: list[bool] = []
 
     def steps() -> Iterator[bytes]:
@@ -148,13 +127,9 @@ def test_a_body_that_is_streamed_is_made_under_the_verdict(server: RecordingServ
         yield b"one"
         yield b"two"
 
-    synthetic.instrument(*names)
-    try:
-        with synthetic.simulated(run="rush-hour"):
-            requests.post(server.url(), data=steps(), timeout=60)
-            requests.get(server.url(), timeout=60)
-    finally:
-        synthetic.uninstrument(*names)
+    with instrumented(*names), synthetic.simulated(run="rush-hour"):
+        requests.post(server.url(), data=steps(), timeout=60)
+        requests.get(server.url(), timeout=60)
     assert (seen, server.requests[0].body) == ([True], b"onetwo")
     assert len({token_of(request) for request in server.requests}) == 1
 
@@ -162,17 +137,13 @@ def test_a_body_that_is_streamed_is_made_under_the_verdict(server: RecordingServ
 SENTRY = """
 import sys
 import requests, sentry_sdk, synthetic, urllib.request, urllib3
-from sentry_sdk.transport import Transport
-
-class Nowhere(Transport):
-    def capture_envelope(self, envelope):
-        pass
+from tests.support import sentry
 
 first, url = sys.argv[1:]
 names = ("requests", "urllib3", "http-client")
 if first == "ours":
     synthetic.instrument(*names)
-sentry_sdk.init(dsn="http://key@127.0.0.1:9/1", traces_sample_rate=1.0, transport=Nowhere)
+sentry.init()
 if first == "otel":
     from opentelemetry.instrumentation.requests import RequestsInstrumentor
     from opentelemetry.instrumentation.urllib import URLLibInstrumentor
@@ -189,7 +160,7 @@ for work in (synthetic.simulated(run="rush-hour"), synthetic.real()):
 
 
 @pytest.mark.parametrize("first", ["ours", "sentry", "otel"])
-def test_what_sentry_writes_below_all_of_them_is_in_one_line_behind_the_marker(
+def test_sentrys_baggage_stands_in_one_line_behind_the_marker(
     server: RecordingServer, keys: dict[str, Any], first: str
 ) -> None:
     pytest.importorskip("sentry_sdk")

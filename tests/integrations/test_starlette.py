@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Annotated, Any
 
 import pytest
@@ -20,31 +21,19 @@ from starlette.websockets import WebSocketDisconnect
 import synthetic
 from synthetic_starlette import SyntheticTrafficMiddleware, install, marker
 from tests.contract.lifetime import PersistentContract
-from tests.support.entrances import asgi_entrances
+from tests.products.fastapi import fastapi_application
+from tests.products.starlette import installed, starlette_application
+from tests.support.entrances import asgi_entrances, installed_entrances
 from tests.support.handles import Server
 from tests.support.markers import forged, marked
-from tests.support.reporting_starlette import fastapi_application, starlette_application
 from tests.support.servers import uvicorn_server
 
 Keys = dict[str, Any]
 
 
-def installed(build: Callable[[], Starlette], *, times: int = 1, **settings: Any) -> Starlette:
-    app = build()
-    for _ in range(times):
-        install(app, **settings)
-    return app
-
-
 @contextmanager
 def served(build: Callable[[], Starlette], http: str) -> Iterator[Server]:
-    apps = {
-        "plain": installed(build),
-        "internal": installed(build, edge=False),
-        "strict": installed(build, on_missing="refuse"),
-        "twice": installed(build, times=2),
-    }
-    with uvicorn_server(asgi_entrances(apps), http=http) as port:
+    with uvicorn_server(asgi_entrances(installed_entrances(partial(installed, build))), http=http) as port:
         yield Server(port)
 
 
@@ -204,7 +193,7 @@ def test_a_refused_request_never_reaches_the_application(client: TestClient, key
     assert (called, charged) == ([], [])
 
 
-def test_work_that_cannot_be_verified_is_a_problem_and_no_server_error(client: TestClient) -> None:
+def test_unverified_work_gets_a_problem_response_and_not_a_server_error(client: TestClient) -> None:
     response = client.get("/unverified")
     assert (response.status_code, response.json()["reason"]) == (403, "malformed")
 

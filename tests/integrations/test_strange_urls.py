@@ -98,7 +98,7 @@ def reached(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", calls())
-def test_however_a_url_is_spelled_a_simulated_call_reaches_only_hosts_that_take_part(
+def test_a_simulated_call_reaches_only_declared_hosts_however_its_url_is_spelled(
     name: str, keys: dict[str, Any], reached: list[str], long_run: bool
 ) -> None:
     call, integration = calls()[name]

@@ -14,6 +14,7 @@ import structlog
 
 import synthetic
 from synthetic_structlog import add_synthetic
+from tests.products import structlog as product
 from tests.support.clients import brought_by_opentelemetry
 from tests.support.keys import mint, shared_key
 
@@ -31,8 +32,7 @@ def configured(keys: Keys) -> Iterator[None]:
 @pytest.fixture
 def log() -> tuple[Any, list[Any]]:
     """A logger, and the events that came out of it."""
-    with_ours = structlog.testing.LogCapture()
-    return structlog.wrap_logger(None, processors=[add_synthetic, with_ours]), with_ours.entries
+    return product.logger()
 
 
 def test_an_event_of_simulated_work_has_what_the_marker_says(log: tuple[Any, list[Any]]) -> None:
@@ -50,21 +50,21 @@ def test_an_event_of_real_work_stays_as_it_is(log: tuple[Any, list[Any]]) -> Non
     assert events == [{"event": "booked", "log_level": "info"}] * 2
 
 
-def test_what_the_event_has_already_stays(log: tuple[Any, list[Any]]) -> None:
+def test_a_key_that_the_event_already_has_is_kept(log: tuple[Any, list[Any]]) -> None:
     logger, events = log
     with synthetic.simulated(run="peak"):
         logger.info("booked", synthetic="mine")
     assert (events[0]["synthetic"], events[0]["synthetic_run"]) == ("mine", "peak")
 
 
-def test_a_marker_that_does_not_verify_is_told_and_raises_nothing(log: tuple[Any, list[Any]]) -> None:
+def test_a_marker_that_does_not_verify_is_logged_as_unverified_and_raises_nothing(log: tuple[Any, list[Any]]) -> None:
     logger, events = log
     with brought_by_opentelemetry(mint(shared_key())):
         logger.info("booked")
     assert events == [{"event": "booked", "log_level": "info", "synthetic": "unverified"}]
 
 
-def test_json_output() -> None:
+def test_the_fields_are_rendered_as_json() -> None:
     text = io.StringIO()
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, add_synthetic, structlog.processors.JSONRenderer()],
@@ -78,7 +78,7 @@ def test_json_output() -> None:
     assert real == {"event": "booked"}
 
 
-def test_the_asynchronous_methods_say_what_the_work_is_that_awaits_them() -> None:
+def test_the_asynchronous_methods_log_the_fields_of_the_awaiting_work() -> None:
     events = structlog.testing.LogCapture()
     structlog.configure(processors=[add_synthetic, events], wrapper_class=structlog.make_filtering_bound_logger(0))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,87 +14,52 @@ from urllib3.connectionpool import HTTPConnectionPool
 
 import synthetic
 from synthetic import ledger
-from synthetic_urllib3 import ExternalRequestRefused, cover, integration
-from tests.contract.client import ClientContract
+from synthetic_urllib3 import ExternalRequestRefused, integration
+from tests.contract.client_switches import InsideOpenTelemetry, Instrumented, OrderContract, SwitchedContract
 from tests.integrations.tunnels import certificate, tls_server, tunnels_to
-from tests.support.clients import OURS, THEIRS, brought_by_opentelemetry, has_no_marker, run_script, token_of
+from tests.products import urllib3 as product
+from tests.support.clients import OURS, THEIRS, brought_by_opentelemetry, has_no_marker, token_of
 from tests.support.keys import entry, mint
-from tests.support.otel_clients import by_opentelemetry
 from tests.support.recording_server import Answer, Recorded, RecordingServer
+from tests.support.switches import instrumented, same
 
-ORIGINAL = HTTPConnectionPool._make_request
-URLOPEN = HTTPConnectionPool.urlopen
-
-
-class ManagerClient:
-    def __init__(self, headers: Mapping[str, Any] | None = None, *, covered: bool = False, kind: Any = dict) -> None:
-        self.manager = cover(urllib3.PoolManager()) if covered else urllib3.PoolManager()
-        self.headers = dict(headers or {})
-        self.kind = kind
-
-    def get(self, url: str, headers: Mapping[str, Any] | None = None) -> int:
-        passed = self.kind({**self.headers, **(headers or {})})
-        return self.manager.request("GET", url, headers=passed, timeout=60).status
+ORIGINAL = product.patched()
 
 
-class Urllib3Contract(ClientContract):
+class Urllib3Contract(SwitchedContract):
+    product = product
+    original = ORIGINAL
     our_part = "synthetic_urllib3._out.depart"
-
     library_error = urllib3.exceptions.HTTPError
 
     @pytest.fixture
-    def opentelemetry(self) -> Iterator[None]:
-        with by_opentelemetry("urllib3"):
-            yield
+    def connect(self) -> Any:
+        return product.Client
 
 
-class TestInstrumented(Urllib3Contract):
-    @pytest.fixture(autouse=True)
-    def _instrumented(self) -> Iterator[None]:
-        synthetic.instrument("urllib3")
-        yield
-        synthetic.uninstrument("urllib3")
-        assert HTTPConnectionPool._make_request is ORIGINAL
-
-    @pytest.fixture
-    def connect(self, _instrumented: None) -> Any:
-        return ManagerClient
-
-
-class TestInstrumentedInsideOpenTelemetry(TestInstrumented):
-    """OpenTelemetry's instrumentation has wrapped urllib3 first."""
-
-    @pytest.fixture(autouse=True)
-    def _instrumented(self) -> Iterator[None]:
-        with by_opentelemetry("urllib3"):
-            synthetic.instrument("urllib3")
-            yield
-            synthetic.uninstrument("urllib3")
-
-    @pytest.fixture
-    def opentelemetry(self, _instrumented: None) -> None:
-        """Is on already."""
-
-    @pytest.fixture
-    def connect(self, _instrumented: None) -> Any:
-        # In a plain dictionary it would leave a caller's "Baggage" beside its own "baggage".
-        return lambda headers=None: ManagerClient(headers, kind=HTTPHeaderDict)
-
-    keeps_foreign = False
-
-
-class TestCovered(Urllib3Contract):
+class Covered(Urllib3Contract):
     @pytest.fixture
     def connect(self) -> Any:
-        return lambda headers=None: ManagerClient(headers, covered=True)
+        return lambda headers=None: product.Client(headers, covered=True)
 
 
-class TestBoth(TestInstrumented):
-    """The manager is covered, and everything is instrumented as well."""
+class TestInstrumented(Urllib3Contract, Instrumented):
+    pass
 
+
+class TestInstrumentedInsideOpenTelemetry(Urllib3Contract, InsideOpenTelemetry):
     @pytest.fixture
-    def connect(self, _instrumented: None) -> Any:
-        return lambda headers=None: ManagerClient(headers, covered=True)
+    def connect(self) -> Any:
+        # In a plain dictionary it would leave a caller's "Baggage" beside its own "baggage".
+        return lambda headers=None: product.Client(headers, kind=HTTPHeaderDict)
+
+
+class TestCovered(Covered):
+    pass
+
+
+class TestBoth(Covered, Instrumented):
+    """The manager is covered, and everything is instrumented as well."""
 
 
 @pytest.fixture(autouse=True)
@@ -105,9 +70,8 @@ def takes_part(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def on() -> Iterator[None]:
-    synthetic.instrument("urllib3")
-    yield
-    synthetic.uninstrument("urllib3")
+    with instrumented("urllib3"):
+        yield
 
 
 @pytest.fixture(params=["real", "simulated"])
@@ -116,73 +80,31 @@ def either_work(request: pytest.FixtureRequest, on: None) -> Iterator[str]:
         yield request.param
 
 
-def test_after_uninstrument_nothing_is_sent_and_the_way_out_is_the_original(server: RecordingServer) -> None:
+def test_after_uninstrument_no_marker_is_sent_and_the_original_is_back(server: RecordingServer) -> None:
     for _ in range(2):
         synthetic.instrument("urllib3")
         integration.instrument()
         with synthetic.simulated(run="rush-hour"):
-            ManagerClient().get(server.url())
+            product.Client().get(server.url())
         integration.uninstrument()
         synthetic.uninstrument("urllib3")
-        assert HTTPConnectionPool._make_request is ORIGINAL
+        assert same(product.patched(), ORIGINAL)
     with synthetic.simulated(run="rush-hour"):
-        ManagerClient().get(server.url("/off"))
+        product.Client().get(server.url("/off"))
     *on, off = server.requests
     assert len({token_of(request) for request in on}) == 1
     assert has_no_marker(off)
 
 
-IN_AN_ORDER = """
-import sys
-import urllib3, synthetic
-from opentelemetry.instrumentation.urllib3 import URLLib3Instrumentor
-
-synthetic.configure(internal_hosts=["127.0.0.1"])
-theirs = URLLib3Instrumentor()
-steps = {
-    "ours on": lambda: synthetic.instrument("urllib3"),
-    "ours off": lambda: synthetic.uninstrument("urllib3"),
-    "theirs on": theirs.instrument,
-    "theirs off": theirs.uninstrument,
-}
-before = dict(vars(urllib3.HTTPConnectionPool))
-for step in sys.argv[2:]:
-    steps[step]()
-    with synthetic.simulated(run="rush-hour"):
-        try:
-            urllib3.PoolManager().request("GET", sys.argv[1])
-            print("sent")
-        except synthetic.EffectRefused:
-            print("refused")
-assert dict(vars(urllib3.HTTPConnectionPool)) == before
-"""
-
-
-@pytest.mark.parametrize(
-    "steps",
-    [
-        ("theirs on", "ours on", "theirs off", "ours off", "ours on", "ours off"),
-        ("ours on", "theirs on", "ours off", "theirs off", "ours on", "ours off"),
-        ("ours on", "theirs on", "ours off", "ours on", "theirs off", "ours off"),
-    ],
-    ids=["inside", "outside", "outside-twice"],
-)
-def test_in_whatever_order_with_opentelemetry_it_is_on_when_it_was_switched_on_and_nothing_is_left(
-    server: RecordingServer, keys: dict[str, Any], steps: tuple[str, ...]
-) -> None:
-    pytest.importorskip("opentelemetry.instrumentation.urllib3")
-    printed = run_script(IN_AN_ORDER, server.url(host=THEIRS), *steps, keys=keys).splitlines()
-    is_on = False
-    for step, seen in zip(steps, printed, strict=True):
-        is_on = step == "ours on" or (is_on and step != "ours off")
-        assert seen == ("refused" if is_on else "sent"), step
+class TestInAnyOrder(OrderContract):
+    product = product
 
 
 # Pools, proxies, retries
 
 
 @pytest.mark.usefixtures("on")
-def test_a_pool_of_its_own_is_covered_and_its_headers_stay_as_they_are(server: RecordingServer) -> None:
+def test_a_pool_without_a_manager_is_covered_and_its_headers_are_not_changed(server: RecordingServer) -> None:
     pool = urllib3.HTTPConnectionPool(OURS, server.port, headers={"Baggage": "a=1"})
     own = HTTPHeaderDict({"baggage": "b=1"})
     own.add("baggage", "c=1")
@@ -202,7 +124,7 @@ def test_a_pool_of_its_own_is_covered_and_its_headers_stay_as_they_are(server: R
 
 @pytest.mark.usefixtures("on")
 @pytest.mark.parametrize("simulated", [True, False])
-def test_through_a_proxy_it_is_the_host_of_the_url_that_counts(
+def test_a_call_through_a_proxy_is_decided_by_the_host_of_its_url(
     server: RecordingServer, keys: dict[str, Any], simulated: bool
 ) -> None:
     synthetic.configure(keys=keys, internal_hosts=["payments"])
@@ -218,7 +140,7 @@ def test_through_a_proxy_it_is_the_host_of_the_url_that_counts(
 
 
 @pytest.mark.usefixtures("on")
-def test_without_a_proxy_it_is_the_host_of_the_pool_that_counts_whatever_the_url_says(
+def test_a_call_without_a_proxy_is_decided_by_the_host_of_the_pool(
     server: RecordingServer, keys: dict[str, Any]
 ) -> None:
     theirs = urllib3.HTTPConnectionPool(THEIRS, server.port)
@@ -255,7 +177,7 @@ def test_a_request_that_is_made_by_keywords_carries_the_marker(server: Recording
 
 @pytest.mark.usefixtures("on")
 @pytest.mark.parametrize("simulated", [True, False])
-def test_through_a_tunnel_it_is_the_host_at_the_other_end_that_counts(tmp_path: Path, simulated: bool) -> None:
+def test_a_call_through_a_tunnel_is_decided_by_the_host_at_its_other_end(tmp_path: Path, simulated: bool) -> None:
     file = certificate(tmp_path)
     with (
         tls_server(file) as server,
@@ -275,7 +197,7 @@ def test_through_a_tunnel_it_is_the_host_at_the_other_end_that_counts(tmp_path: 
 
 
 @pytest.mark.usefixtures("on")
-def test_a_refusal_is_not_tried_again(server: RecordingServer) -> None:
+def test_a_refused_call_is_not_retried(server: RecordingServer) -> None:
     manager = urllib3.PoolManager(retries=urllib3.Retry(5))
     with (
         ledger.recorded() as outcomes,
@@ -288,7 +210,7 @@ def test_a_refusal_is_not_tried_again(server: RecordingServer) -> None:
 
 
 @pytest.mark.usefixtures("on")
-def test_a_pool_is_good_for_more_calls_after_a_refusal(server: RecordingServer) -> None:
+def test_a_pool_stays_usable_after_a_refusal(server: RecordingServer) -> None:
     pool = urllib3.HTTPConnectionPool(THEIRS, server.port, maxsize=1, block=True)
     for _ in range(3):
         with synthetic.simulated(run="rush-hour"), pytest.raises(ExternalRequestRefused):
@@ -297,7 +219,7 @@ def test_a_pool_is_good_for_more_calls_after_a_refusal(server: RecordingServer) 
     assert len(server.requests) == 3
 
 
-def test_a_call_that_is_tried_again_carries_the_marker_each_time(server: RecordingServer, either_work: str) -> None:
+def test_a_retried_call_carries_the_marker_each_time(server: RecordingServer, either_work: str) -> None:
     def once_unavailable(request: Recorded) -> Answer:
         return Answer(503 if len(server.requests) == 1 else 200)
 
@@ -341,18 +263,6 @@ def test_no_spelling_of_an_undeclared_host_gets_the_marker(server: RecordingServ
 
 
 @pytest.mark.usefixtures("on")
-def test_an_ipv6_host_that_takes_part_gets_the_marker(keys: dict[str, Any]) -> None:
-    synthetic.configure(keys=keys, internal_hosts=["::1"])
-    try:
-        server = RecordingServer("::1")
-    except OSError as error:
-        pytest.skip(f"this machine has no IPv6 loopback: {error}")
-    with server, synthetic.simulated(run="rush-hour"):
-        urllib3.PoolManager().request("GET", server.url())
-    assert token_of(server.only)
-
-
-@pytest.mark.usefixtures("on")
 def test_the_work_stays_simulated_during_an_allowed_external_call(
     server: RecordingServer, keys: dict[str, Any]
 ) -> None:
@@ -373,7 +283,7 @@ def test_the_work_stays_simulated_during_an_allowed_external_call(
 
 
 @pytest.mark.usefixtures("either_work")
-def test_bodies_fields_streams_and_errors_stay_those_of_the_library(server: RecordingServer) -> None:
+def test_bodies_fields_streams_and_errors_work_as_before(server: RecordingServer) -> None:
     manager = urllib3.PoolManager(retries=False)
     manager.request("POST", server.url(), body=iter([b"one", b"two"]))
     manager.request("POST", server.url(), fields={"a": "1"}, encode_multipart=False)

@@ -12,6 +12,7 @@ from opentelemetry import baggage, context
 import synthetic
 from synthetic.integration import Entrance, Refused
 from tests.support.keys import entry, mint, shared_key
+from tests.support.wire import get
 
 RUN = "matrix"
 CASES = ("real", "simulated", "forged", "two headers", "over-long")
@@ -64,6 +65,15 @@ def judged(headers: Sequence[str]) -> str:
     """Return the verdict of a receiving service on the ``baggage`` headers."""
     decision = Entrance(edge=True, on_unverified="refuse", on_missing="real").decide(headers)
     return "refused" if isinstance(decision, Refused) else in_force(decision.verdict.marker)
+
+
+def answered(case: Case, port: int, path: str = "/") -> str:
+    """What a service that answers a request with what it has ``seen`` says."""
+    response = get(port, path, [("baggage", value) for value in case.headers()])
+    if response.status == 403:
+        return "refused"
+    assert response.status == 200, response
+    return response.body.decode()
 
 
 def seen() -> str:

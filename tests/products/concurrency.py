@@ -10,7 +10,7 @@ from typing import Any
 
 import synthetic
 from synthetic._work.state import VERDICT
-from tests.products.switches import instrumented, traced
+from tests.support.switches import instrumented, traced
 
 ARRANGEMENTS = ("ours", "ours, then OpenTelemetry", "OpenTelemetry, then ours")
 

@@ -21,7 +21,7 @@ class Loop:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        return self.start(coroutine).result(20)
+        return self.start(coroutine).result(60)
 
     def close(self) -> None:
         self.run(_tidied())

@@ -20,6 +20,16 @@ def entrances(protect: Callable[..., Any], app: Any) -> dict[str, Any]:
     }
 
 
+def installed_entrances(installed: Callable[..., Any]) -> dict[str, Any]:
+    """The same where ``installed(**settings)`` makes an application and installs the integration into it."""
+    return {
+        "plain": installed(),
+        "internal": installed(edge=False),
+        "strict": installed(on_missing="refuse"),
+        "twice": installed(times=2),
+    }
+
+
 def asgi_entrances(apps: dict[str, Any]) -> Any:
     """The ASGI application with all of ``apps``."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from tests.support.reporting import APPLICATION_HEADERS, EVENTS, JOURNAL, report
+from tests.support import streams
+from tests.support.reporting import APPLICATION_HEADERS, JOURNAL
 
 FILE_CONTENT = b"a file's content\n" * 1000
 
@@ -27,7 +26,7 @@ class _Call:
 
     def report(self, **more: Any) -> bytes:
         header = self.environ.get("HTTP_BAGGAGE")
-        return json.dumps(report([] if header is None else [header], **more)).encode() + b"\n"
+        return streams.line([] if header is None else [header], **more)
 
     def start(self) -> None:
         self.start_response("200 OK", list(APPLICATION_HEADERS))
@@ -41,28 +40,21 @@ class _Call:
 
     def stream(self) -> Iterator[bytes]:
         self.start()
-        for step in range(3):
-            yield self.report(step=step)
+        yield from streams.steps(self.report)
 
     def fail(self) -> list[bytes]:
         raise RuntimeError("the application fails")
 
     def fail_late(self) -> Iterator[bytes]:
         self.start()
-        yield self.report()
-        raise RuntimeError("the application fails while it streams")
+        yield from streams.failing_steps(self.report)
 
     def after(self) -> Iterable[bytes]:
         return _Closing(self.echo(), lambda: JOURNAL.note(self.id, "after"))
 
     def events(self) -> Iterator[bytes]:
         self.start()
-        try:
-            for _ in range(EVENTS):
-                yield b"data: " + self.report() + b"\n"
-                time.sleep(0.002)
-        finally:
-            JOURNAL.note(self.id, "closed")
+        yield from streams.events(self.report, self.id)
 
     def file(self) -> Iterable[bytes]:
         self.start()

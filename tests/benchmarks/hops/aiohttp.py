@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,15 +13,19 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 from opentelemetry.instrumentation.aiohttp_client import create_trace_config
-from opentelemetry.instrumentation.aiohttp_server import AioHttpServerInstrumentor, create_aiohttp_middleware
+from opentelemetry.instrumentation.aiohttp_server import create_aiohttp_middleware
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
 from synthetic_aiohttp import middleware
+from tests.benchmarks.compared import WORKS, Entered, around
 from tests.benchmarks.measure import Case, Effort, interleaved
 from tests.benchmarks.table import Row, at_most_one_in
+from tests.products import aiohttp as product
+from tests.products.aiohttp import server
 from tests.support.keys import entry, mint, shared_key
+from tests.support.switches import by_opentelemetry, instrumented
 
 _URL = "http://payments/charges/17"
 
@@ -31,7 +34,7 @@ def rows(effort: Effort) -> Iterator[Row]:
     """Calls and requests, real and simulated."""
     keys = shared_key()
     with synthetic.configured(keys=keys):
-        for kind, verdict in (("real", synthetic.real), ("simulated", lambda: synthetic.simulated(run="bench"))):
+        for kind, verdict in WORKS.items():
             yield from _client(kind, verdict, effort)
         yield from _server("real", {}, effort)
         yield from _server("simulated", {"baggage": entry(mint(keys))}, effort)
@@ -43,7 +46,7 @@ def _row(what: str, kind: str, peer: str, cases: dict[str, Case], effort: Effort
     yield Row(f"{what}, {kind}: added time", times.added("ours", "bare"), peer, times.added("peer", "bare"), goal)
 
 
-def _case(step: Callable[[], Awaitable[Any]], around: Callable[[], Any]) -> Case:
+def _case(step: Callable[[], Awaitable[Any]], entered: Entered) -> Case:
     """Await ``step()`` again and again, in one event loop of its own."""
 
     async def repeated(number: int) -> float:
@@ -59,10 +62,10 @@ def _case(step: Callable[[], Awaitable[Any]], around: Callable[[], Any]) -> Case
         finally:
             loop.close()
 
-    return Case(run, around, number=40, warm=60)
+    return Case(run, entered, number=40, warm=60)
 
 
-# The client: its connector hands out what is no connection, and its request sends nothing.
+# The client: its connector hands out no real connection, and its request sends nothing.
 
 
 class _Response(SimpleNamespace):
@@ -87,7 +90,7 @@ class _Connector(aiohttp.BaseConnector):
         return self._connection
 
 
-def _client(kind: str, verdict: Callable[[], Any], effort: Effort) -> Iterator[Row]:
+def _client(kind: str, verdict: Entered, effort: Effort) -> Iterator[Row]:
     def case(*trace_configs: aiohttp.TraceConfig, ours: bool = False) -> Case:
         async def step() -> None:
             async with aiohttp.ClientSession(
@@ -96,18 +99,9 @@ def _client(kind: str, verdict: Callable[[], Any], effort: Effort) -> Iterator[R
                 for _ in range(20):
                     await session._request("GET", _URL)
 
-        @contextmanager
-        def around() -> Iterator[None]:
-            with verdict():
-                if ours:
-                    synthetic.instrument("aiohttp")
-                try:
-                    yield
-                finally:
-                    synthetic.uninstrument("aiohttp")
-
-        timed = _case(step, around)
-        return Case(lambda number: timed.run(number) / 20, around, number=3, warm=2)
+        entered = around(verdict, lambda: instrumented(product.NAME)) if ours else around(verdict)
+        timed = _case(step, entered)
+        return Case(lambda number: timed.run(number) / 20, entered, number=3, warm=2)
 
     trace = create_trace_config(tracer_provider=NoOpTracerProvider(), meter_provider=NoOpMeterProvider())
     cases = {"bare": case(), "ours": case(ours=True), "peer": case(trace)}
@@ -145,11 +139,7 @@ def _server(kind: str, headers: dict[str, str], effort: Effort) -> Iterator[Row]
 
         return _case(step, lambda: synthetic.configured())
 
-    instrumentor = AioHttpServerInstrumentor()
-    instrumentor.instrument(tracer_provider=NoOpTracerProvider(), meter_provider=NoOpMeterProvider())
-    try:
+    with by_opentelemetry(server.instrumentor):
         peer = create_aiohttp_middleware(NoOpTracerProvider())
         cases = {"bare": case(), "ours": case(middleware()), "peer": case(peer)}
         yield from _row("aiohttp server", kind, "OpenTelemetry aiohttp server, no-op tracer", cases, effort)
-    finally:
-        instrumentor.uninstrument()

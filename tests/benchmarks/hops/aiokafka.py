@@ -19,8 +19,8 @@ from tests.benchmarks.compared import WORKS, added
 from tests.benchmarks.measure import Case, Effort, statement, together
 from tests.benchmarks.table import Row
 from tests.products.kafka import headers_with
-from tests.products.switches import instrumented, traced
 from tests.support.keys import entry, mint, shared_key
+from tests.support.switches import instrumented, traced
 
 _PEER = "OpenTelemetry aiokafka, no-op tracer"
 

@@ -21,8 +21,8 @@ from synthetic_boto3 import admitted
 from tests.benchmarks.compared import WORKS, added
 from tests.benchmarks.measure import Case, Effort, statement, together
 from tests.benchmarks.table import Row
-from tests.products.switches import instrumented, traced
 from tests.support.keys import entry, mint, shared_key
+from tests.support.switches import instrumented, traced
 
 _BOTOCORE = "OpenTelemetry botocore, no-op tracer"
 _SQS = "OpenTelemetry boto3sqs, no-op tracer"

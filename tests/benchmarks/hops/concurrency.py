@@ -14,8 +14,8 @@ import synthetic
 from tests.benchmarks.compared import WORKS, added
 from tests.benchmarks.measure import Case, Effort, statement, together
 from tests.benchmarks.table import Row
-from tests.products.switches import instrumented, traced
 from tests.support.keys import shared_key
+from tests.support.switches import instrumented, traced
 
 _PEER = "OpenTelemetry threading"
 _SWITCHES = {

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from importlib import import_module
 from typing import Any
 
-from opentelemetry.metrics import NoOpMeterProvider
-from opentelemetry.trace import NoOpTracerProvider
-
 import synthetic
+from tests.benchmarks.compared import WORKS, Entered, around, ways
 from tests.benchmarks.measure import Case, Effort, interleaved, statement
 from tests.benchmarks.table import Row, at_most_one_in
+from tests.products.httpx import Product
+from tests.products.httpx import product as product_named
 from tests.support.keys import shared_key
 
 _URL = "http://payments/charges/17"
@@ -23,29 +21,29 @@ _URL = "http://payments/charges/17"
 def rows(effort: Effort) -> Iterator[Row]:
     """Real and simulated calls of both libraries, synchronous and asynchronous."""
     with synthetic.configured(keys=shared_key()):
-        for product in ("httpx", "httpx2"):
+        for name in ("httpx", "httpx2"):
             for is_async in (False, True):
-                yield from _rows(product, is_async, effort)
+                yield from _rows(product_named(name), is_async, effort)
 
 
-def _rows(product: str, is_async: bool, effort: Effort) -> Iterator[Row]:
-    library, ours = import_module(product), import_module(f"synthetic_{product}")
-    own = _transport(library, is_async)
-    wrapped = (ours.AsyncSyntheticTransport if is_async else ours.SyntheticTransport)(_transport(library, is_async))
+def _rows(product: Product, is_async: bool, effort: Effort) -> Iterator[Row]:
+    library, own = product.library, _transport(product, is_async)
+    wrapped = product.synthetic_transport(_transport(product, is_async), is_async)
+    bare, ours, theirs = ways(product.NAME, product.instrumentor).values()
 
-    def case(transport: Any, verdict: Callable[[], Any], *installed: Callable[[], AbstractContextManager[Any]]) -> Case:
+    def case(transport: Any, *contexts: Entered) -> Case:
         client = (library.AsyncClient if is_async else library.Client)(transport=transport)
-        return Case(_calls(client, is_async), _around(verdict, *installed), number=40, warm=60)
+        return Case(_calls(client, is_async), around(*contexts), number=40, warm=60)
 
-    peer = f"OpenTelemetry {product}, no-op tracer"
-    kind = f"{product}, asynchronous" if is_async else product
-    for work, verdict in (("real", synthetic.real), ("simulated", lambda: synthetic.simulated(run="bench"))):
+    peer = f"OpenTelemetry {product.NAME}, no-op tracer"
+    kind = f"{product.NAME}, asynchronous" if is_async else product.NAME
+    for work, verdict in WORKS.items():
         times = interleaved(
             {
-                "bare": case(own, verdict),
-                "instrument()": case(own, verdict, lambda: _ours(product)),
+                "bare": case(own, verdict, *bare),
+                "instrument()": case(own, verdict, *ours),
                 "transport": case(wrapped, verdict),
-                "peer": case(own, verdict, lambda: _opentelemetry(product)),
+                "peer": case(own, verdict, *theirs),
             },
             effort.rounds // 6,
         )
@@ -55,7 +53,7 @@ def _rows(product: str, is_async: bool, effort: Effort) -> Iterator[Row]:
             yield Row(f"{kind}, {work}, {way}: added time", added, peer, others, goal)
 
 
-def _transport(library: Any, is_async: bool) -> Any:
+def _transport(product: Product, is_async: bool) -> Any:
     """The library's own transport, which OpenTelemetry instruments, over a pool of connections that answers at once."""
 
     class Answered:
@@ -81,7 +79,7 @@ def _transport(library: Any, is_async: bool) -> Any:
         async def handle_async_request(self, request: Any) -> Answered:
             return Answered()
 
-    transport = (library.AsyncHTTPTransport if is_async else library.HTTPTransport)(verify=False)
+    transport = product.transport(is_async)
     transport._pool = Pool()
     return transport
 
@@ -97,37 +95,3 @@ def _calls(client: Any, is_async: bool) -> Callable[[int], float]:
         return time.process_time() - begun
 
     return lambda number: asyncio.run(calls(number))
-
-
-def _around(
-    verdict: Callable[[], Any], installed: Callable[[], AbstractContextManager[Any]] = nullcontext
-) -> Callable[[], AbstractContextManager[Any]]:
-    @contextmanager
-    def around() -> Iterator[None]:
-        with ExitStack() as stack:
-            stack.enter_context(verdict())
-            stack.enter_context(installed())
-            yield
-
-    return around
-
-
-@contextmanager
-def _ours(product: str) -> Iterator[None]:
-    synthetic.instrument(product)
-    try:
-        yield
-    finally:
-        synthetic.uninstrument(product)
-
-
-@contextmanager
-def _opentelemetry(product: str) -> Iterator[None]:
-    from opentelemetry.instrumentation import httpx
-
-    instrumentor = getattr(httpx, f"{product.upper()}ClientInstrumentor")()
-    instrumentor.instrument(tracer_provider=NoOpTracerProvider(), meter_provider=NoOpMeterProvider())
-    try:
-        yield
-    finally:
-        instrumentor.uninstrument()

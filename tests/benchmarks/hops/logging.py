@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from opentelemetry._logs import NoOpLoggerProvider, set_logger_provider
-from opentelemetry.instrumentation.logging import LoggingInstrumentor
-from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
+from tests.benchmarks.compared import WORKS, Entered, around
 from tests.benchmarks.measure import Case, Effort, interleaved, statement
 from tests.benchmarks.table import Row, at_most_one_in
+from tests.products import logging as product
 from tests.support.keys import shared_key
+from tests.support.switches import by_opentelemetry, instrumented
 
 _PEER = "OpenTelemetry logging, no-op providers"
 _IDS = "OpenTelemetry logging, only the ids of the trace"
@@ -23,11 +24,11 @@ _IDS = "OpenTelemetry logging, only the ids of the trace"
 def rows(effort: Effort) -> Iterator[Row]:
     """Records of real and of simulated work."""
     with synthetic.configured(keys=shared_key()):
-        for kind, verdict in (("real", synthetic.real), ("simulated", lambda: synthetic.simulated(run="bench"))):
+        for kind, verdict in WORKS.items():
             times = interleaved(
                 {
-                    "bare": _case(verdict, nullcontext),
-                    "ours": _case(verdict, _ours),
+                    "bare": _case(verdict),
+                    "ours": _case(verdict, lambda: instrumented("logging")),
                     "peer": _case(verdict, lambda: _opentelemetry(enable_log_auto_instrumentation=True)),
                     "ids": _case(verdict, lambda: _opentelemetry(enable_log_auto_instrumentation=False)),
                 },
@@ -39,18 +40,10 @@ def rows(effort: Effort) -> Iterator[Row]:
             yield Row(what, added, _IDS, times.added("ids", "bare"))
 
 
-def _case(verdict: Callable[[], Any], installed: Callable[[], AbstractContextManager[Any]]) -> Case:
+def _case(verdict: Entered, *switched_on: Entered) -> Case:
     logger = logging.getLogger("bench")
-
-    @contextmanager
-    def around() -> Iterator[None]:
-        with ExitStack() as stack:
-            stack.enter_context(_dropping(logging.getLogger()))
-            stack.enter_context(verdict())
-            stack.enter_context(installed())
-            yield
-
-    return Case(statement("log('a ride was booked')", log=logger.warning), around, number=100, warm=100)
+    entered = around(lambda: _dropping(logging.getLogger()), verdict, *switched_on)
+    return Case(statement("log('a ride was booked')", log=logger.warning), entered, number=100, warm=100)
 
 
 @contextmanager
@@ -62,24 +55,9 @@ def _dropping(root: logging.Logger) -> Iterator[None]:
         root.handlers = before
 
 
-@contextmanager
-def _ours() -> Iterator[None]:
-    synthetic.instrument("logging")
-    try:
-        yield
-    finally:
-        synthetic.uninstrument("logging")
-
-
-@contextmanager
-def _opentelemetry(**options: Any) -> Iterator[None]:
+def _opentelemetry(**options: Any) -> AbstractContextManager[None]:
     _set_no_op_provider()
-    instrumentor = LoggingInstrumentor()
-    instrumentor.instrument(tracer_provider=NoOpTracerProvider(), inject_trace_context=True, **options)
-    try:
-        yield
-    finally:
-        instrumentor.uninstrument()
+    return by_opentelemetry(product.instrumentor, inject_trace_context=True, **options)
 
 
 def _set_no_op_provider() -> None:

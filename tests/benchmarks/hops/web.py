@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import io
-import logging
-import sys
 from collections.abc import Callable, Iterator
-from types import ModuleType
 from typing import Any
 
-import flask
-from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpResponse
 from django.test import override_settings
 from django.urls import path
-from fastapi import FastAPI
-from fastapi.responses import PlainTextResponse
-from opentelemetry.instrumentation.django import DjangoInstrumentor
-from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
-from opentelemetry.instrumentation.flask import FlaskInstrumentor
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider
 
@@ -29,7 +19,9 @@ import synthetic_starlette
 from tests.benchmarks.material import HEADERS, environ_of, receive, scope_of, send, start_response
 from tests.benchmarks.measure import Case, Effort, interleaved, statement
 from tests.benchmarks.table import Row, at_most_one_in
+from tests.products import django, fastapi, flask
 from tests.support.keys import entry, mint, shared_key
+from tests.support.switches import by_opentelemetry
 
 _NO_OP: dict[str, Any] = {"tracer_provider": NoOpTracerProvider(), "meter_provider": NoOpMeterProvider()}
 _PARTS = 10
@@ -106,43 +98,31 @@ def _asgi_case(application: Any, headers: tuple[tuple[str, str], ...]) -> Case:
 
 
 def _flask(kind: str) -> Any:
-    app = flask.Flask("bench")
-    app.add_url_rule("/rides/17", "ride", lambda: "{}")
-    if kind == "ours":
-        synthetic_flask.install(app)
-    elif kind == "theirs":
-        FlaskInstrumentor.instrument_app(app, **_NO_OP)
-    return app
+    return _with(kind, flask.application("/rides/17", lambda: "{}"), synthetic_flask.install, flask.instrumentor)
 
 
 def _fastapi(kind: str) -> Any:
-    app = FastAPI()
-
-    @app.get("/rides/17", response_class=PlainTextResponse)
     async def ride() -> str:
         return "{}"
 
+    return _with(kind, fastapi.application("/rides/17", ride), synthetic_starlette.install, fastapi.instrumentor)
+
+
+def _with(kind: str, app: Any, install: Callable[[Any], Any], instrumentor: Callable[[], Any]) -> Any:
     if kind == "ours":
-        synthetic_starlette.install(app)
+        install(app)
     elif kind == "theirs":
-        FastAPIInstrumentor.instrument_app(app, **_NO_OP)
+        instrumentor().instrument_app(app, **_NO_OP)
     return app
 
 
+urlpatterns = [path("rides/17", lambda request: HttpResponse("{}"))]
+
+
 def _django(kind: str) -> Any:
-    if not settings.configured:
-        settings.configure(ALLOWED_HOSTS=["*"], LOGGING_CONFIG=None, SECRET_KEY="bench")
-    routes = ModuleType("bench_routes")
-    routes.urlpatterns = [path("rides/17", lambda request: HttpResponse("{}"))]  # type: ignore[attr-defined]
-    sys.modules[routes.__name__] = routes
-    settings.ROOT_URLCONF = routes.__name__
-    logging.getLogger("django.request").setLevel(logging.CRITICAL)
-    ours = ["synthetic_django.SyntheticTrafficMiddleware"]
-    with override_settings(MIDDLEWARE=ours if kind == "ours" else []):
+    django.configure(__name__)
+    with override_settings(MIDDLEWARE=[django.OURS] if kind == "ours" else []):
         if kind != "theirs":
             return get_wsgi_application()
-        DjangoInstrumentor().instrument(**_NO_OP)
-        try:
+        with by_opentelemetry(django.instrumentor):
             return get_wsgi_application()
-        finally:
-            DjangoInstrumentor().uninstrument()

@@ -15,8 +15,8 @@ from multidict import CIMultiDict
 
 import synthetic
 from synthetic_aiohttp import ExternalRequestRefused, install
-from tests.integrations.aiohttp.sessions import has_middlewares, in_session, read
 from tests.integrations.tunnels import certificate, tls_server, tunnels_to
+from tests.products.aiohttp import in_session, read
 from tests.support.clients import (
     OURS,
     THEIRS,
@@ -26,6 +26,8 @@ from tests.support.clients import (
 )
 from tests.support.keys import mint
 from tests.support.recording_server import Answer, Recorded, RecordingServer
+from tests.support.switches import instrumented
+from tests.support.versions import needs
 
 
 @pytest.fixture(autouse=True)
@@ -35,9 +37,8 @@ def takes_part(keys: dict[str, Any]) -> None:
 
 @pytest.fixture
 def on() -> Iterator[None]:
-    synthetic.instrument("aiohttp")
-    yield
-    synthetic.uninstrument("aiohttp")
+    with instrumented("aiohttp"):
+        yield
 
 
 @pytest.fixture(params=["real", "simulated"])
@@ -84,7 +85,7 @@ def test_a_websocket_carries_the_marker(keys: dict[str, Any], simulated: bool) -
 
 
 @pytest.mark.usefixtures("on")
-def test_the_headers_of_caller_and_session_stay_as_they_are(server: RecordingServer) -> None:
+def test_the_headers_of_the_caller_and_of_the_session_are_not_changed(server: RecordingServer) -> None:
     own, default = {"baggage": "a=1"}, {"Baggage": "b=1"}
     server.redirect("/", "/next")
 
@@ -100,7 +101,7 @@ def test_the_headers_of_caller_and_session_stay_as_they_are(server: RecordingSer
 
 
 @pytest.mark.usefixtures("on")
-def test_several_lines_become_one_with_ours_first_and_those_of_real_work_stay(server: RecordingServer) -> None:
+def test_several_baggage_lines_are_joined_behind_the_marker_and_kept_for_real_work(server: RecordingServer) -> None:
     own = CIMultiDict([("baggage", "a=1"), ("baggage", "b=2")])
 
     async def work(session: aiohttp.ClientSession) -> str:
@@ -114,7 +115,7 @@ def test_several_lines_become_one_with_ours_first_and_those_of_real_work_stay(se
 
 
 @pytest.mark.usefixtures("on")
-def test_calls_at_the_same_time_carry_each_its_own_marker(server: RecordingServer) -> None:
+def test_concurrent_calls_each_carry_their_own_marker(server: RecordingServer) -> None:
     async def one(session: aiohttp.ClientSession, number: int) -> None:
         with synthetic.simulated(run=f"run-{number}") if number % 2 else synthetic.real():
             await read(session, server.url(f"/{number}"), headers={"x-token": synthetic.headers().get("baggage", "")})
@@ -130,7 +131,7 @@ def test_calls_at_the_same_time_carry_each_its_own_marker(server: RecordingServe
 
 @pytest.mark.usefixtures("on")
 @pytest.mark.parametrize("simulated", [True, False])
-def test_through_a_proxy_it_is_the_host_of_the_url_that_counts(
+def test_a_call_through_a_proxy_is_decided_by_the_host_of_its_url(
     server: RecordingServer, keys: dict[str, Any], simulated: bool
 ) -> None:
     synthetic.configure(keys=keys, internal_hosts=["payments"])
@@ -149,7 +150,7 @@ def test_through_a_proxy_it_is_the_host_of_the_url_that_counts(
 
 
 @pytest.mark.usefixtures("on")
-def test_through_a_tunnel_the_marker_goes_to_the_other_end_only(tmp_path: Path) -> None:
+def test_a_call_through_a_tunnel_sends_the_marker_only_to_its_other_end(tmp_path: Path) -> None:
     file = certificate(tmp_path)
 
     async def work(session: aiohttp.ClientSession) -> None:
@@ -183,19 +184,7 @@ def test_no_spelling_of_an_undeclared_host_gets_the_marker(
 
 
 @pytest.mark.usefixtures("on")
-def test_an_ipv6_host_that_takes_part_gets_the_marker(keys: dict[str, Any]) -> None:
-    synthetic.configure(keys=keys, internal_hosts=["::1"])
-    try:
-        server = RecordingServer("::1")
-    except OSError as error:
-        pytest.skip(f"this machine has no IPv6 loopback: {error}")
-    with server, synthetic.simulated(run="rush-hour"):
-        in_session(lambda session: read(session, server.url()))
-    assert token_of(server.only)
-
-
-@pytest.mark.usefixtures("on")
-def test_a_unix_socket_takes_part_under_the_host_name_of_its_url(tmp_path: Path, keys: dict[str, Any]) -> None:
+def test_a_call_over_a_unix_socket_is_decided_by_the_host_of_its_url(tmp_path: Path, keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys, internal_hosts=["payments"])
     seen: list[bool] = []
 
@@ -244,7 +233,7 @@ def test_the_work_stays_simulated_during_an_allowed_external_call(
 # As always
 
 
-@has_middlewares
+@needs("aiohttp", "3.12", "has no client middlewares")
 @pytest.mark.usefixtures("either_work")
 def test_bodies_streams_middlewares_and_traces_work(server: RecordingServer) -> None:
     server.answers["/large"] = Answer(body=b"y" * 200_000)
@@ -278,7 +267,7 @@ def test_bodies_streams_middlewares_and_traces_work(server: RecordingServer) -> 
 
 
 @pytest.mark.usefixtures("either_work")
-def test_errors_timeouts_and_cancellation_stay_those_of_the_library(server: RecordingServer) -> None:
+def test_errors_timeouts_and_cancellation_work_as_before(server: RecordingServer) -> None:
     arrived, may_go = threading.Event(), threading.Event()
 
     def slow(request: Recorded) -> Answer:
@@ -311,7 +300,7 @@ def test_errors_timeouts_and_cancellation_stay_those_of_the_library(server: Reco
 
 
 @pytest.mark.usefixtures("on")
-def test_a_connection_that_broke_is_tried_again_with_the_marker(server: RecordingServer) -> None:
+def test_a_retry_after_a_broken_connection_carries_the_marker(server: RecordingServer) -> None:
     """aiohttp does that once, for a connection that it had kept."""
 
     async def work(session: aiohttp.ClientSession) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.contract.lifetime import PersistentContract
-from tests.integrations.aiohttp.reporting import (
+from tests.products.aiohttp.server import (
     aiohttp_server,
     entrances,
 )
@@ -39,9 +39,7 @@ class TestServer(PersistentContract):
         assert response.values("cache-control") == (["private, no-store"] if simulated else ["public, max-age=60"])
 
     @pytest.mark.parametrize("path", ["/plain/none", "/plain/fail"])
-    def test_no_cache_may_keep_an_error_that_a_simulated_request_got(
-        self, server: Server, keys: Keys, path: str
-    ) -> None:
+    def test_an_error_for_a_simulated_request_must_not_be_cached(self, server: Server, keys: Keys, path: str) -> None:
         server.configure(keys=keys)
         response = self.call(server, path, marked(keys))
         assert response.status in (404, 500)

@@ -17,15 +17,17 @@ import synthetic
 from synthetic.errors import ConfigurationError
 from synthetic.integration import Reason
 from synthetic_aiohttp import install, marker, middleware
-from tests.integrations.aiohttp.reporting import (
+from tests.products.aiohttp.server import (
     aiohttp_server,
     body,
     generated,
+    instrumentor,
     reporting_application,
     steps_of,
 )
 from tests.support.markers import baggage, forged, marked
 from tests.support.servers import wait_until
+from tests.support.switches import made_or_skipped
 from tests.support.wire import Connection, Response, get, request_bytes
 
 Keys = dict[str, Any]
@@ -178,13 +180,13 @@ def test_a_refused_request_never_reaches_the_application(port: int, keys: Keys) 
     assert (called, charged) == ([], [])
 
 
-def test_a_response_that_is_raised_is_not_to_be_cached_either(port: int, keys: Keys) -> None:
+def test_a_response_that_is_raised_must_not_be_cached(port: int, keys: Keys) -> None:
     response = get(port, "/found", marked(keys))
     assert (response.status, response.values("cache-control")) == (302, ["private, no-store"])
     assert get(port, "/found").values("cache-control") == ["public"]
 
 
-def test_work_that_cannot_be_verified_is_a_problem_and_no_server_error() -> None:
+def test_unverified_work_gets_a_problem_response_and_not_a_server_error() -> None:
     def unverified() -> web.Application:
         async def ask(request: web.Request) -> web.Response:
             raise synthetic.UnverifiedMarker(Reason.MALFORMED)
@@ -268,7 +270,7 @@ def test_a_marked_websocket_gets_429_while_the_service_sheds(port: int, keys: Ke
 # How it fits into an application
 
 
-def test_installed_it_comes_before_the_middlewares_of_the_application(keys: Keys) -> None:
+def test_install_puts_the_middleware_before_those_of_the_application(keys: Keys) -> None:
     synthetic.configure(keys=keys)
     seen: list[bool] = []
 
@@ -290,7 +292,7 @@ def test_installed_it_comes_before_the_middlewares_of_the_application(keys: Keys
     assert seen == [True, False]
 
 
-def test_a_signal_handler_for_the_response_sees_the_verdict_and_cannot_let_it_be_cached(keys: Keys) -> None:
+def test_a_response_signal_handler_sees_the_verdict_and_cannot_allow_caching(keys: Keys) -> None:
     synthetic.configure(keys=keys)
     seen: list[bool] = []
 
@@ -312,7 +314,7 @@ def test_a_signal_handler_for_the_response_sees_the_verdict_and_cannot_let_it_be
 
 
 @pytest.mark.parametrize("simulated", [True, False])
-def test_a_body_is_generated_under_the_verdict_even_in_the_task_of_a_middleware_outside(
+def test_a_body_is_generated_under_the_verdict_behind_an_outer_middleware_with_its_own_task(
     keys: Keys, simulated: bool
 ) -> None:
     synthetic.configure(keys=keys)
@@ -331,7 +333,7 @@ def test_a_body_is_generated_under_the_verdict_even_in_the_task_of_a_middleware_
     assert [(step["simulated"], step["explicit"]) for step in steps] == [(simulated, True)] * 3
 
 
-def test_a_request_whose_body_was_read_before_is_rewritten_all_the_same(keys: Keys) -> None:
+def test_a_request_whose_body_was_already_read_is_rewritten(keys: Keys) -> None:
     synthetic.configure(keys=keys)
 
     def build() -> web.Application:
@@ -377,7 +379,7 @@ def test_a_response_is_freed_as_soon_as_it_was_sent(keys: Keys) -> None:
         gc.enable()
 
 
-def test_a_wrong_setting_is_an_error_where_the_application_is_built() -> None:
+def test_a_wrong_setting_raises_an_error_when_the_application_is_built() -> None:
     with pytest.raises(ConfigurationError):
         middleware(on_missing="perhaps")  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="needs keys"):
@@ -395,14 +397,13 @@ def test_only_an_aiohttp_application_can_be_protected() -> None:
 @pytest.mark.filterwarnings("ignore:Inheritance class _InstrumentedApplication:DeprecationWarning")
 @pytest.mark.parametrize("ours_first", [True, False])
 @pytest.mark.parametrize("simulated", [True, False])
-def test_in_either_order_with_opentelemetry_the_verdict_and_the_baggage_are_there(
+def test_the_verdict_and_the_baggage_are_present_in_either_order_with_opentelemetry(
     keys: Keys, ours_first: bool, simulated: bool
 ) -> None:
-    aiohttp_instrumentation = pytest.importorskip("opentelemetry.instrumentation.aiohttp_server")
+    theirs = made_or_skipped(instrumentor)
     from opentelemetry.sdk.trace import TracerProvider
 
     synthetic.configure(keys=keys)
-    instrumentor = aiohttp_instrumentation.AioHttpServerInstrumentor()
     original = web.Application
 
     def build() -> web.Application:
@@ -413,7 +414,7 @@ def test_in_either_order_with_opentelemetry_the_verdict_and_the_baggage_are_ther
             app.middlewares.append(middleware())
         return app
 
-    instrumentor.instrument(tracer_provider=TracerProvider())
+    theirs.instrument(tracer_provider=TracerProvider())
     try:
         with aiohttp_server(build) as port:
             for path in ("/echo", "/generated"):
@@ -422,11 +423,11 @@ def test_in_either_order_with_opentelemetry_the_verdict_and_the_baggage_are_ther
                 assert ("synthetic-traffic" in seen["otel"]) is simulated
             assert get(port, "/echo", forged(keys)).status == 403
     finally:
-        instrumentor.uninstrument()
+        theirs.uninstrument()
     assert web.Application is original
 
 
-def test_a_connection_has_nothing_of_ours_between_requests(port: int, keys: Keys) -> None:
+def test_a_marked_request_leaves_nothing_on_its_connection(port: int, keys: Keys) -> None:
     id_ = uuid4().hex
     with Connection(port) as connection:
         for headers, run in ((marked(keys, run="peak"), "peak"), ([("x-id", id_)], None)) * 3:

@@ -14,7 +14,7 @@ from tests.contract.messages import Seen
 from tests.integrations.boto3.test_boto3 import Contract, Sns, Sqs
 from tests.products.awslambda import EventSource
 from tests.products.boto3 import body_of
-from tests.products.switches import instrumented
+from tests.support.switches import instrumented
 
 
 @pytest.fixture(autouse=True)

@@ -33,9 +33,9 @@ from tests.products.boto3 import (
     shared_client,
     shared_resource,
 )
-from tests.products.switches import instrumented
 from tests.support.clients import OURS, THEIRS, claims_of, has_no_marker, token_of
 from tests.support.recording_server import Answer, Recorded, RecordingServer
+from tests.support.switches import instrumented
 
 FULL = {f"fact{number}": {"DataType": "Number", "StringValue": "7"} for number in range(10)}
 

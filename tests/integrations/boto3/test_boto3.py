@@ -23,8 +23,8 @@ from tests.products.boto3 import (
     to_sns,
     to_sqs,
 )
-from tests.products.switches import instrumented
 from tests.support.keys import entry, mint, shared_key
+from tests.support.switches import instrumented
 
 
 @pytest.fixture(autouse=True)

@@ -14,11 +14,11 @@ from django.test import Client, override_settings
 
 import synthetic
 import synthetic.wsgi
-from tests.integrations.django import rides as django_rides
-from tests.integrations.django.rides import aget, called, charged, get, in_force, note, noted, opened, pages
+from tests.products.django import OURS, REPORTING, asgi_application, wsgi_application
+from tests.products.django import rides as django_rides
+from tests.products.django.rides import aget, called, charged, get, in_force, note, noted, opened, pages
 from tests.support.keys import entry, mint
 from tests.support.markers import forged, marked
-from tests.support.reporting_django import OURS, asgi_application, wsgi_application
 
 Keys = dict[str, Any]
 
@@ -55,7 +55,7 @@ def test_templates_and_commit_hooks_have_the_verdict(get: Any, keys: Keys, simul
 
 @either
 @pytest.mark.parametrize("simulated", [True, False])
-def test_the_signal_that_a_request_is_finished_has_the_verdict(get: Any, keys: Keys, simulated: bool) -> None:
+def test_the_request_finished_signal_sees_the_verdict(get: Any, keys: Keys, simulated: bool) -> None:
     request_finished.connect(note)
     try:
         get("/state", marked(keys) if simulated else ())
@@ -64,7 +64,7 @@ def test_the_signal_that_a_request_is_finished_has_the_verdict(get: Any, keys: K
     assert noted == [simulated]
 
 
-def test_the_signal_that_a_request_starts_has_a_verdict_only_where_the_application_is_wrapped(keys: Keys) -> None:
+def test_the_request_started_signal_sees_a_verdict_only_where_the_application_is_wrapped(keys: Keys) -> None:
     request_started.connect(note)
     try:
         for app in (wsgi_application(OURS), synthetic.wsgi.SyntheticTrafficMiddleware(wsgi_application())):
@@ -97,18 +97,18 @@ def test_a_real_request_has_its_effects_whatever_the_policy_says(get: Any, keys:
 
 
 @either
-def test_work_that_cannot_be_verified_is_a_problem_and_no_server_error(get: Any) -> None:
+def test_unverified_work_gets_a_problem_response_and_not_a_server_error(get: Any) -> None:
     response = get("/unverified")
     assert (response.status_code, response.json()["reason"]) == (403, "malformed")
 
 
 @either
-def test_an_error_of_the_application_is_its_own(get: Any, keys: Keys) -> None:
-    with override_settings(ROOT_URLCONF="tests.support.reporting_django"), pytest.raises(RuntimeError):
+def test_an_error_of_the_application_is_not_changed(get: Any, keys: Keys) -> None:
+    with override_settings(ROOT_URLCONF=REPORTING), pytest.raises(RuntimeError):
         get("/plain/fail", marked(keys))
 
 
-def test_around_the_application_a_guard_that_refuses_is_an_error_until_a_body_is_streamed(keys: Keys) -> None:
+def test_a_refused_effect_in_a_wrapped_application_is_a_500_in_a_view_and_a_403_in_a_stream(keys: Keys) -> None:
     synthetic.configure(keys=keys, policy={"payment": "refuse"})
     app = synthetic.wsgi.SyntheticTrafficMiddleware(wsgi_application())
     statuses: list[str] = []
@@ -139,7 +139,7 @@ def noting_log() -> Iterator[None]:
         logger.removeFilter(noting)
 
 
-def test_a_refused_request_does_not_reach_middleware_inside(keys: Keys) -> None:
+def test_a_refused_request_does_not_reach_inner_middleware(keys: Keys) -> None:
     with override_settings(MIDDLEWARE=[OURS, f"{django_rides.__name__}.noting_middleware"]):
         assert get("/state", forged(keys)).json()["reason"] == "bad-signature"
         assert noted == []
@@ -166,7 +166,7 @@ def test_a_wrong_setting_stops_the_application_when_it_is_built(build: Any, opti
         build(OURS, **options)
 
 
-def test_settings_that_are_no_dict_stop_the_application() -> None:
+def test_settings_that_are_not_a_dict_stop_the_application() -> None:
     with override_settings(SYNTHETIC_TRAFFIC=["edge"]), pytest.raises(ValueError, match="must be a dict"):
         Client().get("/state")
 
@@ -189,7 +189,7 @@ def test_the_settings_are_optional(keys: Keys) -> None:
 
 
 @pytest.mark.parametrize("simulated", [True, False])
-def test_a_response_pickles_without_anything_of_ours(keys: Keys, simulated: bool) -> None:
+def test_a_pickled_response_holds_nothing_of_this_library(keys: Keys, simulated: bool) -> None:
     with override_settings(MIDDLEWARE=[f"{django_rides.__name__}.pickling_middleware", OURS, OURS]):
         response = get("/page", marked(keys) if simulated else ())
     (pickled,) = noted
@@ -199,7 +199,7 @@ def test_a_response_pickles_without_anything_of_ours(keys: Keys, simulated: bool
     assert (again.content, again.closed) == (response.content, True)
 
 
-def test_the_cache_of_whole_pages_keeps_nothing_simulated_where_it_stands_before_ours(keys: Keys) -> None:
+def test_a_page_cache_before_our_middleware_keeps_no_simulated_page(keys: Keys) -> None:
     update, fetch = (f"django.middleware.cache.{name}CacheMiddleware" for name in ("Update", "FetchFrom"))
     with override_settings(MIDDLEWARE=[update, OURS, fetch]):
         client = Client()
@@ -209,7 +209,7 @@ def test_the_cache_of_whole_pages_keeps_nothing_simulated_where_it_stands_before
     assert pages == ["simulated", "real"]
 
 
-def test_a_view_that_is_cached_varies_on_the_baggage_so_as_not_to_mix(keys: Keys) -> None:
+def test_a_cached_view_that_varies_on_baggage_never_mixes_real_and_simulated(keys: Keys) -> None:
     token = mint(keys)
     for _ in range(2):
         assert get("/kept-apart", [("baggage", entry(token))]).content == b"simulated"
@@ -217,7 +217,7 @@ def test_a_view_that_is_cached_varies_on_the_baggage_so_as_not_to_mix(keys: Keys
     assert pages == ["simulated", "real"]
 
 
-def test_a_client_of_the_tests_sends_no_marker_by_itself() -> None:
+def test_djangos_test_client_sends_no_marker_by_itself() -> None:
     client = Client()
     with synthetic.simulated(run="peak"):
         assert client.get("/state").json()["run"] is None

@@ -14,11 +14,12 @@ import pytest
 import synthetic.asgi
 import synthetic.wsgi
 from tests.contract.lifetime import PersistentContract
+from tests.products.django import OURS, asgi_application, wsgi_application
+from tests.products.django.reporting import STREAMS, renamed
 from tests.support.entrances import asgi_entrances, entrances, wsgi_entrances
 from tests.support.handles import Server
 from tests.support.keys import entry, mint
 from tests.support.markers import baggage, marked
-from tests.support.reporting_django import OURS, STREAMS, asgi_application, renamed, wsgi_application
 from tests.support.servers import uvicorn_server, waitress_server
 from tests.support.wire import Connection
 
@@ -76,9 +77,7 @@ class DjangoContract(PersistentContract):
         assert [(step["simulated"], step["explicit"]) for step in steps] == [(simulated, True)] * 3
 
     @pytest.mark.parametrize("action", ["echo", "async-echo", "stream"])
-    def test_requests_at_the_same_time_have_each_their_own_verdict(
-        self, server: Server, keys: Keys, action: str
-    ) -> None:
+    def test_concurrent_requests_each_have_their_own_verdict(self, server: Server, keys: Keys, action: str) -> None:
         server.configure(keys=keys)
         headers = {True: marked(keys), False: baggage("user=7")}
 

@@ -20,9 +20,9 @@ from opentelemetry import context
 import synthetic
 import synthetic.wsgi
 from synthetic.integration import current_verdict
-from tests.integrations.django.rides import aget, get, in_force, noted, opened
+from tests.products.django import OURS, asgi_application, wsgi_application
+from tests.products.django.rides import aget, get, in_force, noted, opened
 from tests.support.markers import marked
-from tests.support.reporting_django import OURS, asgi_application, wsgi_application
 
 Keys = dict[str, Any]
 
@@ -43,7 +43,7 @@ def client() -> Client:
 
 
 @pytest.mark.parametrize("simulated", [True, False])
-def test_whoever_takes_a_stream_has_no_verdict_between_its_steps(client: Client, keys: Keys, simulated: bool) -> None:
+def test_a_stream_leaves_no_verdict_in_force_between_its_steps(client: Client, keys: Keys, simulated: bool) -> None:
     response = client.get("/steps", headers=dict(marked(keys)) if simulated else {})
     for _ in response.streaming_content:
         assert (current_verdict(), context.get_current()) == (None, {})
@@ -52,7 +52,7 @@ def test_whoever_takes_a_stream_has_no_verdict_between_its_steps(client: Client,
 
 
 @pytest.mark.parametrize("simulated", [True, False])
-def test_whoever_takes_an_async_stream_has_no_verdict_between_its_steps(keys: Keys, simulated: bool) -> None:
+def test_an_async_stream_leaves_no_verdict_in_force_between_its_steps(keys: Keys, simulated: bool) -> None:
     async def call() -> None:
         response = await AsyncClient().get("/async-steps", headers=dict(marked(keys)) if simulated else {})
         async for _ in response.streaming_content:
@@ -63,7 +63,7 @@ def test_whoever_takes_an_async_stream_has_no_verdict_between_its_steps(keys: Ke
 
 
 @pytest.mark.parametrize("simulated", [True, False])
-def test_a_stream_that_is_given_up_ends_under_its_verdict(client: Client, keys: Keys, simulated: bool) -> None:
+def test_an_abandoned_stream_ends_under_its_verdict(client: Client, keys: Keys, simulated: bool) -> None:
     response = client.get("/steps", headers=dict(marked(keys)) if simulated else {})
     next(iter(response.streaming_content))
     response.close()
@@ -124,7 +124,7 @@ def test_a_view_that_is_cancelled_leaves_nothing_behind(keys: Keys) -> None:
 
 
 @pytest.mark.parametrize("simulated", [True, False])
-def test_a_file_arrives_whole_and_a_real_one_is_left_to_the_server(keys: Keys, simulated: bool) -> None:
+def test_a_file_arrives_whole_and_the_server_sends_a_real_one_itself(keys: Keys, simulated: bool) -> None:
     body = opened(wsgi_application(OURS), "/file", marked(keys) if simulated else ())
     assert isinstance(body, FileWrapper) is not simulated
     noted.clear()

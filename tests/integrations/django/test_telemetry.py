@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,16 +16,16 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import synthetic.asgi
 import synthetic.wsgi
+from tests.contract.web_beside_opentelemetry import BesideOpenTelemetry, check_real
+from tests.products.django import OURS, built_with
+from tests.products.django.reporting import STREAMS, renamed
 from tests.support.entrances import asgi_entrances, wsgi_entrances
-from tests.support.keys import entry, mint
-from tests.support.markers import STRANGERS, baggage, forged, marked
-from tests.support.reporting_django import OURS, STREAMS, built_with, renamed
+from tests.support.markers import marked
 from tests.support.servers import environment, uvicorn_server, waitress_server
-from tests.support.wire import Connection, Response, get
+from tests.support.wire import Connection
 
 Keys = dict[str, Any]
 PROVIDER = TracerProvider()
-TRACE = ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 
 
 def instrumented(build: Callable[[], Any], *middleware: str, position: int = 0) -> Any:
@@ -69,83 +68,21 @@ def port(request: pytest.FixtureRequest) -> Iterator[int]:
         yield port
 
 
-@pytest.fixture(autouse=True)
-def nothing_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    yield
-    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
-
-
 @pytest.fixture(params=NAMES)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def check_real(seen: Any) -> None:
-    assert (seen["simulated"], seen["explicit"], seen["headers"]) == (False, True, {})
-    assert "synthetic-traffic" not in seen["otel"]
-    assert "synthetic-traffic" not in (seen["injected"] or "")
+class TestBesideOpenTelemetry(BesideOpenTelemetry):
+    def test_the_request_after_a_marked_one_with_a_large_body_is_real(self, port: int, name: str, keys: Keys) -> None:
+        synthetic.configure(keys=keys)
+        with Connection(port) as connection:
+            first = connection.request(f"/{name}/body", marked(keys), method="POST", body=b"x" * 300_000).json()
+            assert (first["simulated"], first["length"]) == (True, 300_000)
+            check_real(connection.request(f"/{name}/echo").json())
 
 
-def check_simulated(seen: Any, token: str) -> None:
-    assert (seen["simulated"], seen["explicit"]) == (True, True)
-    assert seen["headers"] == {"baggage": entry(token)}
-    assert seen["otel"]["synthetic-traffic"] == token
-    assert seen["injected"].split(",")[0] == entry(token)
-    assert seen["injected"].count("synthetic-traffic") == 1
-
-
-def seen_by(response: Response) -> list[Any]:
-    assert response.status == 200
-    return response.lines()
-
-
-@pytest.mark.parametrize("action", ["echo", "async-echo", "stream"])
-def test_a_good_marker_is_seen_and_forwarded(port: int, name: str, keys: Keys, action: str) -> None:
-    synthetic.configure(keys=keys)
-    token = mint(keys)
-    for headers in (baggage(f"user=7,{entry(token)}"), baggage("user=7", entry(token))):
-        for seen in seen_by(get(port, f"/{name}/{action}", [*headers, TRACE])):
-            check_simulated(seen, token)
-
-
-@pytest.mark.parametrize("action", ["echo", "stream"])
-def test_a_forged_marker_is_refused(port: int, name: str, keys: Keys, action: str) -> None:
-    synthetic.configure(keys=keys)
-    assert get(port, f"/{name}/{action}", [*forged(keys), TRACE]).json()["reason"] == "bad-signature"
-
-
-@pytest.mark.parametrize("action", ["echo", "async-echo", "stream"])
-@pytest.mark.parametrize("stranger", STRANGERS)
-def test_a_stripped_entry_does_not_come_back(port: int, name: str, keys: Keys, stranger: str, action: str) -> None:
-    synthetic.configure(keys=keys, on_unverified="strip")
-    for seen in seen_by(get(port, f"/{name}/{action}", [*baggage(f"user=7,{stranger}"), TRACE])):
-        check_real(seen)
-        assert seen["baggage"] == ["user=7"]
-
-
-@pytest.mark.parametrize("action", ["echo", "async-echo", "stream"])
-def test_alternating_real_and_marked_requests_each_get_their_own_verdict(
-    port: int, name: str, keys: Keys, action: str
-) -> None:
-    synthetic.configure(keys=keys)
-    with Connection(port) as connection:
-        for number in range(6):
-            headers = marked(keys) if number % 2 else baggage("user=7")
-            for seen in seen_by(connection.request(f"/{name}/{action}", [*headers, TRACE])):
-                assert seen["simulated"] is bool(number % 2)
-        for seen in seen_by(connection.request(f"/{name}/{action}")):
-            check_real(seen)
-
-
-def test_the_request_after_a_marked_one_with_a_large_body_is_real(port: int, name: str, keys: Keys) -> None:
-    synthetic.configure(keys=keys)
-    with Connection(port) as connection:
-        first = connection.request(f"/{name}/body", marked(keys), method="POST", body=b"x" * 300_000).json()
-        assert (first["simulated"], first["length"]) == (True, 300_000)
-        check_real(connection.request(f"/{name}/echo").json())
-
-
-def test_instrumentation_that_is_taken_off_leaves_ours_in_the_settings(keys: Keys) -> None:
+def test_uninstrumenting_opentelemetry_leaves_our_middleware_in_the_settings(keys: Keys) -> None:
     from django.conf import settings
 
     with built_with((OURS,), {}):
@@ -158,18 +95,15 @@ def test_instrumentation_that_is_taken_off_leaves_ours_in_the_settings(keys: Key
 
 SENTRY = """
 import sentry_sdk
-from sentry_sdk.transport import Transport
+from tests.support import sentry
 
-class Nowhere(Transport):
-    def capture_envelope(self, envelope):
-        pass
-
-sentry_sdk.init("http://key@127.0.0.1:9/1", traces_sample_rate=1.0, transport=Nowhere)
+sentry.init()
 
 import synthetic
 from tests.support.keys import entry, mint, shared_key
 from tests.support.markers import baggage
-from tests.support.reporting_django import OURS, STREAMS, asgi_application, renamed, wsgi_application
+from tests.products.django import OURS, asgi_application, wsgi_application
+from tests.products.django.reporting import STREAMS, renamed
 from tests.support.servers import uvicorn_server, waitress_server
 from tests.support.wire import get
 

@@ -110,7 +110,7 @@ def test_a_view_has_the_marker_of_its_request(app: Flask, path: str) -> None:
     assert client.get(path).json == {"run": None, "same": True}
 
 
-def test_where_there_is_no_request_there_is_no_marker_to_ask_for(app: Flask) -> None:
+def test_asking_for_the_marker_outside_of_a_request_raises_an_error(app: Flask) -> None:
     with pytest.raises(RuntimeError, match="outside of request context"):
         synthetic_flask.marker()
     with app.test_request_context("/state"):
@@ -118,7 +118,7 @@ def test_where_there_is_no_request_there_is_no_marker_to_ask_for(app: Flask) -> 
 
 
 @pytest.mark.parametrize("simulated", [True, False])
-def test_whatever_runs_around_a_view_has_the_verdict(app: Flask, keys: Keys, simulated: bool) -> None:
+def test_hooks_around_a_view_see_the_verdict(app: Flask, keys: Keys, simulated: bool) -> None:
     app.before_request_funcs.setdefault(None, []).insert(0, note)
     app.after_request(lambda response: note() or response)
     app.teardown_request(note)
@@ -145,13 +145,13 @@ def test_a_real_request_has_its_effects_whatever_the_policy_says(app: Flask, key
     assert charged == ["charged"]
 
 
-def test_work_that_cannot_be_verified_is_a_problem_and_no_server_error(app: Flask) -> None:
+def test_unverified_work_gets_a_problem_response_and_not_a_server_error(app: Flask) -> None:
     response = app.test_client().get("/unverified")
     assert (response.status_code, response.get_json()["reason"]) == (403, "malformed")
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-def test_a_handler_of_the_application_is_left_as_it_is(keys: Keys, is_first: bool) -> None:
+def test_an_error_handler_of_the_application_is_kept(keys: Keys, is_first: bool) -> None:
     synthetic.configure(keys=keys, policy={"payment": "refuse"})
     app = rides()
     if not is_first:
@@ -170,7 +170,7 @@ def test_a_refusal_is_answered_even_where_the_application_handles_every_error(ap
     assert app.test_client().get("/fail").text == "any error"
 
 
-def test_a_handler_of_a_blueprint_for_every_error_goes_before_ours(keys: Keys) -> None:
+def test_a_blueprints_handler_for_every_error_runs_before_ours(keys: Keys) -> None:
     synthetic.configure(keys=keys, policy={"payment": "refuse"})
     app = rides()
     cautious = Blueprint("cautious", "rides", url_prefix="/cautious")
@@ -182,7 +182,7 @@ def test_a_handler_of_a_blueprint_for_every_error_goes_before_ours(keys: Keys) -
     assert app.test_client().post("/book", headers=marked(keys)).status_code == 403
 
 
-def test_an_error_of_the_application_is_its_own(app: Flask, keys: Keys) -> None:
+def test_an_error_of_the_application_is_not_changed(app: Flask, keys: Keys) -> None:
     app.testing = True
     with pytest.raises(ValueError, match="the application's own"):
         app.test_client().get("/fail", headers=marked(keys))
@@ -197,7 +197,7 @@ def test_a_refused_request_does_not_reach_the_application(app: Flask, keys: Keys
 
 
 @pytest.mark.parametrize("simulated", [True, False])
-def test_whoever_takes_a_stream_has_no_verdict_between_its_steps(app: Flask, keys: Keys, simulated: bool) -> None:
+def test_a_stream_leaves_no_verdict_in_force_between_its_steps(app: Flask, keys: Keys, simulated: bool) -> None:
     response = app.test_client().get("/stream", headers=marked(keys, run="peak") if simulated else [])
     for step in response.response:
         assert step == (b"peak" if simulated else b"None")
@@ -220,13 +220,13 @@ def test_a_test_client_that_keeps_the_context_finds_the_request_and_its_marker(a
 # Installing
 
 
-def test_installed_twice_is_installed_once(app: Flask) -> None:
+def test_a_second_install_changes_nothing(app: Flask) -> None:
     wrapped = app.wsgi_app
     synthetic_flask.install(app)
     assert app.wsgi_app is wrapped
 
 
-def test_installed_with_other_settings_the_second_time_is_an_error(app: Flask) -> None:
+def test_a_second_install_with_other_settings_is_an_error(app: Flask) -> None:
     with pytest.raises(ConfigurationError, match="already installed on <Flask 'rides'>"):
         synthetic_flask.install(app, edge=False)
 
@@ -250,7 +250,7 @@ def test_an_object_that_is_not_a_flask_application_is_an_error() -> None:
         synthetic_flask.install(lambda environ, start_response: [])  # type: ignore[arg-type, unused-ignore]
 
 
-def test_a_refusal_outside_of_our_errors_is_raised_again() -> None:
+def test_the_error_handler_raises_other_errors_again() -> None:
     error = ValueError("another")
     with pytest.raises(ValueError, match="another") as raised:
         synthetic_flask.refused(error)

@@ -8,32 +8,15 @@ from typing import Any
 
 import pytest
 
-import synthetic_flask
 from tests.contract.lifetime import LifetimeContract, PersistentContract
-from tests.support.entrances import wsgi_entrances
+from tests.products.flask import installed
+from tests.support.entrances import installed_entrances, wsgi_entrances
 from tests.support.handles import RemoteServer, Server
 from tests.support.keys import entry, mint
 from tests.support.markers import baggage, marked
-from tests.support.reporting_flask import flask_application
 from tests.support.servers import gunicorn_server, waitress_server, wsgiref_server
 
 Keys = dict[str, Any]
-
-
-def installed(*, times: int = 1, **settings: Any) -> Any:
-    app = flask_application()
-    for _ in range(times):
-        synthetic_flask.install(app, **settings)
-    return app
-
-
-def entrances() -> dict[str, Any]:
-    return {
-        "plain": installed(),
-        "internal": installed(edge=False),
-        "strict": installed(on_missing="refuse"),
-        "twice": installed(times=2),
-    }
 
 
 class FlaskContract(LifetimeContract):
@@ -41,17 +24,17 @@ class FlaskContract(LifetimeContract):
     def test_an_async_view_sees_the_verdict(self, server: Server, keys: Keys, simulated: bool) -> None:
         server.configure(keys=keys)
         token = mint(keys)
-        seen = self.call(server, "/plain/asynchronous", baggage(entry(token)) if simulated else ()).json()
+        seen = self.call(server, "/plain/async-echo", baggage(entry(token)) if simulated else ()).json()
         assert (seen["simulated"], seen["explicit"]) == (simulated, True)
         assert seen["otel"].get("synthetic-traffic") == (token if simulated else None)
-        self.check_real(self.call(server, "/plain/asynchronous").json())
+        self.check_real(self.call(server, "/plain/async-echo").json())
 
 
 class TestWsgiref(FlaskContract):
     @pytest.fixture(scope="class")
     @classmethod
     def server(cls) -> Iterator[Server]:
-        with wsgiref_server(wsgi_entrances(entrances())) as port:
+        with wsgiref_server(wsgi_entrances(installed_entrances(installed))) as port:
             yield Server(port)
 
 
@@ -61,15 +44,15 @@ class TestWaitress(FlaskContract, PersistentContract):
     @pytest.fixture(scope="class")
     @classmethod
     def server(cls) -> Iterator[Server]:
-        with waitress_server(wsgi_entrances(entrances())) as port:
+        with waitress_server(wsgi_entrances(installed_entrances(installed))) as port:
             yield Server(port)
 
 
 SERVICE = """
-from tests.integrations.flask.test_flask import entrances
-from tests.support.entrances import wsgi_control, wsgi_entrances
+from tests.products.flask import installed
+from tests.support.entrances import installed_entrances, wsgi_control, wsgi_entrances
 
-service = wsgi_entrances({**entrances(), "control": wsgi_control})
+service = wsgi_entrances({**installed_entrances(installed), "control": wsgi_control})
 """
 
 

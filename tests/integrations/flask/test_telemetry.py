@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,18 +18,17 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 import synthetic
 import synthetic.wsgi
 import synthetic_flask
+from tests.contract.web_beside_opentelemetry import BesideOpenTelemetry
+from tests.products.flask import flask_application
 from tests.support.entrances import wsgi_entrances
-from tests.support.keys import entry, mint
-from tests.support.markers import STRANGERS, baggage, forged, marked
-from tests.support.reporting_flask import flask_application
+from tests.support.markers import marked
 from tests.support.servers import environment, waitress_server, wsgiref_server
-from tests.support.wire import Connection, get
+from tests.support.wire import get
 
 Keys = dict[str, Any]
 SPANS = InMemorySpanExporter()
 PROVIDER = TracerProvider()
 PROVIDER.add_span_processor(SimpleSpanProcessor(SPANS))
-TRACE = ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 
 
 def ours(app: Any) -> Any:
@@ -80,86 +78,31 @@ def port(request: pytest.FixtureRequest) -> Iterator[int]:
         yield port
 
 
-@pytest.fixture(autouse=True)
-def nothing_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    yield
-    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
-
-
 @pytest.fixture(params=APPS)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def check_real(seen: Any) -> None:
-    assert (seen["simulated"], seen["explicit"], seen["headers"]) == (False, True, {})
-    assert "synthetic-traffic" not in seen["otel"]
-    assert "synthetic-traffic" not in (seen["injected"] or "")
-
-
-@pytest.mark.parametrize("action", ["echo", "asynchronous", "stream"])
-def test_a_good_marker_is_seen_and_forwarded(port: int, name: str, keys: Keys, action: str) -> None:
-    synthetic.configure(keys=keys)
-    token = mint(keys)
-    for headers in (baggage(f"user=7,{entry(token)}"), baggage("user=7", entry(token))):
-        for seen in get(port, f"/{name}/{action}", [*headers, TRACE]).lines():
-            assert (seen["simulated"], seen["explicit"]) == (True, True)
-            assert seen["otel"]["synthetic-traffic"] == token
-            assert seen["injected"].split(",")[0] == entry(token)
-            assert seen["injected"].count("synthetic-traffic") == 1
-
-
-def test_a_forged_marker_is_refused(port: int, name: str, keys: Keys) -> None:
-    synthetic.configure(keys=keys)
-    assert get(port, f"/{name}/echo", [*forged(keys), TRACE]).json()["reason"] == "bad-signature"
-
-
-@pytest.mark.parametrize("action", ["echo", "stream"])
-@pytest.mark.parametrize("stranger", STRANGERS)
-def test_a_stripped_entry_does_not_come_back(port: int, name: str, keys: Keys, stranger: str, action: str) -> None:
-    synthetic.configure(keys=keys, on_unverified="strip")
-    for seen in get(port, f"/{name}/{action}", [*baggage(f"user=7,{stranger}"), TRACE]).lines():
-        check_real(seen)
-        assert seen["baggage"] == ["user=7"]
-
-
-@pytest.mark.parametrize("action", ["echo", "stream"])
-def test_alternating_real_and_marked_requests_each_get_their_own_verdict(
-    port: int, name: str, keys: Keys, action: str
-) -> None:
-    synthetic.configure(keys=keys)
-    with Connection(port) as connection:
-        for number in range(6):
-            headers = marked(keys) if number % 2 else baggage("user=7")
-            for seen in connection.request(f"/{name}/{action}", [*headers, TRACE]).lines():
-                assert seen["simulated"] is bool(number % 2)
-        for seen in connection.request(f"/{name}/{action}").lines():
-            check_real(seen)
-
-
-def test_opentelemetry_has_its_span_where_it_is_on(port: int, name: str, keys: Keys) -> None:
-    synthetic.configure(keys=keys)
-    SPANS.clear()
-    get(port, f"/{name}/echo", marked(keys))
-    spans = [span.name for span in SPANS.get_finished_spans()]
-    assert spans == (["GET /<entrance>/echo"] if name in HAVE_SPANS else [])
+class TestBesideOpenTelemetry(BesideOpenTelemetry):
+    def test_opentelemetry_makes_its_span_where_it_is_instrumented(self, port: int, name: str, keys: Keys) -> None:
+        synthetic.configure(keys=keys)
+        SPANS.clear()
+        get(port, f"/{name}/echo", marked(keys))
+        spans = [span.name for span in SPANS.get_finished_spans()]
+        assert spans == (["GET /<entrance>/echo"] if name in HAVE_SPANS else [])
 
 
 SENTRY = """
 import sentry_sdk
-from sentry_sdk.transport import Transport
+from tests.support import sentry
 
-class Nowhere(Transport):
-    def capture_envelope(self, envelope):
-        pass
-
-sentry_sdk.init("http://key@127.0.0.1:9/1", traces_sample_rate=1.0, transport=Nowhere)
+sentry.init()
 
 import synthetic
 import synthetic_flask
 from tests.support.keys import entry, mint, shared_key
 from tests.support.markers import baggage
-from tests.support.reporting_flask import flask_application
+from tests.products.flask import flask_application
 from tests.support.servers import waitress_server
 from tests.support.wire import get
 

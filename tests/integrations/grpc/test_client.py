@@ -15,7 +15,7 @@ from opentelemetry.trace import NoOpTracerProvider
 from synthetic_grpc import ClientInterceptor, aio_client_interceptors
 from tests.integrations.grpc.client_contract import GrpcClientContract
 from tests.products.grpc.clients import aio_client, sync_client
-from tests.products.switches import instrumented, traced
+from tests.support.switches import instrumented, traced
 
 
 class Contract(GrpcClientContract):

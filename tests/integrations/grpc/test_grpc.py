@@ -32,9 +32,9 @@ from tests.products.grpc import SERVICE, handlers
 from tests.products.grpc.clients import call
 from tests.products.grpc.servers import Recording, aio_server, sync_server
 from tests.products.grpc.service import Sync
-from tests.products.switches import instrumented as switched_on
 from tests.support.clients import OURS, has_no_marker, token_of
 from tests.support.markers import forged, marked
+from tests.support.switches import instrumented as switched_on
 from tests.support.versions import needs
 
 Keys = dict[str, Any]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.integrations.httpx.products import Product
-from tests.integrations.httpx.products import product as product_named
+from tests.products.httpx import Product
+from tests.products.httpx import product as product_named
 
 
 @pytest.fixture(params=["httpx", "httpx2"])

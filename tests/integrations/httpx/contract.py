@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 import synthetic
 from synthetic.errors import ExternalCallRefused
-from tests.contract.client import ClientContract
-from tests.integrations.httpx.products import AsyncCaller, Loop, Product, SyncCaller
+from tests.contract import client_switches
+from tests.products.httpx import AsyncCaller, Product, SyncCaller
+from tests.support.asyncio_thread import Loop
 from tests.support.clients import THEIRS, Connect
 from tests.support.recording_server import RecordingServer
 
 
-class HttpxContract(ClientContract):
+class HttpxContract(client_switches.Instrumented):
     """A subclass says which library it is, and how its clients are made."""
 
     product: Product
     is_async = False
     our_part = "synthetic_httpx_shared._out.depart"
+
+    @property
+    def original(self) -> list[Any]:  # type: ignore[override]
+        return self.product.original
 
     @property
     def library_error(self) -> type[Exception]:  # type: ignore[override]
@@ -40,7 +46,7 @@ class HttpxContract(ClientContract):
         library = self.product.library
         kind = library.AsyncClient if self.is_async else library.Client
         callers: list[SyncCaller | AsyncCaller] = []
-        with Loop() as loop:
+        with closing(Loop()) as loop:
 
             def connect(headers: Mapping[str, Any] | None = None) -> SyncCaller | AsyncCaller:
                 client = kind(headers=headers, transport=self.transport(), follow_redirects=True)
@@ -52,20 +58,9 @@ class HttpxContract(ClientContract):
             for caller in callers:
                 caller.close()
 
-    @pytest.fixture(autouse=True)
-    def _instrumented(self) -> Iterator[None]:
-        original = self.product.way_out
-        with self.product.instrumented():
-            assert self.product.way_out != original
-            yield
-        assert self.product.way_out == original
-
-    @pytest.fixture
-    def opentelemetry(self, _instrumented: None) -> Iterator[None]:
-        with self.product.by_opentelemetry():
-            yield
-
-    def test_a_refusal_can_be_pickled_back_from_a_process_pool(self, connect: Connect, other: RecordingServer) -> None:
+    def test_a_refusal_can_be_pickled_back_from_a_process_pool(
+        self, connect: Connect, other: RecordingServer
+    ) -> None:
         """With its request, which errors of this library have; two requests never compare equal."""
         with synthetic.simulated(run="rush-hour", actor="rider-7"), pytest.raises(ExternalCallRefused) as raised:
             connect().get(other.url(host=THEIRS))
@@ -94,17 +89,8 @@ class AroundOpenTelemetry(HttpxContract):
         super().test_an_allowed_external_call_carries_no_marker(connect, keys, other)
 
 
-class InsideOpenTelemetry(AroundOpenTelemetry):
+class InsideOpenTelemetry(AroundOpenTelemetry, client_switches.InsideOpenTelemetry):
     """OpenTelemetry has instrumented the library first."""
-
-    @pytest.fixture(autouse=True)
-    def _instrumented(self) -> Iterator[None]:
-        with self.product.by_opentelemetry(), self.product.instrumented():
-            yield
-
-    @pytest.fixture
-    def opentelemetry(self, _instrumented: None) -> None:
-        """Is on already."""
 
 
 class ClientByOpenTelemetry(AroundOpenTelemetry):

@@ -11,7 +11,7 @@ import pytest
 from opentelemetry import baggage, context
 
 import synthetic
-from tests.integrations.httpx.products import Product
+from tests.products.httpx import Product
 from tests.support.clients import OURS, THEIRS, brought_by_opentelemetry, claims_of, has_no_marker, token_of
 from tests.support.keys import mint
 from tests.support.recording_server import Answer, Recorded, RecordingServer
@@ -146,7 +146,7 @@ def by_the_clients_timeout(product: Product, client: Any, url: str, has_come: Ca
 
 @pytest.mark.parametrize("give_up", [by_cancelling, by_waiting_no_longer, by_the_clients_timeout])
 @pytest.mark.usefixtures("either_work")
-def test_a_call_that_is_given_up_raises_as_ever_and_the_client_goes_on(
+def test_an_abandoned_call_raises_the_usual_error_and_the_client_stays_usable(
     product: Product, server: RecordingServer, stalled: str, give_up: Any
 ) -> None:
     expected = {
@@ -193,7 +193,7 @@ def test_a_call_that_is_cancelled_leaves_the_context_as_it_was(
     assert has_no_marker(server.only)
 
 
-def test_a_synchronous_request_cannot_be_sent_by_an_asynchronous_client_as_ever(
+def test_an_asynchronous_client_still_rejects_a_synchronous_body(
     product: Product, server: RecordingServer, either_work: str
 ) -> None:
     async def call() -> None:

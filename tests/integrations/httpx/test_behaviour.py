@@ -16,7 +16,7 @@ import pytest
 
 import synthetic
 from tests.contract.client_hosts import raise_in_worker
-from tests.integrations.httpx.products import Product
+from tests.products.httpx import Product
 from tests.support.clients import OURS, THEIRS, has_no_marker, token_of
 from tests.support.recording_server import Answer, Recorded, RecordingServer
 
@@ -70,7 +70,7 @@ def test_a_response_can_be_streamed_after_the_call(client: Any, server: Recordin
 
 
 @pytest.mark.usefixtures("either_work")
-def test_errors_stay_those_of_the_library_and_name_the_callers_request(
+def test_the_library_still_raises_its_own_errors_with_the_callers_request(
     product: Product, client: Any, server: RecordingServer
 ) -> None:
     library, may_answer = product.library, threading.Event()
@@ -141,7 +141,7 @@ def test_a_hook_may_write_baggage_of_its_own(product: Product, server: Recording
     assert real.values("baggage") == ["a=1"]
 
 
-def test_several_baggage_lines_of_the_caller_stay_as_they_are_or_follow_ours_in_one(
+def test_several_baggage_lines_are_joined_behind_the_marker_and_kept_for_real_work(
     client: Any, server: RecordingServer
 ) -> None:
     lines = [("baggage", "a=1"), ("x-other", "1"), ("Baggage", "b=2;p")]
@@ -194,7 +194,7 @@ def test_each_request_of_an_authentication_carries_the_marker(
     assert len({token_of(request) for request in server.requests}) == 1
 
 
-def test_an_authentication_that_fetches_its_key_elsewhere_is_decided_for_that_host(
+def test_an_authentication_call_to_another_host_is_decided_for_that_host(
     product: Product, client: Any, server: RecordingServer
 ) -> None:
     class Fetching(product.library.Auth):  # type: ignore[misc, name-defined]
@@ -214,8 +214,9 @@ def test_an_authentication_that_fetches_its_key_elsewhere_is_decided_for_that_ho
 
 
 @pytest.mark.usefixtures("instrumented")
-def test_what_is_patched_keeps_its_signature_and_its_kind(product: Product) -> None:
-    synchronous, asynchronous = product.way_out
+def test_patched_functions_keep_their_signature_and_kind(product: Product) -> None:
+    synchronous = product.library.Client._send_single_request
+    asynchronous = product.library.AsyncClient._send_single_request
     assert list(inspect.signature(synchronous).parameters) == ["self", "request"]
     assert synchronous.__name__ == "_send_single_request"
     assert not inspect.iscoroutinefunction(synchronous)

@@ -14,10 +14,11 @@ from starlette.routing import Route
 
 import synthetic
 from synthetic.asgi import SyntheticTrafficMiddleware
-from tests.integrations.httpx.products import Product
+from tests.products.httpx import Product
 from tests.support.clients import OURS, THEIRS, has_no_marker, run_script, token_of
 from tests.support.recording_server import RecordingServer
 from tests.support.servers import uvicorn_server
+from tests.support.switches import same
 
 
 @pytest.fixture(autouse=True)
@@ -29,31 +30,30 @@ def takes_part(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def put_back(product: Product) -> Iterator[None]:
     """Whatever a test does to the library: at its end everything is the original."""
-    library = product.library
-    owners = (library.Client, library.AsyncClient, library.HTTPTransport, library.AsyncHTTPTransport)
-    before = [dict(vars(owner)) for owner in owners]
+    before = product.patched()
     yield
-    assert [dict(vars(owner)) for owner in owners] == before
+    assert same(product.patched(), before)
 
 
 # On and off
 
 
 @pytest.mark.usefixtures("put_back")
-def test_instrument_and_its_undoing_can_be_repeated(product: Product, server: RecordingServer) -> None:
-    original = product.way_out
+def test_instrument_and_uninstrument_can_be_repeated(product: Product, server: RecordingServer) -> None:
+    original = product.patched()
     with product.library.Client(transport=product.transport()) as client:
         for _ in range(3):
             product.ours.integration.instrument()
-            synthetic.instrument(product.name)
-            once = product.way_out
+            synthetic.instrument(product.NAME)
+            once = product.patched()
             product.ours.integration.instrument()
-            assert product.way_out == once != original
+            assert same(product.patched(), once)
+            assert not same(once, original)
             with synthetic.simulated(run="rush-hour"):
                 client.get(server.url())
-            synthetic.uninstrument(product.name)
+            synthetic.uninstrument(product.NAME)
             product.ours.integration.uninstrument()
-            assert product.way_out == original
+            assert same(product.patched(), original)
         with synthetic.simulated(run="rush-hour"):
             client.get(server.url())
     assert [has_no_marker(request) for request in server.requests] == [False, False, False, True]
@@ -69,7 +69,7 @@ def test_instrument_and_its_undoing_can_be_repeated(product: Product, server: Re
     ],
 )
 @pytest.mark.usefixtures("put_back")
-def test_whatever_opentelemetry_does_in_between_ours_is_on_when_it_was_switched_on(
+def test_ours_is_on_from_instrument_to_uninstrument_whatever_opentelemetry_does(
     product: Product, server: RecordingServer, steps: tuple[str, ...]
 ) -> None:
     theirs = product.instrumentor()
@@ -94,7 +94,7 @@ def test_whatever_opentelemetry_does_in_between_ours_is_on_when_it_was_switched_
 
 
 @pytest.mark.usefixtures("put_back")
-def test_a_wrapper_that_others_put_over_ours_stays_and_ours_does_nothing_below_it(
+def test_uninstrument_keeps_a_wrapper_of_others_and_sends_no_marker_below_it(
     product: Product, server: RecordingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called: list[str] = []
@@ -124,17 +124,13 @@ def test_a_wrapper_that_others_put_over_ours_stays_and_ours_does_nothing_below_i
 SENTRY = """
 import importlib, sys
 import sentry_sdk, synthetic
-from sentry_sdk.transport import Transport
-
-class Nowhere(Transport):
-    def capture_envelope(self, envelope):
-        pass
+from tests.support import sentry
 
 name, first, url, next_hop = sys.argv[1:]
 library = importlib.import_module(name)
 if first == "ours":
     synthetic.instrument(name)
-sentry_sdk.init(dsn="http://key@127.0.0.1:9/1", traces_sample_rate=1.0, transport=Nowhere)
+sentry.init()
 if first == "otel":
     instrumentation = importlib.import_module("opentelemetry.instrumentation.httpx")
     getattr(instrumentation, f"{name.upper()}ClientInstrumentor")().instrument()
@@ -153,7 +149,7 @@ with sentry_sdk.start_transaction(name="ride"), synthetic.real():
     [("httpx", "sentry"), ("httpx", "otel"), ("httpx2", "ours"), ("httpx2", "sentry")],
     indirect=["product"],
 )
-def test_another_sdk_writes_its_own_baggage_header(
+def test_the_marker_is_sent_once_beside_the_baggage_of_another_sdk(
     product: Product, server: RecordingServer, keys: dict[str, Any], first: str
 ) -> None:
     """Sentry does: our entry is there once all the same, and the next service finds it."""
@@ -166,7 +162,7 @@ def test_another_sdk_writes_its_own_baggage_header(
         return JSONResponse({"run": marker and marker.run, "lines": len(request.headers.getlist("baggage"))})
 
     with uvicorn_server(SyntheticTrafficMiddleware(Starlette(routes=[Route("/", tell)]))) as port:
-        seen = run_script(SENTRY, product.name, first, server.url(), f"http://{OURS}:{port}/", keys=keys)
+        seen = run_script(SENTRY, product.NAME, first, server.url(), f"http://{OURS}:{port}/", keys=keys)
     simulated, real = (json.loads(line) for line in seen.splitlines())
     assert (simulated["run"], real["run"]) == ("rush-hour", None)
     marked, unmarked = server.requests
@@ -193,7 +189,7 @@ except synthetic.errors.ConfigurationError as error:
 
 
 @pytest.mark.parametrize(("present", "absent"), [("httpx", "httpx2"), ("httpx2", "httpx")])
-def test_either_library_is_instrumented_without_the_other(present: str, absent: str) -> None:
+def test_each_library_can_be_instrumented_without_the_other(present: str, absent: str) -> None:
     pytest.importorskip(present)
     assert f'pip install "synthetic-traffic[{absent}]"' in run_script(ALONE, present, absent)
 
@@ -219,7 +215,9 @@ assert httpx2.Client._send_single_request is original
 """
 
 
-def test_where_httpx_is_an_alias_of_httpx2_the_marker_goes_once(server: RecordingServer, keys: dict[str, Any]) -> None:
+def test_the_marker_is_sent_once_where_httpx_is_an_alias_of_httpx2(
+    server: RecordingServer, keys: dict[str, Any]
+) -> None:
     pytest.importorskip("httpx2")
     if printed := run_script(ALIASED, server.url(), keys=keys):
         pytest.skip(printed)

@@ -16,8 +16,8 @@ from starlette.websockets import WebSocket
 
 import synthetic
 from synthetic.asgi import SyntheticTrafficMiddleware
-from tests.integrations.httpx.products import Product
-from tests.integrations.httpx.products import product as product_named
+from tests.products.httpx import Product
+from tests.products.httpx import product as product_named
 from tests.support.clients import OURS, claims_of
 from tests.support.servers import uvicorn_server
 
@@ -74,8 +74,8 @@ APP = SyntheticTrafficMiddleware(
 )
 
 
-def test_over_http2_the_marker_goes_along_with_each_request_of_a_connection(product: Product) -> None:
-    http2_server = pytest.importorskip("tests.integrations.httpx.http2_server", reason="h2 is not installed")
+def test_each_request_of_an_http2_connection_carries_its_own_marker(product: Product) -> None:
+    http2_server = pytest.importorskip("tests.products.httpx.http2_server", reason="h2 is not installed")
 
     async def ride(client: Any, server: Any, number: int) -> str:
         with synthetic.simulated(run=f"run-{number}") if number % 2 else synthetic.real():

@@ -17,8 +17,8 @@ from starlette.websockets import WebSocket
 import synthetic
 import synthetic.asgi
 import synthetic.wsgi
-from tests.integrations.httpx.products import Product
-from tests.integrations.httpx.products import product as product_named
+from tests.products.httpx import Product
+from tests.products.httpx import product as product_named
 from tests.support.clients import OURS, run_script
 
 
@@ -55,7 +55,7 @@ WSGI = synthetic.wsgi.SyntheticTrafficMiddleware(wsgi_application)
 
 
 @pytest.mark.usefixtures("instrumented")
-def test_an_asgi_application_in_the_same_process_sees_what_the_work_is(product: Product) -> None:
+def test_an_asgi_application_in_the_same_process_sees_the_verdict(product: Product) -> None:
     async def calls() -> list[Any]:
         transport = product.library.ASGITransport(ASGI)
         async with product.library.AsyncClient(transport=transport, base_url="http://app") as client:
@@ -70,7 +70,7 @@ def test_an_asgi_application_in_the_same_process_sees_what_the_work_is(product: 
 
 
 @pytest.mark.usefixtures("instrumented")
-def test_a_wsgi_application_in_the_same_process_sees_what_the_work_is(product: Product) -> None:
+def test_a_wsgi_application_in_the_same_process_sees_the_verdict(product: Product) -> None:
     with product.library.Client(transport=product.library.WSGITransport(WSGI), base_url="http://app") as client:
         with synthetic.simulated(run="rush-hour"):
             assert client.get("/").text == "rush-hour"
@@ -78,7 +78,7 @@ def test_a_wsgi_application_in_the_same_process_sees_what_the_work_is(product: P
 
 
 @pytest.mark.usefixtures("instrumented")
-def test_an_application_in_the_same_process_is_called_by_its_host_like_any_other(product: Product) -> None:
+def test_a_call_to_an_application_in_the_same_process_is_decided_by_its_host(product: Product) -> None:
     transport = product.library.WSGITransport(WSGI)
     with (
         product.library.Client(transport=transport, base_url="http://elsewhere") as client,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import synthetic
-from tests.integrations.httpx.products import Product
+from tests.products.httpx import Product
 from tests.support.clients import OURS, THEIRS, has_no_marker, token_of
 from tests.support.recording_server import RecordingServer
 
@@ -39,7 +39,7 @@ def test_a_mock_of_a_service_is_sent_the_marker(product: Product) -> None:
 
 
 @pytest.mark.usefixtures("instrumented")
-def test_what_a_transport_does_to_the_request_is_seen_on_the_callers(product: Product) -> None:
+def test_changes_that_a_transport_makes_are_seen_on_the_callers_request(product: Product) -> None:
     """A streamed body, once read, is kept by the request: to be looked at, or sent again with a redirect."""
     for work in (synthetic.real, lambda: synthetic.simulated(run="rush-hour")):
         with product.library.Client(transport=answering(product, [])) as client, work():
@@ -65,9 +65,7 @@ def test_a_transport_that_is_mounted_for_some_urls_is_covered(product: Product, 
 
 
 @pytest.mark.usefixtures("instrumented")
-def test_a_transport_of_ones_own_that_tries_again_sends_the_marker_each_time(
-    product: Product, server: RecordingServer
-) -> None:
+def test_a_custom_transport_that_retries_sends_the_marker_each_time(product: Product, server: RecordingServer) -> None:
     class Stubborn(product.library.BaseTransport):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             self.inner = product.transport()
@@ -85,7 +83,7 @@ def test_a_transport_of_ones_own_that_tries_again_sends_the_marker_each_time(
     assert len(server.requests) == 2
 
 
-def test_a_transport_that_goes_to_another_host_is_refused_where_ours_is_inside(product: Product) -> None:
+def test_a_request_that_an_outer_transport_sends_to_another_host_is_refused(product: Product) -> None:
     seen: list[Any] = []
 
     class Elsewhere(product.library.BaseTransport):  # type: ignore[misc, name-defined]
@@ -103,7 +101,7 @@ def test_a_transport_that_goes_to_another_host_is_refused_where_ours_is_inside(p
 
 
 @pytest.mark.usefixtures("instrumented")
-def test_behind_a_proxy_it_is_the_host_of_the_call_that_counts(product: Product) -> None:
+def test_a_call_through_a_proxy_is_decided_by_the_host_of_its_url(product: Product) -> None:
     with RecordingServer() as proxy:
         transport = product.library.HTTPTransport(verify=False, proxy=proxy.url(host=THEIRS))
         with product.library.Client(transport=transport) as client, synthetic.simulated(run="rush-hour"):
@@ -175,9 +173,7 @@ def test_the_transport_is_entered_and_closed_with_the_one_it_sends_through(produ
     assert done == ["entered", "used", "closed", "closed"]
 
 
-def test_the_transport_makes_the_calls_with_the_librarys_own_where_none_is_given(
-    product: Product, server: RecordingServer
-) -> None:
+def test_the_transport_sends_through_the_librarys_own_by_default(product: Product, server: RecordingServer) -> None:
     async def called() -> None:
         async with product.library.AsyncClient(transport=product.ours.AsyncSyntheticTransport()) as client:
             await client.get(server.url())

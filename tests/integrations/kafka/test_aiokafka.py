@@ -15,8 +15,8 @@ from tests.contract.messages import MessageContract
 from tests.integrations.kafka.contract import KafkaBroker
 from tests.products.aiokafka import batch_of, burying, consuming
 from tests.products.kafka import Headers, headers_with
-from tests.products.switches import instrumented
 from tests.support.asyncio_thread import Loop
+from tests.support.switches import instrumented
 
 
 class AioBroker(KafkaBroker):

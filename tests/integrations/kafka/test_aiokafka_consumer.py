@@ -21,8 +21,8 @@ from synthetic.errors import ConfigurationError
 from synthetic_aiokafka import DeadLetter, Park, RefusedMessage, SyntheticConsumer
 from tests.products.aiokafka import batch, burying, consuming, handled, producing, saw
 from tests.products.kafka import Headers, Topic, baggage_of
-from tests.products.switches import traced
 from tests.support.servers import environment
+from tests.support.switches import traced
 from tests.support.versions import AIOKAFKA, needs
 
 Keys = dict[str, Any]

@@ -17,9 +17,9 @@ import synthetic
 from synthetic_aiokafka import SyntheticProducer
 from tests.products.aiokafka import producing
 from tests.products.kafka import Topic, baggage_of
-from tests.products.switches import instrumented, traced
 from tests.support.clients import run_script
 from tests.support.orders import orders, switched
+from tests.support.switches import instrumented, traced
 from tests.support.versions import AIOKAFKA, needs
 
 

@@ -13,7 +13,7 @@ from synthetic_confluent_kafka import SyntheticProducer
 from tests.contract.messages import MessageContract
 from tests.integrations.kafka.contract import KafkaBroker
 from tests.products.confluent_kafka import consuming, dead_letter
-from tests.products.switches import instrumented
+from tests.support.switches import instrumented
 
 
 class ConfluentBroker(KafkaBroker):

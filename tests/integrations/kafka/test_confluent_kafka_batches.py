@@ -11,7 +11,7 @@ from confluent_kafka.cimpl import Producer
 import synthetic
 from synthetic_confluent_kafka import MarkerNotCarried, SyntheticProducer
 from tests.products.kafka import Topic, baggage_of
-from tests.products.switches import instrumented
+from tests.support.switches import instrumented
 
 aio = pytest.importorskip("confluent_kafka.aio", reason="this confluent-kafka has no batches, nor an AIOProducer")
 

@@ -14,9 +14,9 @@ import synthetic
 from synthetic_confluent_kafka import DeadLetter, SyntheticConsumer, SyntheticProducer
 from tests.products.confluent_kafka import handled, stored
 from tests.products.kafka import Headers, Topic, baggage_of
-from tests.products.switches import traced
 from tests.support.clients import run_script
 from tests.support.orders import orders, switched
+from tests.support.switches import traced
 
 IN_AN_ORDER = """
 import sys

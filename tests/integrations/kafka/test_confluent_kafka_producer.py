@@ -15,8 +15,8 @@ from confluent_kafka.serialization import StringSerializer
 import synthetic
 from synthetic_confluent_kafka import SyntheticProducer
 from tests.products.kafka import Topic, baggage_of
-from tests.products.switches import instrumented
 from tests.support.clients import run_script
+from tests.support.switches import instrumented
 
 
 class OurOwn(Producer):

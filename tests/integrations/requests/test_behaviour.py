@@ -64,7 +64,7 @@ def test_a_response_can_be_streamed_after_the_call(server: RecordingServer) -> N
 
 
 @pytest.mark.usefixtures("either_work")
-def test_errors_stay_those_of_requests(server: RecordingServer) -> None:
+def test_requests_still_raises_its_own_errors(server: RecordingServer) -> None:
     may_answer = threading.Event()
 
     def slow(request: Recorded) -> Answer:

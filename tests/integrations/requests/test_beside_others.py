@@ -15,10 +15,13 @@ from starlette.routing import Route
 import synthetic
 from synthetic.asgi import SyntheticTrafficMiddleware
 from synthetic_requests import ExternalRequestRefused
+from tests.contract.client_switches import OrderContract
+from tests.products import requests as product
+from tests.products import urllib3
 from tests.support.clients import OURS, THEIRS, has_no_marker, run_script, token_of
-from tests.support.otel_clients import by_opentelemetry
 from tests.support.recording_server import RecordingServer
 from tests.support.servers import uvicorn_server
+from tests.support.switches import by_opentelemetry
 
 
 @pytest.fixture(autouse=True)
@@ -27,15 +30,15 @@ def takes_part(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     synthetic.configure(keys=keys, internal_hosts=[OURS])
 
 
-@pytest.mark.parametrize("package", ["requests", "urllib3"])
+@pytest.mark.parametrize("package", [product, urllib3], ids=["requests", "urllib3"])
 @pytest.mark.parametrize("ours_first", [True, False])
 @pytest.mark.usefixtures("instrumented")
-def test_in_either_order_with_opentelemetry_the_marker_goes_once_and_to_hosts_that_take_part(
-    server: RecordingServer, package: str, ours_first: bool
+def test_the_marker_is_sent_once_and_only_to_declared_hosts_in_either_order_with_opentelemetry(
+    server: RecordingServer, package: Any, ours_first: bool
 ) -> None:
     if not ours_first:
         synthetic.uninstrument("requests")
-    with by_opentelemetry(package):
+    with by_opentelemetry(package.instrumentor):
         synthetic.instrument("requests")
         with synthetic.simulated(run="rush-hour"):
             requests.get(server.url())
@@ -45,48 +48,8 @@ def test_in_either_order_with_opentelemetry_the_marker_goes_once_and_to_hosts_th
     assert token_of(server.only)
 
 
-IN_AN_ORDER = """
-import sys
-import requests, synthetic
-from opentelemetry.instrumentation.requests import RequestsInstrumentor
-
-synthetic.configure(internal_hosts=["127.0.0.1"])
-theirs = RequestsInstrumentor()
-steps = {
-    "ours on": lambda: synthetic.instrument("requests"),
-    "ours off": lambda: synthetic.uninstrument("requests"),
-    "theirs on": theirs.instrument,
-    "theirs off": theirs.uninstrument,
-}
-for step in sys.argv[2:]:
-    steps[step]()
-    with synthetic.simulated(run="rush-hour"):
-        try:
-            requests.get(sys.argv[1])
-            print("sent")
-        except synthetic.EffectRefused:
-            print("refused")
-"""
-
-
-@pytest.mark.parametrize(
-    "steps",
-    [
-        ("theirs on", "ours on", "theirs off", "ours off", "ours on", "ours off"),
-        ("ours on", "theirs on", "ours off", "theirs off", "ours on", "ours off"),
-        ("ours on", "theirs on", "ours off", "ours on", "theirs off", "ours off"),
-    ],
-    ids=["inside", "outside", "outside-twice"],
-)
-def test_whatever_opentelemetry_does_in_between_ours_is_on_when_it_was_switched_on(
-    server: RecordingServer, keys: dict[str, Any], steps: tuple[str, ...]
-) -> None:
-    pytest.importorskip("opentelemetry.instrumentation.requests")
-    printed = run_script(IN_AN_ORDER, server.url(host=THEIRS), *steps, keys=keys).splitlines()
-    is_on = False
-    for step, seen in zip(steps, printed, strict=True):
-        is_on = step == "ours on" or (is_on and step != "ours off")
-        assert seen == ("refused" if is_on else "sent"), step
+class TestInAnyOrder(OrderContract):
+    product = product
 
 
 # Beside Sentry
@@ -94,16 +57,12 @@ def test_whatever_opentelemetry_does_in_between_ours_is_on_when_it_was_switched_
 SENTRY = """
 import sys
 import requests, sentry_sdk, synthetic
-from sentry_sdk.transport import Transport
-
-class Nowhere(Transport):
-    def capture_envelope(self, envelope):
-        pass
+from tests.support import sentry
 
 first, url, next_hop = sys.argv[1:]
 if first == "ours":
     synthetic.instrument("requests")
-sentry_sdk.init(dsn="http://key@127.0.0.1:9/1", traces_sample_rate=1.0, transport=Nowhere)
+sentry.init()
 if first == "otel":
     from opentelemetry.instrumentation.requests import RequestsInstrumentor
     RequestsInstrumentor().instrument()
@@ -118,7 +77,9 @@ with sentry_sdk.start_transaction(name="ride"), synthetic.real():
 
 
 @pytest.mark.parametrize("first", ["ours", "sentry", "otel"])
-def test_another_sdk_writes_its_own_baggage_header(server: RecordingServer, keys: dict[str, Any], first: str) -> None:
+def test_the_marker_is_sent_once_beside_the_baggage_of_another_sdk(
+    server: RecordingServer, keys: dict[str, Any], first: str
+) -> None:
     """Sentry does: our entry is there once all the same, and the next service finds it."""
     pytest.importorskip("sentry_sdk")
 

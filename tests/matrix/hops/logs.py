@@ -3,45 +3,36 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
-
-import structlog
 
 import synthetic
-from synthetic_structlog import add_synthetic
 from tests.matrix.cases import Case, Hop
+from tests.products import logging as records
 
 _WORDS = {None: "real", False: "real", True: "simulated", "unverified": "refused"}
-
-
-class _Kept(logging.Handler):
-    last: logging.LogRecord
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.last = record
 
 
 def _record(case: Case, servers: None) -> str:
     synthetic.instrument("logging")
     logger = logging.Logger("matrix")
-    logger.addHandler(kept := _Kept())
+    logger.addHandler(kept := records.Kept())
     with case.work():
         logger.warning("booked")
-    return _WORDS[vars(kept.last)["synthetic"]]
+    (record,) = kept.records
+    return _WORDS[vars(record)["synthetic"]]
 
 
 def _event(case: Case, servers: None) -> str:
-    events = structlog.testing.LogCapture()
-    logger: Any = structlog.wrap_logger(None, processors=[add_synthetic, events])
+    from tests.products import structlog
+
+    logger, events = structlog.logger()
     with case.work():
         logger.info("booked")
-    return _WORDS[events.entries[0].get("synthetic")]
+    (event,) = events
+    return _WORDS[event.get("synthetic")]
 
 
 def _contrib() -> None:
-    from opentelemetry.instrumentation.logging import LoggingInstrumentor
-
-    LoggingInstrumentor().instrument(inject_trace_context=True)
+    records.instrumentor().instrument(inject_trace_context=True)
 
 
 HOPS = [

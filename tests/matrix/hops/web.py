@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 from opentelemetry import trace
 
 import synthetic.asgi
 import synthetic.wsgi
-from tests.matrix.cases import Case, Hop, seen
+from tests.matrix.cases import Hop, answered, seen
 from tests.support.servers import uvicorn_server, waitress_server
-from tests.support.wire import get
 
 _on: set[str] = set()
 """The names of the telemetry to add when an application is built."""
@@ -21,14 +21,6 @@ _on: set[str] = set()
 
 def _switch(name: str) -> Callable[[], None]:
     return lambda: _on.add(name)
-
-
-def _pass_on(path: str, case: Case, port: int) -> str:
-    response = get(port, path, [("baggage", value) for value in case.headers()])
-    if response.status == 403:
-        return "refused"
-    assert response.status == 200, response
-    return response.body.decode()
 
 
 def sdk() -> None:
@@ -69,45 +61,32 @@ def _wsgi() -> Any:
 
 
 def _litestar() -> Any:
-    from litestar import Litestar
-    from litestar import get as handler
-    from litestar.plugins.opentelemetry import OpenTelemetryConfig, OpenTelemetryPlugin
+    from tests.products.litestar import one_handler
 
-    @handler("/")
-    async def view() -> str:
-        return seen()
-
-    plugins = [OpenTelemetryPlugin(OpenTelemetryConfig())] if "litestar" in _on else []
-    return _around_asgi(Litestar([view], openapi_config=None, plugins=plugins))
+    return _around_asgi(one_handler("/", seen, native="litestar" in _on))
 
 
 def _quart() -> Any:
-    from quart import Quart
+    from tests.products.quart import application
 
-    app = Quart("matrix")
-    app.add_url_rule("/", "view", _view)
-    return _around_asgi(app)
+    return _around_asgi(application("/", _view))
 
 
 async def _view() -> str:
     return seen()
 
 
-# Starlette and FastAPI
+# Starlette, FastAPI and Flask
 
 
 def _starlette() -> Any:
-    from starlette import applications
+    from synthetic_starlette import install
+    from tests.products import starlette
 
-    import synthetic_starlette
-
-    app = applications.Starlette()
-    app.add_route("/", _starlette_view)
+    app = starlette.application("/", _starlette_view)
     if "starlette" in _on:
-        from starlette.middleware.opentelemetry import OpenTelemetryMiddleware
-
-        app.add_middleware(OpenTelemetryMiddleware)
-    synthetic_starlette.install(app)
+        starlette.add_native(app)
+    install(app)
     return app
 
 
@@ -117,48 +96,26 @@ async def _starlette_view(request: Any) -> Any:
     return PlainTextResponse(seen())
 
 
-def _starlette_contrib() -> None:
-    from opentelemetry.instrumentation.starlette import StarletteInstrumentor
-
-    sdk()
-    StarletteInstrumentor().instrument()
-
-
 def _starlette_native() -> None:
     sdk()
     _on.add("starlette")
 
 
 def _fastapi() -> Any:
-    import fastapi
-    from fastapi.responses import PlainTextResponse
+    from synthetic_starlette import install
+    from tests.products import fastapi
 
-    import synthetic_starlette
-
-    app = fastapi.FastAPI()
-    app.add_api_route("/", _view, response_class=PlainTextResponse)
-    synthetic_starlette.install(app)
+    install(app := fastapi.application("/", _view))
     return app
 
 
-def _fastapi_contrib() -> None:
-    from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
-
-    sdk()
-    FastAPIInstrumentor().instrument()
-
-
-# Flask
-
-
 def _flask() -> Any:
-    import flask
+    from flask import Response
 
-    import synthetic_flask
+    from synthetic_flask import install
+    from tests.products import flask
 
-    app = flask.Flask("matrix")
-    app.add_url_rule("/", "view", lambda: flask.Response(_step()))
-    synthetic_flask.install(app)
+    install(app := flask.application("/", lambda: Response(_step())))
     return app
 
 
@@ -166,11 +123,12 @@ def _step() -> Iterator[str]:
     yield seen()
 
 
-def _flask_contrib() -> None:
-    from opentelemetry.instrumentation.flask import FlaskInstrumentor
+def _contrib(product: str) -> Callable[[], None]:
+    def switch_on() -> None:
+        sdk()
+        import_module(f"tests.products.{product}").instrumentor().instrument()
 
-    sdk()
-    FlaskInstrumentor().instrument()
+    return switch_on
 
 
 def hop(
@@ -181,7 +139,7 @@ def hop(
     path: str = "/",
     **telemetry: Callable[[], None],
 ) -> Hop:
-    return Hop(name, product, partial(_pass_on, path), telemetry, lambda: server(build()))
+    return Hop(name, product, partial(answered, path=path), telemetry, lambda: server(build()))
 
 
 def uvicorn(app: Any) -> AbstractContextManager[int]:
@@ -191,9 +149,9 @@ def uvicorn(app: Any) -> AbstractContextManager[int]:
 HOPS: list[Hop] = [
     hop("ASGI", "asgi", _asgi, uvicorn, contrib=_switch("asgi")),
     hop("WSGI", "wsgi", _wsgi, waitress_server, contrib=_switch("wsgi")),
-    hop("Starlette", "starlette", _starlette, uvicorn, contrib=_starlette_contrib, native=_starlette_native),
-    hop("FastAPI", "fastapi", _fastapi, uvicorn, contrib=_fastapi_contrib, native=sdk),
+    hop("Starlette", "starlette", _starlette, uvicorn, contrib=_contrib("starlette"), native=_starlette_native),
+    hop("FastAPI", "fastapi", _fastapi, uvicorn, contrib=_contrib("fastapi"), native=sdk),
     hop("Litestar", "asgi", _litestar, uvicorn, contrib=_switch("asgi"), native=_switch("litestar")),
     hop("Quart", "asgi", _quart, uvicorn, contrib=_switch("asgi")),
-    hop("Flask, streamed", "flask", _flask, waitress_server, contrib=_flask_contrib),
+    hop("Flask, streamed", "flask", _flask, waitress_server, contrib=_contrib("flask")),
 ]

@@ -5,41 +5,35 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
-from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import path
-from opentelemetry.instrumentation.django import DjangoInstrumentor
 
 import synthetic.asgi
 import synthetic.wsgi
 from tests.matrix.cases import Hop, seen
 from tests.matrix.hops.web import hop, sdk, uvicorn
+from tests.products.django import OURS, configure, instrumentor
 from tests.support.servers import waitress_server
-
-
-def _set_up(*middleware: str) -> None:
-    if not settings.configured:
-        settings.configure(ALLOWED_HOSTS=["*"], MIDDLEWARE=[*middleware], ROOT_URLCONF=__name__, SECRET_KEY="matrix")
 
 
 def _contrib(*middleware: str) -> Callable[[], None]:
     def switch_on() -> None:
         sdk()
-        _set_up(*middleware)
-        DjangoInstrumentor().instrument()
+        configure(__name__, *middleware)
+        instrumentor().instrument()
 
     return switch_on
 
 
 def _wsgi(*middleware: str) -> Any:
-    _set_up(*middleware)
+    configure(__name__, *middleware)
     return get_wsgi_application()
 
 
 def _asgi(*middleware: str) -> Any:
-    _set_up(*middleware)
+    configure(__name__, *middleware)
     return get_asgi_application()
 
 
@@ -61,19 +55,17 @@ async def _async_step() -> AsyncIterator[str]:
 
 urlpatterns = [path("", _view), path("streamed", _stream)]
 
-_OURS = "synthetic_django.SyntheticTrafficMiddleware"
-
 HOPS: list[Hop] = [
     hop(f"Django {kind}{body}", "django", build, server, route, contrib=contrib)
     for kind, build, server, contrib in (
-        ("WSGI", lambda: _wsgi(_OURS), waitress_server, _contrib(_OURS)),
+        ("WSGI", lambda: _wsgi(OURS), waitress_server, _contrib(OURS)),
         (
             "WSGI, wrapped",
             lambda: synthetic.wsgi.SyntheticTrafficMiddleware(_wsgi()),
             waitress_server,
             _contrib(),
         ),
-        ("ASGI", lambda: _asgi(_OURS), uvicorn, _contrib(_OURS)),
+        ("ASGI", lambda: _asgi(OURS), uvicorn, _contrib(OURS)),
         ("ASGI, wrapped", lambda: synthetic.asgi.SyntheticTrafficMiddleware(_asgi()), uvicorn, _contrib()),
     )
     for body, route in (("", "/"), (", streamed", "/streamed"))

@@ -24,7 +24,9 @@ from opentelemetry import context
 
 import synthetic
 from synthetic.integration import VERDICT, current_verdict
-from tests.support.reporting_django import OURS
+from tests.products.django import OURS, configure
+
+configure()
 
 charged: list[str] = []
 noted: list[Any] = []

@@ -1,20 +1,20 @@
-"""The reporting application as somebody would write it with aiohttp, and a server for it."""
+"""aiohttp's server, and the reporting application as somebody would write it with aiohttp."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
 from synthetic_aiohttp import install
-from tests.support.reporting import APPLICATION_HEADERS, EVENTS, JOURNAL, report
-
-Keys = dict[str, Any]
+from tests.support import streams
+from tests.support.asyncio_thread import Loop
+from tests.support.entrances import installed_entrances
+from tests.support.reporting import APPLICATION_HEADERS, EVENTS, JOURNAL
 
 HEADERS = dict(APPLICATION_HEADERS)
 
@@ -22,28 +22,26 @@ HEADERS = dict(APPLICATION_HEADERS)
 @contextmanager
 def aiohttp_server(build: Callable[[], web.Application], **options: Any) -> Iterator[int]:
     """Serve an application in a thread; gives the port."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
 
-    def done(work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, loop).result(60)
-
-    async def start() -> tuple[web.AppRunner, int]:
+    async def start() -> web.AppRunner:
         # A marker may stand behind more than the 8190 bytes that aiohttp takes by itself.
         runner = web.AppRunner(build(), access_log=None, max_field_size=32768, shutdown_timeout=1, **options)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        return runner, runner.addresses[0][1]
+        return runner
 
-    try:
-        runner, port = done(start())
-        yield port
-        done(runner.cleanup())
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+    with closing(Loop()) as loop:
+        runner = loop.run(start())
+        try:
+            yield runner.addresses[0][1]
+        finally:
+            loop.run(runner.cleanup())
+
+
+def instrumentor() -> Any:
+    from opentelemetry.instrumentation.aiohttp_server import AioHttpServerInstrumentor
+
+    return AioHttpServerInstrumentor()
 
 
 # The reporting application
@@ -53,7 +51,7 @@ def seen_by(request: web.Request, **more: Any) -> bytes:
     lines = [
         line.encode("utf-8", "surrogateescape").decode("latin-1") for line in request.headers.getall("baggage", [])
     ]
-    return json.dumps(report(lines, **more)).encode() + b"\n"
+    return streams.line(lines, **more)
 
 
 def id_of(request: web.Request) -> str:
@@ -69,10 +67,8 @@ async def streamed(request: web.Request, steps: AsyncIterator[bytes]) -> web.Str
     return response
 
 
-async def steps_of(request: web.Request) -> AsyncIterator[bytes]:
-    for step in range(3):
-        yield seen_by(request, step=step)
-        await asyncio.sleep(0.001)
+def steps_of(request: web.Request) -> AsyncIterator[bytes]:
+    return streams.async_steps(partial(seen_by, request))
 
 
 async def echo(request: web.Request) -> web.Response:
@@ -98,17 +94,12 @@ async def fail(request: web.Request) -> web.Response:
 
 
 async def fail_late(request: web.Request) -> web.StreamResponse:
-    async def steps() -> AsyncIterator[bytes]:
-        yield seen_by(request)
-        raise RuntimeError("the application fails while it streams")
-
-    return await streamed(request, steps())
+    return await streamed(request, streams.async_failing_steps(partial(seen_by, request)))
 
 
 async def after(request: web.Request) -> web.StreamResponse:
     response = await streamed(request, steps_of(request))
-    await asyncio.sleep(0.001)
-    JOURNAL.note(id_of(request), "after")
+    await streams.after(id_of(request))
     return response
 
 
@@ -143,8 +134,6 @@ def installed(*, times: int = 1, **settings: Any) -> web.Application:
 
 def entrances() -> web.Application:
     root = web.Application()
-    root.add_subapp("/plain/", installed())
-    root.add_subapp("/internal/", installed(edge=False))
-    root.add_subapp("/strict/", installed(on_missing="refuse"))
-    root.add_subapp("/twice/", installed(times=2))
+    for name, app in installed_entrances(installed).items():
+        root.add_subapp(f"/{name}/", app)
     return root
