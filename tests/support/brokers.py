@@ -116,6 +116,14 @@ RABBITMQ = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 """Debian's; the one in /usr/sbin wants to be root or rabbitmq."""
 
 
+_ERLANG = (
+    # The Erlang machine keeps a core busy while it waits, unless it is told not to.
+    *("+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"),
+    # A client may be slow to greet, or say nothing for minutes, where the machine is busy or its test is over.
+    *("-rabbit", "handshake_timeout", "120000", "-rabbit", "heartbeat", "0"),
+)
+
+
 def has_rabbitmq() -> bool:
     return Path(RABBITMQ).exists()
 
@@ -150,8 +158,7 @@ def rabbitmq() -> Iterator[int]:
             "RABBITMQ_PID_FILE": f"{folder}/pid",
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins),
             "RABBITMQ_CONF_ENV_FILE": f"{folder}/none",
-            # The Erlang machine keeps a core busy while it waits, unless it is told not to.
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": " ".join(_ERLANG),
         }
         with (
             _running(["epmd", "-port", str(mapper)], mapper),

@@ -58,9 +58,7 @@ class HttpxContract(client_switches.Instrumented):
             for caller in callers:
                 caller.close()
 
-    def test_a_refusal_can_be_pickled_back_from_a_process_pool(
-        self, connect: Connect, other: RecordingServer
-    ) -> None:
+    def test_a_refusal_can_be_pickled_back_from_a_process_pool(self, connect: Connect, other: RecordingServer) -> None:
         """With its request, which errors of this library have; two requests never compare equal."""
         with synthetic.simulated(run="rush-hour", actor="rider-7"), pytest.raises(ExternalCallRefused) as raised:
             connect().get(other.url(host=THEIRS))
