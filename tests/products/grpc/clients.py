@@ -57,7 +57,7 @@ def sync_client(target: str, *interceptors: Any) -> Iterator[SyncClient]:
 @contextmanager
 def aio_client(target: str, *interceptors: Any) -> Iterator[AioClient]:
     async def opened() -> grpc.aio.Channel:
-        return grpc.aio.insecure_channel(target, options=OPTIONS, interceptors=interceptors or None)
+        return grpc.aio.insecure_channel(target, options=OPTIONS, interceptors=list(interceptors) or None)
 
     loop = asyncio.new_event_loop()
     channel = loop.run_until_complete(opened())
