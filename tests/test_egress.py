@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import Context
 from typing import Any
@@ -243,3 +243,39 @@ def test_plain_and_awaited_calls_run_in_the_context_of_their_departure() -> None
         finally:
             context.detach(outside)
     assert depart(INSIDE, None).within is directly
+
+
+class Compiled(Coroutine[Any, Any, object]):
+    """A coroutine that is not Python's own, as compilers make them."""
+
+    def __init__(self, read: Callable[[], object]) -> None:
+        self._read = read
+
+    def send(self, value: Any) -> Any:
+        raise StopIteration(self._read())
+
+    def throw(self, *error: Any) -> Any:
+        raise AssertionError("it is only awaited")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def __await__(self) -> Iterator[Any]:
+        return self._read()
+        yield
+
+
+def test_a_coroutine_of_a_compiled_function_is_awaited_in_the_context_of_its_departure() -> None:
+    def marker_seen() -> object:
+        return baggage.get_baggage("synthetic-traffic")
+
+    async def sent(departure: Departure) -> object:
+        return await departure.within(lambda: Compiled(marker_seen))
+
+    with synthetic.simulated(run="rush-hour"):
+        token = marker_seen()
+        outside = context.attach(context.Context())
+        try:
+            assert asyncio.run(sent(depart(INSIDE, None))) == token
+        finally:
+            context.detach(outside)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Coroutine
 from functools import partial
-from inspect import iscoroutine
 from typing import Any, Final, NamedTuple, ParamSpec, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -86,7 +85,7 @@ def _called_in(otel: context.Context, call: Callable[P, R], /, *args: P.args, **
         result = call(*args, **kwargs)
     finally:
         context.detach(attached)
-    return cast("R", _awaited_in(otel, result)) if iscoroutine(result) else result
+    return cast("R", _awaited_in(otel, result)) if isinstance(result, Coroutine) else result
 
 
 async def _awaited_in(otel: context.Context, coroutine: Coroutine[Any, Any, R]) -> R:
