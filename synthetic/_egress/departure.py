@@ -82,10 +82,11 @@ def _within(otel: context.Context) -> Within:
 def _called_in(otel: context.Context, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     attached = context.attach(otel)
     try:
-        result = call(*args, **kwargs)
+        result: Any = call(*args, **kwargs)
     finally:
         context.detach(attached)
-    return cast("R", _awaited_in(otel, result)) if isinstance(result, Coroutine) else result
+    is_awaited = isinstance(result, Coroutine)  # also one that a compiler made, which inspect does not know
+    return cast("R", _awaited_in(otel, cast("Any", result)) if is_awaited else result)
 
 
 async def _awaited_in(otel: context.Context, coroutine: Coroutine[Any, Any, R]) -> R:
