@@ -10,6 +10,7 @@ import sys
 from importlib.metadata import entry_points, requires
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -31,6 +32,12 @@ def run(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def findings(**variables: str) -> dict[str, dict[str, Any]]:
+    """Return what the doctor finds in this process, which has imported every product already."""
+    with patch.dict(os.environ, variables):
+        return {finding.subject: finding._asdict() for finding in examine()}
+
+
+def findings_of_the_command(**variables: str) -> dict[str, dict[str, Any]]:
     return {finding["subject"]: finding for finding in json.loads(run("--json", **variables).stdout)}
 
 
@@ -79,7 +86,7 @@ def test_an_integration_that_cannot_be_loaded_must_be_fixed(
     variables: dict[str, str], tmp_path: Path, module: str, integration: str
 ) -> None:
     (tmp_path / f"{module}.py").write_text("from requests import moved\n")
-    finding = findings(**variables, PYTHONPATH=str(tmp_path))[integration]
+    finding = findings_of_the_command(**variables, PYTHONPATH=str(tmp_path))[integration]
     assert (finding["section"], finding["level"]) == ("integrations", "fix")
     assert "its integration cannot be loaded, so it carries no marker: ImportError: cannot import" in finding["text"]
 
@@ -160,7 +167,7 @@ def test_doctor_reports_uncovered_products_and_untested_versions(
     variables: dict[str, str], tmp_path: Path, name: str, version: str, level: str, says: str
 ) -> None:
     fake_distribution(tmp_path, name, version)
-    finding = findings(**variables, PYTHONPATH=str(tmp_path))[f"{name} {version}"]
+    finding = findings_of_the_command(**variables, PYTHONPATH=str(tmp_path))[f"{name} {version}"]
     assert finding["level"] == level
     assert says in finding["text"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from synthetic import ledger
@@ -107,17 +107,20 @@ def _on_marked(
         return _refuse(Reason.NOT_READY, claims.marker, config)
     retention = terms.retention if now >= claims.expires_at else 0
     refusal = claims.refusal(config.issuer, config.environment, now, retention)
-    if refusal is None and (config.halt or config.halt_file) and config.is_halted(claims.marker.run):
-        refusal = Reason.HALTED
-    if refusal is None and (config.ready or config.shed):
-        refusal = not_now(config)
+    if refusal is None:
+        if (config.halt or config.halt_file) and config.is_halted(claims.marker.run):
+            refusal = Reason.HALTED
+        elif config.ready or config.shed:
+            refusal = not_now(config)
     if refusal is not None:
         return _refuse(refusal, claims.marker, config)
     if not _has_looked:
         _look_for_the_way_out()
-    return Admitted(claims.verdict(token), onward)
+    return _new_tuple(Admitted, (claims.verdict(token), onward))
 
 
+# Admitted(...) takes 300 ns longer: a named tuple is made by a function in Python.
+_new_tuple: Callable[[type[Admitted], tuple[Real | Received, Sequence[str] | None]], Admitted] = tuple.__new__
 _has_looked = False
 
 

@@ -54,13 +54,14 @@ class Entrance:
 
     def decide(self, headers: Sequence[str]) -> Decision:
         """Decide on a request whose ``baggage`` headers have these values, as text in latin-1; ``()`` for none."""
-        if not headers and self.open_under is in_force.config:
+        config = in_force.config
+        if not headers and self.open_under is config:
             return AS_REAL
-        config = in_force.active()
-        terms = self._terms(config)
-        if not terms.must_be_marked:
-            self.open_under = config
-        return decide(headers, terms, config)
+        known = self._known
+        if known[0] is not config or config is None:
+            config = in_force.active()
+            return decide(headers, self._terms(config), config)
+        return decide(headers, known[1], config)
 
     def _terms(self, config: Configuration) -> Terms:
         known = self._known
@@ -72,6 +73,7 @@ class Entrance:
                 retention=0 if edge else config.retention,
             )
             self._known = known = config, terms
+            self.open_under = () if terms.must_be_marked else config
         return known[1]
 
 

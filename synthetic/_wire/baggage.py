@@ -61,9 +61,12 @@ def first_token(headers: Sequence[str], key: str) -> str | None:
 
     The value is not checked. The entry is canonical only if the value is an authentic token.
     """
-    if len(headers) != 1 or len(headers[0]) > HEADER_LIMIT or not headers[0].startswith(key + "="):
+    if len(headers) != 1 or len(headers[0]) > HEADER_LIMIT:
         return None
-    token, _, others = headers[0][len(key) + 1 :].partition(",")
+    name, _, rest = headers[0].partition("=")
+    if name != key:
+        return None
+    token, _, others = rest.partition(",")
     return token if not others or _is_foreign(others, key) else None
 
 
