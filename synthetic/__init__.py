@@ -14,6 +14,7 @@ from synthetic._guards.targets import guard_target
 from synthetic._instrument.instrument import instrument, uninstrument
 from synthetic._model.marker import Marker
 from synthetic._work.carry import carry
+from synthetic._work.queues import carry_queue
 from synthetic._work.scopes import real, simulated
 from synthetic._work.state import current, is_synthetic
 from synthetic.errors import EffectRefused, MessageRefused, UnverifiedMarker
@@ -26,6 +27,7 @@ __all__ = [
     "admitted",
     "allows",
     "carry",
+    "carry_queue",
     "configure",
     "configured",
     "current",

@@ -2,7 +2,8 @@
 
 SyntheticTrafficError
 ├── ConfigurationError     a setting is invalid (also a ValueError)
-├── UnverifiedMarker       the work carries a marker that cannot be verified: it is neither real nor simulated
+├── UnverifiedMarker       the work is neither real nor simulated: its marker cannot be verified, or it has outlived
+│                          the simulated work that started it
 ├── MessageRefused         a message or task was not admitted and must not be handled
 └── EffectRefused          a guard refused an effect of simulated work
     └── ExternalCallRefused    simulated work called a host that does not take part
@@ -45,18 +46,15 @@ class ConfigurationError(SyntheticTrafficError, ValueError):
 
 
 class UnverifiedMarker(SyntheticTrafficError):
-    """The work carries a marker that does not verify, so it is neither real nor simulated.
+    """The work is neither real nor simulated: its marker does not verify, or it has outlived simulated work.
 
     Guards, instrumented clients, ``current`` and ``is_synthetic`` raise it. ``reason`` says what is wrong with the
-    marker.
+    marker. It is ``Reason.OUTLIVED`` for a thread, task or timer that goes on after the simulated work that started it
+    has ended.
     """
 
     def __init__(self, reason: Reason) -> None:
-        hint = _HINTS.get(reason.value, "Admit requests with SyntheticTrafficMiddleware, which refuses such markers.")
-        super().__init__(
-            f"the marker of this work cannot be verified ({reason.value}), so the work is neither executed as real nor "
-            f"treated as simulated. {hint}"
-        )
+        super().__init__(_OUTLIVED if reason is Reason.OUTLIVED else _UNVERIFIED.format(reason.value, _hint(reason)))
         self.reason = reason
 
     def __reduce__(self) -> tuple[type[UnverifiedMarker], tuple[Reason]]:
@@ -114,7 +112,20 @@ class ExternalCallRefused(EffectRefused):
 
 
 _NEEDS_KEYS = "Configure the keys that verify it: keys=, SYNTHETIC_KEYS, or keys in synthetic.toml."
-_HINTS = {"no-keys": _NEEDS_KEYS, "unknown-key": _NEEDS_KEYS}
+_ADMIT = "Admit requests with SyntheticTrafficMiddleware, which refuses such markers."
+_UNVERIFIED = (
+    "the marker of this work cannot be verified ({}), so the work is neither executed as real nor treated as "
+    "simulated. {}"
+)
+_OUTLIVED = (
+    "this code was started by simulated work that has ended (outlived), so nobody can tell whose work it does now. If "
+    "it finishes a job of that work, hand it over as one: to an executor, to the background tasks of the framework, or "
+    "as synthetic.carry(function). If it serves everybody, start it outside of simulated work, for example at start-up."
+)
+
+
+def _hint(reason: Reason) -> str:
+    return _NEEDS_KEYS if reason in (Reason.NO_KEYS, Reason.UNKNOWN_KEY) else _ADMIT
 
 
 def _restore(kind: type[EffectRefused], args: tuple[object, ...], facts: dict[str, object]) -> EffectRefused:

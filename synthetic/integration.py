@@ -37,8 +37,8 @@ marker. ``claimed_by`` returns the verdict on a marker that was admitted elsewhe
 puts one in force and returns an ``Entered``, with which ``leave`` restores what was before. On a hot path, ask
 ``VERDICT.get() is REAL`` first.
 
-**Jobs and workers.** ``job_of`` returns a function (a ``Job``) that runs under the verdict of the work that submits it.
-``Carried`` runs under a given verdict, for example the ``marked_verdict``. A worker outlives the work that starts it:
+**Jobs and workers.** ``job_of`` returns a function that runs under the verdict of the work that submits it. ``Carried``
+runs under a given verdict, for example the ``marked_verdict``. A worker outlives the work that starts it:
 ``started_unset`` starts it without a verdict, and ``is_worker`` recognizes one. ``carry_into`` and ``is_pool_thread``
 are for greenlets.
 
@@ -79,7 +79,7 @@ from synthetic._wire.carrier import BAGGAGE, Carrier, baggage_in, is_baggage
 from synthetic._work.carry import Carried
 from synthetic._work.claimed import claimed_by, has_marker
 from synthetic._work.greenlets import carry_into, is_pool_thread
-from synthetic._work.jobs import Job, job_of, marked_verdict
+from synthetic._work.jobs import job_of, marked_verdict
 from synthetic._work.state import VERDICT, Entered, current_verdict, enter, leave
 from synthetic._work.workers import is_worker, started_unset
 
@@ -101,7 +101,6 @@ __all__ = [
     "Incoming",
     "Integration",
     "IsOn",
-    "Job",
     "LatePatches",
     "Offsets",
     "OnMissing",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -97,6 +98,9 @@ async def _handled(verdict: Real | Received, request: web.Request, handler: Hand
     entered = enter(verdict, is_work=True, marks_span=True)
     try:
         response = await handler(request)
+        if isinstance(cast("object", response), web.StreamResponse):
+            _finish_under(verdict, response)
+        return response
     except web.HTTPException as error:
         _finish_under(verdict, error)
         raise
@@ -107,22 +111,29 @@ async def _handled(verdict: Real | Received, request: web.Request, handler: Hand
         return _answer(answer)
     finally:
         leave(entered)
-    if isinstance(cast("object", response), web.StreamResponse):
-        _finish_under(verdict, response)
-    return response
 
 
 def _finish_under(verdict: Real | Received, response: web.StreamResponse) -> None:
     """Have the rest of a response done under ``verdict``: aiohttp does it after the middleware has returned.
 
-    The rest are the signal handlers for ``on_response_prepare``, and the steps of a generated body, in any task.
+    The rest are the signal handlers for ``on_response_prepare``, and the steps of a generated body, in any task. The
+    work goes on until then, or until the response is garbage: its client may have gone.
     """
-    _do_under(verdict, response, "prepare")
-    if not isinstance(response, web.Response) or not isinstance(response.body, bytes):  # else nothing is generated
-        _do_under(verdict, response, "write_eof")
+    verdict.begin()
+    end = verdict.end if verdict is REAL else weakref.finalize(response, verdict.end)
+    _do_under(verdict, response, "prepare", _nothing)
+    is_whole = isinstance(response, web.Response) and isinstance(response.body, bytes)
+    if verdict is not REAL or not is_whole:  # a whole body is not generated: for a real response, nothing runs
+        _do_under(verdict, response, "write_eof", end)
 
 
-def _do_under(verdict: Real | Received, response: web.StreamResponse, name: str) -> None:
+def _nothing() -> None:
+    pass
+
+
+def _do_under(
+    verdict: Real | Received, response: web.StreamResponse, name: str, then: Callable[[], object]
+) -> None:
     step = getattr(response, name)
 
     async def under_verdict(*args: Any) -> Any:
@@ -132,6 +143,7 @@ def _do_under(verdict: Real | Received, response: web.StreamResponse, name: str)
             return await step(*args)
         finally:
             leave(entered)
+            then()
 
     setattr(response, name, under_verdict)
 

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import wraps
 from typing import Any
 
-from synthetic.integration import REAL, VERDICT, IsOn, Job, LatePatches, Patch, current_verdict, job_of, started_unset
+from synthetic.integration import REAL, VERDICT, Carried, IsOn, LatePatches, Patch, current_verdict, job_of, started_unset
 
 __all__ = ["EXECUTORS"]
 
@@ -47,7 +47,7 @@ def _calling_back(original: Any, is_on: IsOn) -> Any:
 
     @wraps(original)
     def add_done_callback(self: Any, fn: Any) -> Any:
-        return original(self, Job(current_verdict(), fn) if is_on() else fn)
+        return original(self, Carried(current_verdict(), fn) if is_on() else fn)
 
     return add_done_callback
 

@@ -10,14 +10,12 @@ from typing import Any
 from synthetic.integration import (
     REAL,
     VERDICT,
+    Carried,
     IsOn,
-    Job,
     LatePatches,
     Patch,
     Simulated,
     Unverified,
-    enter,
-    leave,
     marked_verdict,
     started_unset,
 )
@@ -57,7 +55,7 @@ def _submitting(original: Any, is_on: IsOn) -> Any:
             return original(self, *args, **kwargs)  # raises its own
         for name in _CALLED:
             if call.arguments.get(name) is not None:
-                call.arguments[name] = Job(verdict, call.arguments[name])
+                call.arguments[name] = Carried(verdict, call.arguments[name])
         if is_lazy:
             call.arguments["iterable"] = _Steps(verdict, call.arguments["iterable"])
         return original(*call.args, **call.kwargs)
@@ -73,16 +71,10 @@ class _Steps(Iterable[Any]):
         self._iterable = iterable
 
     def __iter__(self) -> Iterator[Any]:
-        steps = self._step(iter, self._iterable)
-        while (step := self._step(next, steps, _END)) is not _END:
+        steps = Carried(self._verdict, iter)(self._iterable)
+        take = Carried(self._verdict, next)
+        while (step := take(steps, _END)) is not _END:
             yield step
-
-    def _step(self, function: Any, *args: Any) -> Any:
-        entered = enter(self._verdict)
-        try:
-            return function(*args)
-        finally:
-            leave(entered)
 
 
 _LAZY = ("imap", "imap_unordered")

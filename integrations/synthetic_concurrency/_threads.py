@@ -13,8 +13,8 @@ from typing import Any, Final
 from synthetic.integration import (
     REAL,
     VERDICT,
+    Carried,
     IsOn,
-    Job,
     Patch,
     Simulated,
     Unverified,
@@ -38,7 +38,7 @@ _get_verdict = VERDICT.get
 class _Running:
     """``Thread.run`` under a verdict, for one call; ``present`` is another library's wrapper on the same thread.
 
-    The verdict is entered without counting as a piece of work, so that a thread that outlives its request is reported.
+    A thread is no piece of work of its own: its verdict is spent when the work that started it ends.
     """
 
     __slots__ = ("_present", "_verdict")
@@ -88,7 +88,7 @@ def _start_worker(original: Callable[..., None], thread: threading.Thread) -> No
     target = vars(thread).get("_target")
     if target is not None:
         # Not around run: OpenTelemetry's instrumentation wraps it, and attaches the context of the starter inside.
-        vars(thread)["_target"] = Job(None, target)
+        vars(thread)["_target"] = Carried(None, target)
     Context().run(original, thread)
 
 

@@ -46,13 +46,25 @@ class SyntheticTrafficMiddleware:
         verdict = self._admitted(request)
         if not isinstance(verdict, (Real, Received)):
             return verdict
-        return cover(under(verdict, self.get_response, request), verdict)
+        verdict.begin()
+        try:
+            response = under(verdict, self.get_response, request)
+        except BaseException:
+            verdict.end()
+            raise
+        return cover(response, verdict)
 
     async def _handled(self, request: Any) -> Any:
         verdict = self._admitted(request)
         if not isinstance(verdict, (Real, Received)):
             return verdict
-        return cover(await await_under(verdict, self.get_response, request), verdict)
+        verdict.begin()
+        try:
+            response = await await_under(verdict, self.get_response, request)
+        except BaseException:
+            verdict.end()
+            raise
+        return cover(response, verdict)
 
     def process_exception(self, request: Any, exception: Exception) -> Any:
         """Answer a request where a guard refused an effect in a view or a template, with status 403."""

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import weakref
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 from synthetic.integration import (
     CACHE_HEADERS,
     REAL,
     SIMULATED_CACHE_CONTROL,
-    Carried,
     Real,
     Received,
     enter,
     leave,
+    under,
 )
 
 __all__ = ["cover"]
 
 
 def cover(response: Any, verdict: Real | Received) -> Any:
-    """Return ``response``; its streamed body and its end run under the verdict of its request."""
+    """Return ``response``; its streamed body and its end run under the verdict of its request.
+
+    The work goes on until the response is closed, or is garbage.
+    """
     steps: _AsyncSteps | None = None
+    end: Callable[[], object] = verdict.end
     if verdict is not REAL:
+        end = weakref.finalize(response, verdict.end)
         for name in CACHE_HEADERS:
             del response[name]  # no error if it is not there
         response["Cache-Control"] = SIMULATED_CACHE_CONTROL
@@ -31,8 +38,8 @@ def cover(response: Any, verdict: Real | Received) -> Any:
             response.streaming_content = steps = _AsyncSteps(verdict, response.streaming_content)
         elif verdict is not REAL or getattr(response, "file_to_stream", None) is None:
             # A real file is left as it is: the server can send it by itself.
-            response.streaming_content = iter(Carried(verdict, iter(response.streaming_content).__next__), _NEVER)
-    response.close = _Close(verdict, response, steps)
+            response.streaming_content = iter(partial(under, verdict, iter(response.streaming_content).__next__), _NEVER)
+    response.close = _Close(verdict, response, steps, end)
     return response
 
 
@@ -68,16 +75,22 @@ class _AsyncSteps:
 class _Close:
     """``close`` of a response, which runs the application's own closers and the signal ``request_finished``."""
 
-    __slots__ = ("_close", "_response", "_steps", "_verdict")
+    __slots__ = ("_close", "_end", "_response", "_steps", "_verdict")
 
-    def __init__(self, verdict: Real | Received, response: Any, steps: _AsyncSteps | None) -> None:
+    def __init__(
+        self, verdict: Real | Received, response: Any, steps: _AsyncSteps | None, end: Callable[[], object]
+    ) -> None:
         self._verdict = verdict
+        self._end = end
         self._response = response
         self._close: Any = response.close
         self._steps = steps
 
     def __call__(self) -> None:
-        Carried(self._verdict, self._closed)()
+        try:
+            under(self._verdict, self._closed)
+        finally:
+            self._end()
 
     def __reduce__(self) -> tuple[object, ...]:
         # A response is pickled into a cache without this object.

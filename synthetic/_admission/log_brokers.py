@@ -19,6 +19,7 @@ from synthetic._admission.offsets import Offsets, Place
 from synthetic._model.marker import Marker
 from synthetic._model.verdict import Real, Received
 from synthetic._wire.carrier import Carrier
+from synthetic._work.carry import for_work
 from synthetic._work.state import Entered, enter, leave
 from synthetic.errors import ConfigurationError, MessageRefused
 
@@ -184,7 +185,7 @@ class Handling(Generic[T_co]):
     def __enter__(self) -> T_co:
         if self._entered is not None:
             raise RuntimeError("these messages are already being handled")
-        self._entered = enter(self._verdict, is_work=True, marks_span=True)
+        self._entered = enter(for_work(self._verdict), is_work=True, marks_span=True)
         return self._content
 
     def __exit__(

@@ -19,6 +19,7 @@ from synthetic._model.marker import Marker
 from synthetic._model.verdict import REAL, Real, Received
 from synthetic._wire.carrier import Carrier, baggage_in
 from synthetic._work.blocks import pop, push
+from synthetic._work.carry import for_work
 from synthetic._work.state import BLOCKS, VERDICT, abandon, enter, leave
 from synthetic.errors import MessageRefused
 
@@ -64,7 +65,7 @@ class AdmittedMessage:
         if self._is_entered:
             raise RuntimeError("this message is already being handled: admit it again for each handling")
         self._is_entered = True
-        push(self, self.verdict, marks_span=True)
+        push(self, for_work(self.verdict), marks_span=True)
         return self.verdict.marker
 
     def __exit__(

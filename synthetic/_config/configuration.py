@@ -40,7 +40,7 @@ class Configuration(NamedTuple):
     on_missing: OnMissing
     lifetime: float
     retention: float
-    linger: float
+    workers: tuple[str, ...]
     ready: Callable[[], bool] | None
     shed: Callable[[], bool] | None
     clock: Callable[[], float]

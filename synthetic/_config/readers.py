@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
-__all__ = ["Raw", "choice", "flag", "function", "names", "optional", "seconds", "text"]
+__all__ = ["Raw", "choice", "flag", "function", "modules", "names", "optional", "seconds", "text"]
 
 T = TypeVar("T")
 
@@ -85,6 +85,15 @@ def names(raw: Raw) -> tuple[str, ...]:
     if not all(isinstance(name, str) for name in listed):
         raise ValueError(f"{raw.value!r} is not a list of names; a value that works: ['payments', 'analytics']")
     return tuple(listed)
+
+
+def modules(raw: Raw) -> tuple[str, ...]:
+    """Read a list of modules and packages; in text they are separated by commas or white space."""
+    listed = names(raw)
+    for name in listed:
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise ValueError(f"{name!r} is not the name of a module; a value that works: ['company.senders']")
+    return listed
 
 
 def seconds(shortest: float, longest: float) -> Callable[[Raw], float]:

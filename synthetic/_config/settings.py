@@ -15,7 +15,7 @@ from synthetic._config.halts import halt_file, halted
 from synthetic._config.hosts import HostRule
 from synthetic._config.key_source import KeySource, load_keys
 from synthetic._config.policy import Policy, load_policy
-from synthetic._config.readers import Raw, choice, flag, function, names, optional, seconds, text
+from synthetic._config.readers import Raw, choice, flag, function, modules, names, optional, seconds, text
 from synthetic._config.recorders import warn_about_recorders
 from synthetic._config.sources import Sources
 from synthetic._wire.token import LONGEST_LIFETIME
@@ -157,12 +157,12 @@ class Settings(TypedDict, total=False):
             "how long an expired token is accepted in messages, and in requests if `edge` is false",
         ),
     ]
-    linger: Annotated[
-        float | str | None,
+    workers: Annotated[
+        Iterable[str] | str | None,
         Setting(
-            seconds(0, 365 * _DAY),
-            "5m",
-            "how long a verdict may be used after its work has ended before a warning is logged",
+            modules,
+            (),
+            "modules and packages whose threads and processes live on and serve everybody: they start undecided",
         ),
     ]
     key: Annotated[str | None, Setting(_baggage_key, "synthetic-traffic", "the key of the baggage entry")]

@@ -22,7 +22,6 @@ from synthetic._model.action import Action
 from synthetic._model.verdict import REAL, Simulated, Verdict
 from synthetic._wire.baggage import NOTHING, Found, entry_of, find, merge
 from synthetic._work.mirror import MIRROR, marked, unmarked
-from synthetic._work.outlived import report_if_outlived
 from synthetic._work.state import VERDICT, current_verdict, marker_of
 from synthetic.errors import ExternalCallRefused
 
@@ -156,7 +155,6 @@ def beside_message(url: str) -> Within:
 
 
 def _simulated(header: str | None, found: Found, verdict: Simulated, config: Configuration) -> Departure:
-    report_if_outlived(verdict, None, config)
     token = verdict.token()
     entry = entry_of(config.key, token)
     present = context.get_current()

@@ -8,8 +8,7 @@ from synthetic import ledger
 from synthetic._config.in_force import active
 from synthetic._model.action import Action
 from synthetic._model.marker import Marker
-from synthetic._work.outlived import report_if_outlived
-from synthetic._work.state import current, current_verdict
+from synthetic._work.state import current
 from synthetic.errors import EffectRefused
 
 __all__ = ["allows", "decide"]
@@ -20,7 +19,6 @@ def decide(effect: str, marker: Marker, target: str, *, has_instead: bool, has_r
     config = active()
     wanted = config.policy.get(effect)
     action = _carried_out(wanted, has_instead=has_instead)
-    report_if_outlived(current_verdict(), target, config)
     ledger.record(ledger.Outcome(effect, action, marker, target, None, config.service))
     if action is Action.REFUSE:
         _refuse(effect, marker, target, _why(effect, wanted, config.environment, has_returns=has_returns))
@@ -66,6 +64,5 @@ def allows(effect: str) -> bool:
         return True
     config = active()
     action = _carried_out(config.policy.get(effect) or Action.SKIP, has_instead=True)
-    report_if_outlived(current_verdict(), effect, config)
     ledger.record(ledger.Outcome(effect, action, marker, None, None, config.service))
     return action is Action.ALLOW

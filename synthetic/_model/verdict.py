@@ -5,13 +5,17 @@ Verdicts are pickled into jobs for other processes. The path of this module is p
 
 from __future__ import annotations
 
-import time
+from collections.abc import Mapping
 from typing import ClassVar, Final, TypeAlias
 
 from synthetic._model.marker import Marker
 from synthetic._model.reason import Reason
 
-__all__ = ["REAL", "Real", "Received", "Simulated", "Unverified", "Verdict"]
+__all__ = ["OUTLIVED", "REAL", "Baggage", "Real", "Received", "Simulated", "Unverified", "Verdict"]
+
+
+Baggage: TypeAlias = "list[tuple[str, str, Mapping[str, object]]]"
+"""Keeps the OpenTelemetry context that holds one token and nothing else, with the baggage key and the token."""
 
 
 class Real:
@@ -21,6 +25,12 @@ class Real:
     is_simulated: ClassVar[bool] = False
     marker: Final[None] = None
 
+    def begin(self) -> None:
+        """Do nothing: real work needs no end."""
+
+    def end(self) -> None:
+        """Do nothing."""
+
     def __reduce__(self) -> str:
         return "REAL"  # in another process, too, there is only one
 
@@ -29,32 +39,36 @@ class Real:
 
 
 class Simulated:
-    """The verdict on work that carries ``marker``."""
+    """The verdict on one piece of work that carries ``marker``: a request, a message, a ``with`` block, a job.
 
-    __slots__ = ("_in_work", "alone", "ended_at", "marker")
-    is_simulated: ClassVar[bool] = True
+    Each piece of work has a verdict object of its own. It is spent when the work ends, for everything that still holds
+    it: a thread, a task, a timer, a copied context (docs/protocol.md, "The verdict inside a process").
+    """
 
-    def __init__(self, marker: Marker) -> None:
+    __slots__ = ("_parts", "baggage", "is_simulated", "marker")
+
+    def __init__(self, marker: Marker, baggage: Baggage | None = None) -> None:
         self.marker: Final = marker
-        self._in_work: list[None] = []
-        self.alone: tuple[str, str, object] | None = None
-        """Keeps the OpenTelemetry context that holds this verdict and nothing else."""
-        self.ended_at: float | None = None
-        """When the last piece of work with this verdict ended (``time.monotonic``); None while any goes on."""
+        self.is_simulated: bool = True
+        """True until the work ends. Then the verdict is spent: nobody can tell whose work its holder does."""
+        self.baggage: Baggage = [] if baggage is None else baggage
+        """Verdicts with one token share it."""
+        self._parts: list[None] = []
 
     def begin(self) -> None:
-        """Note that a piece of work with this verdict begins: a request, a message, a ``with`` block."""
-        self._in_work.append(None)
-        self.ended_at = None
+        """Note that a part of the work begins: the call of the handler, or the stream of its response."""
+        self._parts.append(None)
 
     def end(self) -> None:
-        """Note that a piece of work with this verdict has ended. Using the verdict long after that is reported."""
+        """Note that a part of the work has ended. The verdict is spent with the last part, for good."""
         # A list as the counter: its append and pop need no lock.
-        self._in_work.pop()
-        if not self._in_work:
-            self.ended_at = time.monotonic()
-            if self._in_work:  # another thread began meanwhile
-                self.ended_at = None
+        self._parts.pop()
+        if not self._parts:
+            self.is_simulated = False
+
+    def for_work(self) -> Simulated:
+        """Return a verdict with the same marker and token for another piece of work."""
+        raise NotImplementedError
 
     def token(self) -> str:
         """Return the token to send with calls of this work."""
@@ -73,9 +87,13 @@ class Received(Simulated):
 
     __slots__ = ("_token",)
 
-    def __init__(self, marker: Marker, token: str) -> None:
-        super().__init__(marker)
+    def __init__(self, marker: Marker, token: str, baggage: Baggage | None = None) -> None:
+        super().__init__(marker, baggage)
         self._token = token
+
+    def for_work(self) -> Received:
+        """Return a verdict with the same marker and token for another piece of work."""
+        return Received(self.marker, self._token, self.baggage)
 
     def token(self) -> str:
         """Return the token as it was received."""
@@ -99,3 +117,5 @@ Verdict: TypeAlias = Real | Simulated | Unverified
 """What is known about a piece of work."""
 
 REAL: Final = Real()
+OUTLIVED: Final = Unverified(Reason.OUTLIVED)
+"""The verdict on work that still goes on after the simulated work that started it has ended."""

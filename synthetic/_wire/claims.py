@@ -6,7 +6,7 @@ from typing import Final
 
 from synthetic._model.marker import Marker
 from synthetic._model.reason import Reason
-from synthetic._model.verdict import Received
+from synthetic._model.verdict import Baggage, Received
 
 __all__ = ["LEEWAY", "Claims"]
 
@@ -17,7 +17,7 @@ LEEWAY: Final = 30
 class Claims:
     """The content of an authentic token. Times are in seconds since the epoch."""
 
-    __slots__ = ("_verdict", "environment", "expires_at", "issued_at", "issuer", "marker")
+    __slots__ = ("_baggage", "environment", "expires_at", "issued_at", "issuer", "marker")
 
     def __init__(self, marker: Marker, *, issuer: str, environment: str, issued_at: float, expires_at: float) -> None:
         self.marker = marker
@@ -25,7 +25,7 @@ class Claims:
         self.environment = environment
         self.issued_at = issued_at
         self.expires_at = expires_at
-        self._verdict: Received | None = None
+        self._baggage: Baggage = []
 
     def refusal(self, issuer: str, environment: str, now: float, retention: float = 0) -> Reason | None:
         """Return why the token is not valid here and now; None if it is.
@@ -43,7 +43,5 @@ class Claims:
         return None
 
     def verdict(self, token: str) -> Received:
-        """Return the verdict on work that carries ``token``, which has these claims. All such work shares it."""
-        if self._verdict is None:
-            self._verdict = Received(self.marker, token)
-        return self._verdict
+        """Return the verdict on a piece of work that carries ``token``, which has these claims."""
+        return Received(self.marker, token, self._baggage)

@@ -7,7 +7,7 @@ that has ended, and would keep it.
 from __future__ import annotations
 
 from synthetic._model.verdict import Simulated, Verdict
-from synthetic._work.state import BLOCKS, Block, enter, leave
+from synthetic._work.state import BLOCKS, Block, enter, here, leave
 
 __all__ = ["pop", "push"]
 
@@ -15,7 +15,7 @@ __all__ = ["pop", "push"]
 def push(block: object, verdict: Verdict | None, *, marks_span: bool = False) -> None:
     """Enter ``block``: put ``verdict`` in force, and count it as work."""
     work = [verdict] if isinstance(verdict, Simulated) else []
-    level = Block(block, enter(verdict, marks_span=marks_span), work)
+    level = Block(block, enter(verdict, marks_span=marks_span), here(), work)
     BLOCKS.set((*BLOCKS.get(), level))
     for one in work:
         one.begin()

@@ -6,18 +6,27 @@ from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from synthetic._model.callables import kind_of
-from synthetic._model.verdict import Verdict
+from synthetic._model.verdict import Simulated, Verdict
 from synthetic._work.scopes import Scope, done
 from synthetic._work.state import current_verdict, enter, leave
 
-__all__ = ["Carried", "carry"]
+__all__ = ["Carried", "carry", "for_work"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+V = TypeVar("V", bound="Verdict | None")
+
+
+def for_work(verdict: V) -> V:
+    """Return the verdict for another piece of work: a new one if it is simulated, else the same."""
+    return cast("V", verdict.for_work()) if isinstance(verdict, Simulated) else verdict
 
 
 class Carried(Generic[P, R]):
-    """A callable that runs under its own verdict, or under none if that is None. It pickles if the function does."""
+    """A callable that runs under a given verdict, or under none if that is None. It pickles if the function does.
+
+    Each call is a piece of work of its own. It may go on after the work that made the callable has ended.
+    """
 
     __slots__ = ("__weakref__", "__wrapped__", "_verdict")
 
@@ -27,7 +36,7 @@ class Carried(Generic[P, R]):
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function, and restore the verdict from before."""
-        entered = enter(self._verdict, is_work=True)
+        entered = enter(for_work(self._verdict), is_work=True)
         try:
             return self.__wrapped__(*args, **kwargs)
         finally:
@@ -71,4 +80,4 @@ def carry(function: Callable[P, R]) -> Callable[P, R]:
     verdict = current_verdict()
     if kind_of(function) == "function":
         return CarriedByHand(verdict, function)
-    return Scope(None, lambda: cast("Any", verdict))(function)
+    return Scope(None, lambda: for_work(verdict))(function)

@@ -16,7 +16,7 @@ def carry_into(greenlet: Any, verdict: Simulated | Unverified) -> None:
     """Have a greenlet that has not started yet run under ``verdict``. Its other context variables stay unchanged."""
     present: Context | None = greenlet.gr_context
     context = Context() if present is None else present.copy()
-    # Not counted as work, so that a greenlet which outlives the work that started it is reported.
+    # A greenlet is no piece of work of its own: its verdict is spent when the work that started it ends.
     context.run(enter, verdict)
     greenlet.gr_context = context
 

@@ -28,6 +28,13 @@ class Issued(Simulated):
         config = active()
         self._signed = _signed_token(marker, config, _signing_keys(config))
 
+    def for_work(self) -> Issued:
+        """Return a verdict with the same marker and token for another piece of work."""
+        another = Issued.__new__(Issued)
+        Simulated.__init__(another, self.marker, self.baggage)
+        another._process, another._signed = self._process, self._signed
+        return another
+
     def token(self) -> str:
         """Return the process's token for this marker, after signing a new one if that is due."""
         config = active()

@@ -43,12 +43,12 @@ def marked(present: context.Context, verdict: Simulated, key: str) -> context.Co
 
 
 def alone(verdict: Simulated, key: str) -> context.Context:
-    """Return an OpenTelemetry context that holds this verdict and nothing else. It is kept on the verdict."""
+    """Return an OpenTelemetry context that holds this verdict and nothing else."""
     token = verdict.token()
-    kept = verdict.alone
-    if kept is None or kept[1] != token or kept[0] != key:
-        verdict.alone = kept = (key, token, marked(context.Context(), verdict, key))
-    return cast("context.Context", kept[2])
+    kept = verdict.baggage
+    if not kept or kept[0][1] != token or kept[0][0] != key:
+        kept[:] = [(key, token, baggage.set_baggage(key, token, context.Context()))]
+    return context.Context({**kept[0][2], MIRROR: verdict})
 
 
 def marked_unverified(present: context.Context, verdict: Unverified) -> context.Context:

@@ -6,14 +6,17 @@ not: server instrumentation replaces the OpenTelemetry context, and thread instr
 
 from __future__ import annotations
 
+import sys
 from contextvars import ContextVar, Token
-from typing import NamedTuple
+from threading import get_ident
+from typing import Final, NamedTuple
 
 from opentelemetry import baggage, context
 
 from synthetic._config.in_force import active
 from synthetic._model.marker import Marker
-from synthetic._model.verdict import REAL, Simulated, Unverified, Verdict
+from synthetic._model.reason import Reason
+from synthetic._model.verdict import OUTLIVED, REAL, Simulated, Unverified, Verdict
 from synthetic._work.attributes import mark_span
 from synthetic._work.mirror import MIRROR, alone, is_mirrored, marked, marked_unverified, unmarked, verdict_in
 from synthetic.errors import UnverifiedMarker
@@ -23,16 +26,39 @@ __all__ = [
     "VERDICT",
     "Block",
     "Entered",
+    "InHand",
     "abandon",
     "current",
     "current_verdict",
     "enter",
+    "here",
     "is_synthetic",
     "leave",
     "marker_of",
 ]
 
-VERDICT: ContextVar[Verdict | None] = ContextVar("synthetic-verdict", default=None)
+
+class InHand:
+    """What a worker has taken from a queue of jobs (``carry_queue``), with the verdict of whoever put it there.
+
+    It takes the place of a verdict. The worker's own context need not be the one in which the job is taken:
+    ``asyncio.wait_for`` does that in a task of its own.
+    """
+
+    __slots__ = ("child_of", "is_taken", "owner", "verdict")
+    is_simulated: Final = False
+
+    def __init__(self, owner: object, verdict: Verdict | None, child_of: Verdict | None) -> None:
+        self.owner: Final = owner
+        """The thread or task that takes the job."""
+        self.child_of: Verdict | None = child_of
+        """The verdict on work that goes on and has started the owner; None without such work."""
+        self.verdict: Verdict | None = verdict
+        """The verdict on the job; until it is taken, that on what was in hand before. None if nothing was decided."""
+        self.is_taken: bool = False
+
+
+VERDICT: ContextVar[Verdict | InHand | None] = ContextVar("synthetic-verdict", default=None)
 
 _get_verdict = VERDICT.get
 _set_verdict = VERDICT.set
@@ -43,7 +69,8 @@ _get_current = context.get_current
 def is_synthetic() -> bool:
     """Return True for simulated work; False for real work, and if nothing was decided.
 
-    Raises UnverifiedMarker if the work carries a marker that cannot be verified.
+    Raises UnverifiedMarker if the work carries a marker that cannot be verified, or has outlived the simulated work
+    that started it.
     """
     verdict = _get_verdict()
     if verdict is REAL:
@@ -52,20 +79,29 @@ def is_synthetic() -> bool:
         verdict = verdict_in(_get_current())
         if verdict is None:
             return False
-    return verdict.is_simulated or marker_of(verdict) is not None
+    return verdict.is_simulated or marker_of(current_verdict()) is not None
 
 
 def current() -> Marker | None:
     """Return the marker of the simulated work that this code is part of; None for real work.
 
-    Raises UnverifiedMarker if the work carries a marker that cannot be verified.
+    Raises UnverifiedMarker if the work carries a marker that cannot be verified, or has outlived the simulated work
+    that started it.
     """
-    return marker_of(_get_verdict() or verdict_in(_get_current()))
+    return marker_of(current_verdict())
 
 
 def current_verdict() -> Verdict | None:
-    """Return the verdict in force; None if nothing was decided, which counts as real."""
-    return _get_verdict() or verdict_in(_get_current())
+    """Return the verdict in force; None if nothing was decided, which counts as real.
+
+    The verdict on simulated work that has ended is ``OUTLIVED``.
+    """
+    verdict = _get_verdict()
+    if isinstance(verdict, InHand):
+        verdict = verdict.verdict
+    elif verdict is None:
+        verdict = verdict_in(_get_current())
+    return OUTLIVED if isinstance(verdict, Simulated) and not verdict.is_simulated else verdict
 
 
 def marker_of(verdict: Verdict | None) -> Marker | None:
@@ -74,7 +110,17 @@ def marker_of(verdict: Verdict | None) -> Marker | None:
         return None
     if isinstance(verdict, Unverified):
         raise UnverifiedMarker(verdict.reason)
+    if isinstance(verdict, Simulated) and not verdict.is_simulated:
+        raise UnverifiedMarker(Reason.OUTLIVED)
     return verdict.marker
+
+
+def here() -> object:
+    """Return the asyncio task that runs now, or else the identity of the thread."""
+    loops = sys.modules.get("asyncio.events")
+    loop = None if loops is None else loops._get_running_loop()
+    task = None if loop is None else sys.modules["asyncio.tasks"].current_task(loop)
+    return task or get_ident()
 
 
 class Block(NamedTuple):
@@ -82,8 +128,10 @@ class Block(NamedTuple):
 
     block: object
     how: Entered
+    owner: object
+    """The thread or task that has entered it."""
     work: list[Simulated]
-    """The verdict that counts as work until the block is left, in any copy of its context."""
+    """The verdict whose work goes on until the block is left, in any copy of its context."""
     is_left: bool = False
 
 
@@ -92,17 +140,17 @@ BLOCKS: ContextVar[tuple[Block, ...]] = ContextVar("synthetic-blocks", default=(
 
 _get_blocks = BLOCKS.get
 
-Entered = tuple["Token[Verdict | None]", "Token[context.Context] | None", Simulated | None, "tuple[Block, ...] | None"]
+Entered = tuple["Token[Verdict | InHand | None]", "Token[context.Context] | None", Simulated | None, "tuple[Block, ...] | None"]
 """What ``leave`` needs: the tokens that reset the context variable and, if it was changed, OpenTelemetry's context; the
-verdict whose work ends; and the blocks that the work was in."""
+verdict whose work, or part of it, ends; and the blocks that the work was in."""
 
 
 def enter(verdict: Verdict | None, *, is_work: bool = False, marks_span: bool = False) -> Entered:
     """Put ``verdict`` in force; None means that nothing is decided. ``leave`` restores the verdict from before.
 
     For work that is not simulated, the OpenTelemetry context changes only if it holds a verdict or a marker. With
-    ``is_work``, a piece of work with this verdict begins here. It ends with ``leave``, as does every block that was
-    entered in between. With ``marks_span``, the current span is marked: it began before the verdict was known.
+    ``is_work``, a piece of work with this verdict begins here, or a part of one. It ends with ``leave``, as does every
+    block that was entered in between. With ``marks_span``, the current span is marked: it began before the verdict was known.
     """
     present = _get_current()
     blocks = _get_blocks() if is_work else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from opentelemetry.context import get_current
 
+from synthetic._config.in_force import active
 from synthetic._work.state import VERDICT, enter, leave
 
 if TYPE_CHECKING:
@@ -18,10 +19,38 @@ __all__ = ["is_worker", "started_unset"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_WORKERS: Final = ("concurrent.futures.", "logging.", "multiprocessing.", "opentelemetry.", "sentry_sdk.")
-"""Modules whose threads and processes are workers: they live on, and are not part of the work that started them."""
+_POOLS: Final = (
+    "anyio",
+    "billiard",
+    "concurrent.futures",
+    "joblib.externals.loky",
+    "loky",
+    "multiprocess",
+    "multiprocessing",
+    "pebble",
+)
+"""Packages whose threads and processes take jobs. The jobs bring their verdicts."""
 
-_TAKE_JOBS: Final = {"concurrent.futures._base.Executor", "multiprocessing.pool.Pool", "multiprocessing.queues.Queue"}
+_SENDERS: Final = (
+    "amplitude",
+    "analytics",
+    "datadog",
+    "ddtrace",
+    "ldclient",
+    "logging",
+    "opentelemetry",
+    "posthog",
+    "rudderstack",
+    "segment",
+    "sentry_sdk",
+    "statsd",
+)
+"""Packages whose threads send what everybody has handed over: analytics, telemetry, feature flags."""
+
+_TAKE_JOBS: Final = {
+    *("concurrent.futures._base.Executor", "loky.process_executor.ProcessPoolExecutor"),
+    *(f"{package}.{kind}" for package in _POOLS for kind in ("pool.Pool", "queues.Queue")),
+}
 """Named, not imported: eventlet cannot patch multiprocessing's pools and queues once they are imported."""
 
 _get_verdict = VERDICT.get
@@ -33,7 +62,8 @@ def is_worker(started: threading.Thread | BaseProcess) -> bool:
     A method of a pool or queue does not count: the application passed it, to submit a job.
     """
     code: Any = getattr(started, "_target", None) or started.run
-    if not str(getattr(code, "__module__", "")).startswith(_WORKERS):
+    module = f"{getattr(code, '__module__', '')}."
+    if not any(module.startswith(f"{package}.") for package in (*_POOLS, *_SENDERS, *active().workers)):
         return False
     owner: Any = getattr(code, "__self__", None)
     return _TAKE_JOBS.isdisjoint(f"{kind.__module__}.{kind.__qualname__}" for kind in owner.__class__.__mro__)
