@@ -131,9 +131,7 @@ def _nothing() -> None:
     pass
 
 
-def _do_under(
-    verdict: Real | Received, response: web.StreamResponse, name: str, then: Callable[[], object]
-) -> None:
+def _do_under(verdict: Real | Received, response: web.StreamResponse, name: str, then: Callable[[], object]) -> None:
     step = getattr(response, name)
 
     async def under_verdict(*args: Any) -> Any:

@@ -6,7 +6,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import wraps
 from typing import Any
 
-from synthetic.integration import REAL, VERDICT, Carried, IsOn, LatePatches, Patch, current_verdict, job_of, started_unset
+from synthetic.integration import (
+    REAL,
+    VERDICT,
+    Carried,
+    IsOn,
+    LatePatches,
+    Patch,
+    current_verdict,
+    job_of,
+    started_unset,
+)
 
 __all__ = ["EXECUTORS"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Iterator
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 from synthetic.integration import (
     REAL,
@@ -71,8 +71,8 @@ class _Steps(Iterable[Any]):
         self._iterable = iterable
 
     def __iter__(self) -> Iterator[Any]:
-        steps = Carried(self._verdict, iter)(self._iterable)
-        take = Carried(self._verdict, next)
+        take: Any = Carried(self._verdict, cast("Any", next))
+        steps = Carried(self._verdict, cast("Any", iter))(self._iterable)
         while (step := take(steps, _END)) is not _END:
             yield step
 

@@ -38,7 +38,9 @@ def cover(response: Any, verdict: Real | Received) -> Any:
             response.streaming_content = steps = _AsyncSteps(verdict, response.streaming_content)
         elif verdict is not REAL or getattr(response, "file_to_stream", None) is None:
             # A real file is left as it is: the server can send it by itself.
-            response.streaming_content = iter(partial(under, verdict, iter(response.streaming_content).__next__), _NEVER)
+            response.streaming_content = iter(
+                partial(under, verdict, iter(response.streaming_content).__next__), _NEVER
+            )
     response.close = _Close(verdict, response, steps, end)
     return response
 

@@ -59,7 +59,7 @@ _DETAILS = {
     Reason.WRONG_ENVIRONMENT: "The simulation marker of this {what} is signed for another environment.",
     Reason.EXPIRED: "The simulation marker of this {what} has expired.",
     Reason.HALTED: "The simulation that this {what} belongs to is halted.",
-    Reason.OUTLIVED: "The simulated work that started this {what} has ended, so nobody can tell whose work it does now.",
+    Reason.OUTLIVED: "The simulated work that started this {what} has ended; nobody can tell whose work it does now.",
     Reason.SHED: "This service has no room for simulated work now.",
     Reason.NOT_READY: "This service is not ready for simulated work yet.",
 }

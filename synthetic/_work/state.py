@@ -140,7 +140,9 @@ BLOCKS: ContextVar[tuple[Block, ...]] = ContextVar("synthetic-blocks", default=(
 
 _get_blocks = BLOCKS.get
 
-Entered = tuple["Token[Verdict | InHand | None]", "Token[context.Context] | None", Simulated | None, "tuple[Block, ...] | None"]
+Entered = tuple[
+    "Token[Verdict | InHand | None]", "Token[context.Context] | None", Simulated | None, "tuple[Block, ...] | None"
+]
 """What ``leave`` needs: the tokens that reset the context variable and, if it was changed, OpenTelemetry's context; the
 verdict whose work, or part of it, ends; and the blocks that the work was in."""
 
@@ -150,7 +152,8 @@ def enter(verdict: Verdict | None, *, is_work: bool = False, marks_span: bool = 
 
     For work that is not simulated, the OpenTelemetry context changes only if it holds a verdict or a marker. With
     ``is_work``, a piece of work with this verdict begins here, or a part of one. It ends with ``leave``, as does every
-    block that was entered in between. With ``marks_span``, the current span is marked: it began before the verdict was known.
+    block that was entered in between. With ``marks_span``, the current span is marked: it began before the verdict was
+    known.
     """
     present = _get_current()
     blocks = _get_blocks() if is_work else None
