@@ -18,7 +18,7 @@ import pytest
 from opentelemetry import context, propagate
 
 import synthetic
-from synthetic import EffectRefused, allows, current, guard, guard_target, headers, is_synthetic, real, simulated
+from synthetic import EffectRefused, allows, carry, current, guard, guard_target, headers, is_synthetic, real, simulated
 from synthetic.ledger import recorded
 from tests.support.keys import entry, mint
 
@@ -46,7 +46,7 @@ COVERED: dict[str, list[tuple[str, str]]] = {
         ("guards/contract.py", "test_a_failing_substitute_never_runs_the_real_function_or_disables_the_guard"),
     ],
     "the mark is gone after the first call in a scheduled task, or after a retry": [
-        (HERE, "test_a_scheduled_task_stays_simulated_after_its_first_call"),
+        (HERE, "test_a_scheduled_task_is_refused_once_its_work_has_ended_and_carried_it_stays_simulated"),
         (HERE, "test_a_retry_stays_simulated"),
     ],
     "a client object is reused across a flip of the mark": [
@@ -239,21 +239,24 @@ def test_an_exception_in_a_substitute_does_not_change_the_verdict(database: list
     assert database == ["real"]
 
 
-def test_a_scheduled_task_stays_simulated_after_its_first_call(database: list[str]) -> None:
-    async def scheduled(times: int) -> list[bool]:
-        seen = []
+def test_a_scheduled_task_is_refused_once_its_work_has_ended_and_carried_it_stays_simulated(
+    database: list[str],
+) -> None:
+    async def scheduled(times: int) -> int:
         for number in range(times):
             write(f"simulated {number}")
             await asyncio.sleep(0)
-            seen.append(is_synthetic())
-        return seen
+        return times
 
-    async def main() -> list[bool]:
+    async def main() -> tuple[Any, Any]:
         with simulated(run="rush-hour"):
-            task = asyncio.create_task(scheduled(5))
-        return await task
+            tasks = [asyncio.create_task(scheduled(5)), asyncio.create_task(carry(scheduled)(5))]
+        refused, times = await asyncio.gather(*tasks, return_exceptions=True)
+        return refused, times
 
-    assert asyncio.run(main()) == [True] * 5
+    refused, times = asyncio.run(main())
+    assert isinstance(refused, synthetic.UnverifiedMarker)
+    assert times == 5
     assert database == []
 
 

@@ -14,7 +14,7 @@ from opentelemetry import context
 import synthetic
 from synthetic import admitted, current, real, simulated
 from synthetic._admission.messages import under, verdict_on_values
-from synthetic._model.verdict import REAL, Simulated
+from synthetic._model.verdict import OUTLIVED, REAL, Simulated, Verdict
 from synthetic._work.state import VERDICT, current_verdict
 from tests.support.keys import entry, mint
 
@@ -62,7 +62,7 @@ def test_the_verdict_of_the_open_block_counts_in_either_exit_order(keys: Keys, f
         assert current_verdict() is verdicts[1 - is_left_first]
         blocks[1 - is_left_first].close()
         assert current_verdict() is None
-        assert all(verdict.ended_at is not None for verdict in verdicts if isinstance(verdict, Simulated))
+        assert not any(verdict.is_simulated for verdict in verdicts if isinstance(verdict, Simulated))
 
 
 @pytest.mark.parametrize("order", [*permutations(range(4))])
@@ -93,19 +93,20 @@ def test_two_blocks_of_one_scope_end_when_left_under_another() -> None:
     second.close()
     assert current_verdict() is REAL
     on_top.close()
-    assert None not in [verdict.ended_at for verdict in verdicts]
+    assert not any(verdict.is_simulated for verdict in verdicts)
 
 
 def test_interleaved_messages_acknowledged_in_order_leave_no_verdict_behind(keys: Keys) -> None:
     headers = [{"baggage": entry(mint(keys, claims={"run": run}))} for run in ("first", "second")]
     handlings = [admitted(header) for header in (*headers, {}, headers[0])]
+    verdicts = []
     for handling in handlings:
         handling.__enter__()
+        verdicts.append(current_verdict())
     for handling in handlings:
         handling.__exit__(None, None, None)
     assert current() is None
-    verdicts = [handling.verdict for handling in handlings]
-    assert None not in [verdict.ended_at for verdict in verdicts if isinstance(verdict, Simulated)]
+    assert not any(verdict.is_simulated for verdict in verdicts if isinstance(verdict, Simulated))
 
 
 # Contexts that were copied
@@ -123,8 +124,8 @@ def test_a_block_inside_a_copied_context_does_not_affect_the_outer_block(keys: K
         verdict = simulated_now()
         copy_context().run(inside)
         assert current_verdict() is verdict
-        assert verdict.ended_at is None
-    assert verdict.ended_at is not None
+        assert verdict.is_simulated
+    assert not verdict.is_simulated
 
 
 def test_a_block_in_a_copied_context_may_outlive_the_outer_block() -> None:
@@ -134,38 +135,39 @@ def test_a_block_in_a_copied_context_may_outlive_the_outer_block() -> None:
         inner = block(real())
         copied.run(next, inner)
     assert current() is None
-    assert verdict.ended_at is not None
+    assert not verdict.is_simulated
     assert copied.run(current) is None
     copied.run(inner.close)
-    assert copied.run(current_verdict) is verdict
+    assert copied.run(current_verdict) is OUTLIVED
     assert current() is None
 
 
 @pytest.mark.parametrize("name", ["simulated", "a simulated message"])
-def test_leaving_a_block_in_a_copied_context_keeps_the_original_open(keys: Keys, name: str) -> None:
+def test_a_block_that_is_left_in_a_copied_context_is_over_where_it_was_entered_too(keys: Keys, name: str) -> None:
     scope = MAKERS[name](keys)
     scope.__enter__()
-    verdict = simulated_now()
     copy_context().run(scope.__exit__, None, None, None)
-    assert current_verdict() is verdict
+    assert current_verdict() is OUTLIVED
     scope.__exit__(None, None, None)
-    assert verdict.ended_at is not None
+    assert current_verdict() is None
 
 
 def test_a_block_ends_when_its_generator_is_closed_in_another_task() -> None:
-    """A block that never ends would hide every report on work that outlives it."""
+    """Whoever has stepped the generator last still holds the verdict of its block, and must not go on as simulated."""
 
     async def steps() -> AsyncGenerator[Simulated, None]:
         with simulated(run="rush-hour"):
             yield simulated_now()
 
-    async def main() -> Simulated:
+    async def main() -> tuple[Simulated, Verdict | None]:
         generator = steps()
         verdict = await generator.__anext__()
         await asyncio.create_task(generator.aclose())
-        return verdict
+        return verdict, current_verdict()
 
-    assert asyncio.run(main()).ended_at is not None
+    verdict, left = asyncio.run(main())
+    assert not verdict.is_simulated
+    assert left is OUTLIVED
 
 
 # Blocks that are still suspended when their work ends
@@ -203,7 +205,7 @@ def test_work_in_a_suspended_block_ends_with_its_message(keys: Keys) -> None:
         return generator, simulated_now()
 
     generator, verdict = under(REAL, leaving_it_suspended)
-    assert verdict.ended_at is not None
+    assert not verdict.is_simulated
     generator.close()
 
 

@@ -1,178 +1,197 @@
-"""A verdict that is used long after its work has ended is reported and still applies."""
+"""What goes on after the simulated work that started it has ended is unverified: nobody can tell whose work it does."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
-from uuid import uuid4
 
 import pytest
+from opentelemetry import context
 
 import synthetic
-from synthetic import Marker, allows, carry, guard, is_synthetic, ledger, real, simulated
-from synthetic._model.action import Action
-from synthetic._model.verdict import Simulated
-from synthetic._work.outlived import OUTLIVED
+from synthetic import UnverifiedMarker, allows, carry, current, guard, headers, is_synthetic, ledger, real, simulated
+from synthetic._egress.departure import depart, dispatch
+from synthetic._model.reason import Reason
+from synthetic._model.verdict import OUTLIVED, Simulated
 from synthetic._work.state import current_verdict
 from synthetic.asgi import SyntheticTrafficMiddleware as ASGI
+from synthetic.telemetry import attributes
 from synthetic.wsgi import SyntheticTrafficMiddleware as WSGI
 from tests.support.keys import entry, mint
 from tests.support.servers import wait_until
 
-LINGER = 0.01
+RUN = "rush-hour"
 
 
 @pytest.fixture(autouse=True)
 def configured(keys: dict[str, Any], configuration: None) -> None:
-    synthetic.configure(keys=keys, linger=LINGER, service="rides")
+    synthetic.configure(keys=keys, service="rides")
 
 
 @pytest.fixture
-def run() -> str:
-    """A unique run for each test, because reports on a run are throttled for a second."""
-    return uuid4().hex
+def charged() -> list[str]:
+    return []
 
 
-@guard("payment", returns=None)
-def charge() -> None:
-    raise AssertionError("this work is simulated")
+@pytest.fixture
+def charge(charged: list[str]) -> Callable[[str], object]:
+    @guard("payment", returns=None)
+    def charge(who: str) -> None:
+        charged.append(who)
+
+    return charge
 
 
-class Later:
-    """Runs a function in the context of its creation, after the linger time has passed."""
-
-    def __init__(self) -> None:
-        self._context = contextvars.copy_context()
-
-    def run(self, function: Callable[[], Any], *, seconds: float = LINGER) -> Any:
-        started = time.monotonic()
-        wait_until(lambda: time.monotonic() - started > 1.5 * seconds)
-        return self._context.run(function)
+def left_behind() -> contextvars.Context:
+    """A context that simulated work which has ended has left behind, as a thread, a task or a timer holds it."""
+    with simulated(run=RUN):
+        return contextvars.copy_context()
 
 
-def reports(outcomes: list[ledger.Outcome]) -> list[ledger.Outcome]:
-    return [outcome for outcome in outcomes if outcome.effect == OUTLIVED]
+QUESTIONS: list[Callable[[], Any]] = [
+    is_synthetic,
+    current,
+    headers,
+    lambda: allows("payment"),
+    lambda: depart("http://localhost/", None),
+    lambda: dispatch(None),
+]
 
 
-def test_a_guard_called_after_its_work_ended_is_reported_and_still_guards(
-    run: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    with simulated(run=run):
-        later = Later()
-    with ledger.recorded() as outcomes, caplog.at_level(logging.WARNING, "synthetic"):
-        assert later.run(charge) is None
-        assert later.run(is_synthetic)
-    target = f"{__name__}:charge"
-    assert outcomes == [
-        ledger.Outcome(OUTLIVED, Action.ALLOW, Marker(run), target, None, "rides"),
-        ledger.Outcome("payment", Action.SKIP, Marker(run), target, None, "rides"),
-    ]
-    (record,) = caplog.records
-    assert f"{target} was requested by simulated work (run {run!r}) that ended" in record.getMessage()
-    assert "synthetic.carry(job)" in record.getMessage()
+@pytest.mark.parametrize("ask", QUESTIONS)
+def test_every_question_raises_once_the_work_has_ended(ask: Callable[[], Any]) -> None:
+    with simulated(run=RUN):
+        present = contextvars.copy_context()
+        present.run(ask)
+    with pytest.raises(UnverifiedMarker) as raised:
+        present.run(ask)
+    assert raised.value.reason is Reason.OUTLIVED
 
 
-def test_allows_and_outgoing_calls_after_the_work_are_reported_too(run: str) -> None:
-    from synthetic._egress.departure import depart, dispatch
-
-    with simulated(run=run):
-        later = Later()
-    with ledger.recorded() as outcomes:
-        assert later.run(lambda: allows("payment")) is False
-        assert later.run(lambda: dispatch(None)).header
-        assert later.run(lambda: depart("http://localhost/", None)).header
-    assert [outcome.target for outcome in reports(outcomes)] == ["payment", None, None]
+def test_a_guard_after_the_work_raises_and_nothing_is_executed_or_recorded(charge: Any, charged: list[str]) -> None:
+    present = left_behind()
+    with ledger.recorded() as outcomes, pytest.raises(UnverifiedMarker):
+        present.run(charge, "somebody")
+    assert (charged, outcomes) == ([], [])
 
 
-def test_nothing_is_reported_during_the_work_and_the_linger_time(run: str) -> None:
-    with ledger.recorded() as outcomes:
-        with simulated(run=run):
-            Later().run(charge)  # work may take any time
-            later = Later()
-        with synthetic.configured(linger=60):
-            later.run(charge)
-    assert reports(outcomes) == []
+def test_the_error_names_the_cures() -> None:
+    with pytest.raises(UnverifiedMarker) as raised:
+        left_behind().run(is_synthetic)
+    for cure in ("executor", "background tasks", "synthetic.carry(function)", "at start-up"):
+        assert cure in str(raised.value)
 
 
-def test_nothing_is_reported_while_other_work_has_the_same_verdict(run: str, keys: dict[str, Any]) -> None:
-    """A load test's token is shared by all its requests."""
-    token = {"baggage": entry(mint(keys, claims={"run": run}))}
-    with ledger.recorded() as outcomes:
-        with synthetic.admitted(token):
-            later = Later()
-        with synthetic.admitted(token):
-            later.run(charge)
-        assert reports(outcomes) == []
-        later.run(charge)
-        assert len(reports(outcomes)) == 1
+def test_the_opentelemetry_context_that_the_work_has_left_behind_is_unverified_too() -> None:
+    with simulated(run=RUN):
+        present = context.get_current()
+    attached = context.attach(present)
+    try:
+        assert current_verdict() is OUTLIVED
+    finally:
+        context.detach(attached)
 
 
-def test_real_work_in_a_context_that_outlived_its_work_is_not_reported(run: str) -> None:
-    def heartbeat() -> bool:
+def test_telemetry_never_raises_after_the_work_and_says_unverified() -> None:
+    assert left_behind().run(attributes) == {"user_agent.synthetic.type": "unverified"}
+
+
+def test_telemetry_with_a_parent_describes_the_work_that_the_parent_belonged_to() -> None:
+    with simulated(run=RUN):
+        parent = context.get_current()
+    assert attributes(parent)["synthetic.run"] == RUN
+
+
+def test_real_work_in_what_is_left_behind_is_real(charge: Any, charged: list[str]) -> None:
+    def heartbeat() -> None:
         with real():
-            return allows("payment")
+            charge("heartbeat")
 
-    with simulated(run=run):
-        later = Later()
-    with ledger.recorded() as outcomes:
-        assert later.run(heartbeat) is True
-    assert outcomes == []
+    left_behind().run(heartbeat)
+    assert charged == ["heartbeat"]
 
 
-def test_a_carried_job_that_runs_late_is_not_reported(run: str) -> None:
-    with simulated(run=run):
-        job = carry(charge)
-    started = time.monotonic()
-    wait_until(lambda: time.monotonic() - started > 2 * LINGER)
-    with ledger.recorded() as outcomes:
-        job()
-    assert [outcome.effect for outcome in outcomes] == ["payment"]
+def test_other_work_with_the_same_token_does_not_revive_what_is_left_behind(keys: dict[str, Any]) -> None:
+    """A load test's token is shared by all its requests."""
+    token = {"baggage": entry(mint(keys))}
+    with synthetic.admitted(token):
+        present = contextvars.copy_context()
+    with synthetic.admitted(token), pytest.raises(UnverifiedMarker):
+        present.run(is_synthetic)
 
 
-def test_the_log_of_reports_is_throttled_and_the_ledger_is_not(run: str, caplog: pytest.LogCaptureFixture) -> None:
-    with simulated(run=run):
-        later = Later()
-    with ledger.recorded() as outcomes, caplog.at_level(logging.WARNING, "synthetic"):
-        began = time.monotonic()
-        for _ in range(5):
-            later.run(charge)
-        seconds = time.monotonic() - began
-    assert len(reports(outcomes)) == 5
-    assert 1 <= len(caplog.records) <= 1 + seconds
+def test_a_carried_job_is_work_of_its_own_however_late_and_however_often(charge: Any, charged: list[str]) -> None:
+    with simulated(run=RUN):
+        job = carry(lambda: (charge("simulated"), current()))
+    for _ in range(2):
+        assert job()[1] == synthetic.Marker(RUN)
+    assert charged == []
 
 
-def test_a_worker_task_started_by_finished_simulated_work_is_reported(run: str) -> None:
-    async def main() -> list[ledger.Outcome]:
-        jobs: asyncio.Queue[Any] = asyncio.Queue()
+def test_a_job_carried_by_what_is_left_behind_is_unverified(charge: Any, charged: list[str]) -> None:
+    job = left_behind().run(carry, charge)
+    with pytest.raises(UnverifiedMarker):
+        job("somebody")
+    assert charged == []
+
+
+@pytest.mark.usefixtures("carried_by_threads")
+def test_a_thread_is_simulated_until_its_request_ends_and_refused_after(charge: Any, charged: list[str]) -> None:
+    ended, found = threading.Event(), list[Any]()
+
+    def work() -> None:
+        found.append(is_synthetic())
+        ended.wait(60)
+        try:
+            charge("thread")
+        except UnverifiedMarker as error:
+            found.append(error.reason)
+
+    with simulated(run=RUN):
+        thread = threading.Thread(target=work)
+        thread.start()
+        wait_until(lambda: found)
+    ended.set()
+    thread.join()
+    assert (found, charged) == ([True, Reason.OUTLIVED], [])
+
+
+@pytest.fixture
+def carried_by_threads() -> Iterator[None]:
+    synthetic.instrument("concurrency")
+    yield
+    synthetic.uninstrument("concurrency")
+
+
+def test_a_worker_task_that_simulated_work_has_started_refuses_every_job(charge: Any, charged: list[str]) -> None:
+    async def main() -> list[str]:
+        jobs: asyncio.Queue[str | None] = asyncio.Queue()
+        refused: list[str] = []
 
         async def work() -> None:
-            while job := await jobs.get():
-                job()
+            while who := await jobs.get():
+                try:
+                    charge(who)
+                except UnverifiedMarker:
+                    refused.append(who)
 
-        with simulated(run=run):
+        with simulated(run=RUN):
             worker = asyncio.create_task(work())
-        await asyncio.sleep(2 * LINGER)
-        with ledger.recorded() as outcomes:
-            jobs.put_nowait(charge)
-            jobs.put_nowait(None)
-            await worker
-        return outcomes
+        for who in ("real", "another"):
+            with real():
+                jobs.put_nowait(who)
+        jobs.put_nowait(None)
+        await worker
+        return refused
 
-    assert [outcome.effect for outcome in asyncio.run(main())] == [OUTLIVED, "payment"]
+    assert asyncio.run(main()) == ["real", "another"]
+    assert charged == []
 
 
 # When work ends
-
-
-def verdict_of(later: list[Any]) -> Simulated:
-    (verdict,) = later
-    assert isinstance(verdict, Simulated)
-    return verdict
 
 
 def by_scope(token: str, note: Callable[[], None]) -> None:
@@ -187,6 +206,12 @@ def by_decorated_coroutine(token: str, note: Callable[[], None]) -> None:
         note()
 
     asyncio.run(work())
+
+
+def by_carried_call(token: str, note: Callable[[], None]) -> None:
+    with simulated(run="by-carry"):
+        job = carry(note)
+    job()
 
 
 def by_message(token: str, note: Callable[[], None]) -> None:
@@ -234,28 +259,29 @@ def _start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
     return lambda data: None
 
 
-WORK = [by_scope, by_decorated_coroutine, by_message, by_asgi, by_wsgi, by_wsgi_stream]
+WORK = [by_scope, by_decorated_coroutine, by_carried_call, by_message, by_asgi, by_wsgi, by_wsgi_stream]
+
+
+def verdict_of(found: list[Any]) -> Simulated:
+    (verdict,) = found
+    assert isinstance(verdict, Simulated)
+    return verdict
 
 
 @pytest.mark.parametrize("work", WORK)
-def test_every_kind_of_work_records_when_it_ends(work: Any, keys: dict[str, Any], run: str) -> None:
+def test_every_kind_of_work_spends_its_verdict_when_it_ends(work: Any, keys: dict[str, Any]) -> None:
     found: list[Any] = []
-    in_work: list[Any] = []
 
     def note() -> None:
         found.append(current_verdict())
-        in_work.append(verdict_of(found).ended_at)
+        assert verdict_of(found).is_simulated
 
-    before = time.monotonic()
-    work(mint(keys, claims={"run": run}), note)
-    ended_at = verdict_of(found).ended_at
-    assert in_work == [None]
-    assert ended_at is not None
-    assert before <= ended_at <= time.monotonic()
+    work(mint(keys), note)
+    assert not verdict_of(found).is_simulated
 
 
 @pytest.mark.parametrize("work", WORK)
-def test_failed_work_has_ended_too(work: Any, keys: dict[str, Any], run: str) -> None:
+def test_failed_work_has_ended_too(work: Any, keys: dict[str, Any]) -> None:
     found: list[Any] = []
 
     def fail() -> None:
@@ -263,25 +289,41 @@ def test_failed_work_has_ended_too(work: Any, keys: dict[str, Any], run: str) ->
         raise ValueError("in the work")
 
     with pytest.raises(ValueError, match="in the work"):
-        work(mint(keys, claims={"run": run}), fail)
-    wait_until(lambda: verdict_of(found).ended_at is not None)
+        work(mint(keys), fail)
+    wait_until(lambda: not verdict_of(found).is_simulated)
 
 
-def test_concurrent_work_in_many_threads_is_counted_correctly(keys: dict[str, Any], run: str) -> None:
-    token = {"baggage": entry(mint(keys, claims={"run": run}))}
-    found: set[Any] = set()
+def test_a_thread_of_a_streamed_response_is_simulated_until_the_response_is_closed(keys: dict[str, Any]) -> None:
+    found: list[Any] = []
+
+    def stream() -> Iterator[bytes]:
+        yield b"first"
+        yield b"second"
+
+    body: Any = WSGI(_answering(lambda: found.append(current_verdict()), stream()))(
+        {"HTTP_BAGGAGE": entry(mint(keys))}, _start_response
+    )
+    steps = iter(body)
+    next(steps)
+    assert verdict_of(found).is_simulated
+    body.close()
+    assert not verdict_of(found).is_simulated
+
+
+def test_concurrent_messages_with_one_token_each_end_by_themselves(keys: dict[str, Any]) -> None:
+    token = {"baggage": entry(mint(keys))}
+    found: list[Any] = []
 
     def work() -> None:
         for _ in range(300):
             with synthetic.admitted(token):
-                found.add(current_verdict())
+                found.append(current_verdict())
+                assert is_synthetic()
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    (verdict,) = found
-    assert verdict.ended_at is not None
-    with synthetic.admitted(token):
-        assert verdict.ended_at is None
+    assert len({id(verdict) for verdict in found}) == 8 * 300
+    assert not any(verdict.is_simulated for verdict in found)

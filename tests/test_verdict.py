@@ -92,9 +92,14 @@ def test_our_own_verdict_wins_over_the_opentelemetry_context(keys: dict[str, Any
 
 def test_the_mirrored_verdict_wins_over_the_baggage(keys: dict[str, Any]) -> None:
     synthetic.configure(keys=keys)
-    carried = baggage.set_baggage(KEY, "not-a-token", simulated_context())
-    with attached(carried):
-        assert current() == Marker("rush-hour")
+    with simulated(run="rush-hour"):
+        carried = baggage.set_baggage(KEY, "not-a-token")
+        assert fresh(_current_in, carried) == Marker("rush-hour")
+
+
+def _current_in(present: context.Context) -> Marker | None:
+    with attached(present):
+        return current()
 
 
 def test_a_good_token_in_the_baggage_is_simulated(keys: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from synthetic.integration import Integration, Patches
 from synthetic_concurrency._executors import EXECUTORS
 from synthetic_concurrency._headers import environment
 from synthetic_concurrency._in import THIS_PROCESS, admit_environment
+from synthetic_concurrency._jobs import JOBS
 from synthetic_concurrency._pools import POOLS
 from synthetic_concurrency._processes import PROCESSES
 from synthetic_concurrency._subprocesses import SUBPROCESSES
@@ -19,5 +20,5 @@ from synthetic_concurrency._threads import THREADS
 
 __all__ = ["admit_environment", "environment", "integration"]
 
-integration: Integration = Patches(*THREADS, *EXECUTORS, *PROCESSES, *POOLS, *SUBPROCESSES, THIS_PROCESS)
+integration: Integration = Patches(*THREADS, *EXECUTORS, *PROCESSES, *POOLS, *JOBS, *SUBPROCESSES, THIS_PROCESS)
 """The entry point ``concurrency``."""

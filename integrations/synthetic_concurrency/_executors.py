@@ -1,4 +1,4 @@
-"""Executors of ``concurrent.futures``: a job runs under its submitter's verdict, and its worker has none."""
+"""Executors of ``concurrent.futures``, loky and joblib: a job has its submitter's verdict, and its worker has none."""
 
 from __future__ import annotations
 
@@ -62,11 +62,14 @@ def _calling_back(original: Any, is_on: IsOn) -> Any:
     return add_done_callback
 
 
-EXECUTORS = (
+def _patches_on_processes(module: Any) -> list[Patch]:
+    return [Patch(module.ProcessPoolExecutor, "submit", _submitting_to_process)]
+
+
+_PROCESS_EXECUTORS = ("concurrent.futures.process", "loky.process_executor", "joblib.externals.loky.process_executor")
+
+EXECUTORS: tuple[Patch | LatePatches, ...] = (
     Patch(ThreadPoolExecutor, "submit", _submitting_to_thread),
     Patch(Future, "add_done_callback", _calling_back),
-    LatePatches(
-        "concurrent.futures.process",
-        lambda process: [Patch(process.ProcessPoolExecutor, "submit", _submitting_to_process)],
-    ),
+    *(LatePatches(module, _patches_on_processes) for module in _PROCESS_EXECUTORS),
 )

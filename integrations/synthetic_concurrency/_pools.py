@@ -1,4 +1,4 @@
-"""``multiprocessing.pool``: each job runs under its submitter's verdict; workers and helper threads have none."""
+"""Pools of multiprocessing, its copies multiprocess and billiard, and pebble: a job has its submitter's verdict."""
 
 from __future__ import annotations
 
@@ -23,7 +23,15 @@ from synthetic.integration import (
 __all__ = ["POOLS"]
 
 _get_verdict = VERDICT.get
-_CALLED = ("func", "callback", "error_callback")
+_CALLED = (
+    "func",
+    "function",
+    "callback",
+    "error_callback",
+    *("accept_callback", "timeout_callback"),  # billiard's
+)
+"""The arguments that are called: the job, and those that are told about it."""
+
 _END = object()
 
 
@@ -86,4 +94,15 @@ def _patches_on(module: Any) -> list[Patch]:
     return [Patch(pool, "__init__", _building), *(Patch(pool, method, _submitting) for method in _METHODS)]
 
 
-POOLS = (LatePatches("multiprocessing.pool", _patches_on),)
+def _patches_on_pebble(pool: Any) -> list[Patch]:
+    # A context manager starts it, or its first job. Everything else schedules.
+    return [Patch(pool, "_start_pool", _building), Patch(pool, "schedule", _submitting)]
+
+
+POOLS = (
+    LatePatches("multiprocessing.pool", _patches_on),
+    LatePatches("multiprocess.pool", _patches_on),
+    LatePatches("billiard.pool", _patches_on),
+    LatePatches("pebble.pool.thread", lambda module: _patches_on_pebble(module.ThreadPool)),
+    LatePatches("pebble.pool.process", lambda module: _patches_on_pebble(module.ProcessPool)),
+)

@@ -75,7 +75,20 @@ def _feeding(original: Any, is_on: IsOn) -> Any:
     return start_thread
 
 
-PROCESSES = (
+def _patches_on_queues(module: Any) -> list[Patch]:
+    return [Patch(module.Queue, "_start_thread", _feeding)]
+
+
+def _patches_on_processes(module: Any) -> list[Patch]:
+    return [Patch(module.BaseProcess, "start", _starting)]
+
+
+# multiprocess and billiard are copies of multiprocessing, with classes of their own.
+PROCESSES: tuple[Patch | LatePatches, ...] = (
     Patch(BaseProcess, "start", _starting),
-    LatePatches("multiprocessing.queues", lambda queues: [Patch(queues.Queue, "_start_thread", _feeding)]),
+    LatePatches("multiprocess.process", _patches_on_processes),
+    LatePatches("billiard.process", _patches_on_processes),
+    LatePatches("multiprocessing.queues", _patches_on_queues),
+    LatePatches("multiprocess.queues", _patches_on_queues),
+    LatePatches("billiard.queues", _patches_on_queues),
 )

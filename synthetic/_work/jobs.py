@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from contextvars import Context
+from functools import partial
+from typing import ParamSpec, TypeVar, cast
 
 from synthetic._model.verdict import REAL, Real, Simulated, Unverified
 from synthetic._work.carry import Carried
 from synthetic._work.state import VERDICT, current_verdict
+from synthetic._work.workers import is_sender
 
 __all__ = ["job_of", "marked_verdict"]
 
@@ -18,9 +21,18 @@ _get_verdict = VERDICT.get
 
 
 def job_of(function: Callable[P, R]) -> Callable[P, R]:
-    """Return ``function`` for a worker: under the current verdict, or unchanged if the current work has no marker."""
+    """Return ``function`` for a worker: under the current verdict, or unchanged if the current work has no marker.
+
+    A function of a library that sends what everybody has handed over has no verdict, whatever work submits it.
+    """
     verdict = marked_verdict()
-    return function if verdict is None else Carried(verdict, function)
+    if verdict is None or isinstance(function, Carried):
+        return function
+    if isinstance(function, partial) and isinstance(getattr(function.func, "__self__", None), Context):
+        # asyncio.to_thread: the job is the call in the copied context, whose own verdict is spent with its request.
+        inner, *args = function.args
+        return cast("Callable[P, R]", partial(function.func, job_of(inner), *args, **function.keywords))
+    return Carried(None if is_sender(function) else verdict, function)
 
 
 def marked_verdict() -> Simulated | Unverified | None:

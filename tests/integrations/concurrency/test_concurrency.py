@@ -58,14 +58,12 @@ def test_work_passed_to_the_event_loop_from_a_thread_has_the_verdict_of_the_thre
         with simulated(run=RUN):
             thread = threading.Thread(
                 target=lambda: (
-                    loop.call_soon_threadsafe(lambda: called.set_result(seen())),
                     by_coroutine.append(asyncio.run_coroutine_threadsafe(told(), loop)),
+                    loop.call_soon_threadsafe(lambda: called.set_result(seen())),
                 )
             )
             thread.start()
-        first = await called
-        thread.join()
-        return first, await asyncio.wrap_future(by_coroutine[0])
+            return await called, await asyncio.wrap_future(by_coroutine[0])
 
     by_coroutine: list[Any] = []
     assert asyncio.run(main()) == (RUN, RUN)

@@ -1,4 +1,4 @@
-"""Work that outlives the request that started it: which verdict it keeps, and when it is reported."""
+"""Work that goes on after the request that started it: jobs keep their verdict, and everything else is unverified."""
 
 from __future__ import annotations
 
@@ -7,49 +7,32 @@ import contextvars
 import queue
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from multiprocessing.pool import ThreadPool
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from opentelemetry import context
 
 import synthetic
-from synthetic import carry, guard, ledger, real, simulated
+from synthetic import carry, real, simulated
 from synthetic._model.verdict import Simulated
 from synthetic._work.mirror import MIRROR
 from synthetic._work.state import VERDICT, current_verdict
 from tests.integrations.concurrency.marks import FORKS
 from tests.products.concurrency import RUN, carried, in_a_thread, seen
-from tests.support.servers import wait_until
 
 pytestmark = FORKS
 
 
-LINGER = 0.01
+OUTLIVED = "unverified: outlived"
 
 
 @pytest.fixture(autouse=True)
 def configured(keys: dict[str, Any], configuration: None) -> None:
-    synthetic.configure(keys=keys, linger=LINGER)
-
-
-@guard("payment")
-def charge() -> None:
-    raise AssertionError("this work is simulated")
-
-
-def outlived(since: list[ledger.Outcome]) -> list[ledger.Outcome]:
-    return [outcome for outcome in since if outcome.effect == "outlived"]
-
-
-def linger() -> None:
-    started = time.monotonic()
-    wait_until(lambda: time.monotonic() - started > 2 * LINGER)
+    synthetic.configure(keys=keys)
 
 
 class Serving:
@@ -72,47 +55,50 @@ class Serving:
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_a_serving_thread_keeps_its_starters_verdict_and_is_reported() -> None:
+def test_a_serving_thread_is_unverified_once_the_request_that_started_it_has_ended() -> None:
     serving = Serving()
     with simulated(run=RUN):
         thread = threading.Thread(target=serving)
         thread.start()
-    assert serving.ask(seen) == RUN  # nothing can tell that it is somebody else's job
-    linger()
-    with ledger.recorded() as outcomes:
-        serving.ask(charge)
-    assert [outcome.target for outcome in outlived(outcomes)] == [f"{__name__}:charge"]
-    assert serving.ask(carry(seen)) == "unset"
+        assert serving.ask(seen) == RUN
+    assert serving.ask(seen) == OUTLIVED  # nothing can tell whose job it is
+    with simulated(run="another"):
+        assert serving.ask(carry(seen)) == "another"
     with real():
         assert serving.ask(carry(seen)) == "real"
+    assert serving.ask(seen) == OUTLIVED
     serving.jobs.put(None)
     thread.join()
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_a_thread_is_not_reported_before_its_request_ends() -> None:
-    serving = Serving()
-    with simulated(run=uuid4().hex), ledger.recorded() as outcomes:
-        thread = threading.Thread(target=serving)
-        thread.start()
-        linger()
-        serving.ask(charge)
-        serving.jobs.put(None)
-        thread.join()
-    assert [outcome.effect for outcome in outcomes] == ["payment"]
-
-
-@pytest.mark.usefixtures("arrangement")
-def test_a_job_that_never_ends_is_reported() -> None:
+def test_a_submitted_job_is_simulated_until_it_returns() -> None:
     serving = Serving()
     with ThreadPoolExecutor(1) as pool:
         with simulated(run=RUN):
             pool.submit(serving)
-        linger()
-        with ledger.recorded() as outcomes:
-            serving.ask(charge)
-        assert len(outlived(outcomes)) == 1
+        assert serving.ask(seen) == RUN
         serving.jobs.put(None)
+
+
+@pytest.mark.usefixtures("arrangement")
+def test_a_job_of_to_thread_is_simulated_until_it_returns_although_its_request_was_cancelled() -> None:
+    serving = Serving()
+
+    async def main() -> str:
+        async def request() -> None:
+            with simulated(run=RUN):
+                await asyncio.to_thread(serving)
+
+        task = asyncio.create_task(request())
+        assert await asyncio.to_thread(serving.ask, seen) == RUN
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        found = await asyncio.to_thread(serving.ask, seen)
+        serving.jobs.put(None)
+        return str(found)
+
+    assert asyncio.run(main()) == RUN
 
 
 @pytest.mark.usefixtures("arrangement")
@@ -124,7 +110,7 @@ def test_a_running_thread_does_not_prolong_its_request() -> None:
         thread.start()
         assert serving.ask(current_verdict) is verdict
     assert isinstance(verdict, Simulated)
-    assert verdict.ended_at is not None
+    assert not verdict.is_simulated
     serving.jobs.put(None)
     thread.join()
 
@@ -133,7 +119,7 @@ def test_a_running_thread_does_not_prolong_its_request() -> None:
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_a_serving_task_keeps_its_starters_verdict_unless_its_context_is_empty() -> None:
+def test_a_serving_task_outlives_its_starter_unless_its_context_is_empty() -> None:
     async def serve(jobs: asyncio.Queue[Any], found: list[str]) -> None:
         while job := await jobs.get():
             found.append(job())
@@ -154,11 +140,11 @@ def test_a_serving_task_keeps_its_starters_verdict_unless_its_context_is_empty()
         await asyncio.gather(*tasks)
         return found
 
-    assert asyncio.run(main()) == [["starter", RUN], ["unset", RUN]]
+    assert asyncio.run(main()) == [[OUTLIVED, RUN], ["unset", RUN]]
 
 
 @pytest.mark.usefixtures("arrangement")
-def test_a_signal_handler_of_the_loop_has_the_verdict_of_the_work_that_added_it() -> None:
+def test_a_signal_handler_of_the_loop_outlives_the_work_that_added_it() -> None:
     async def main() -> str:
         loop = asyncio.get_running_loop()
         found: asyncio.Future[str] = loop.create_future()
@@ -171,7 +157,7 @@ def test_a_signal_handler_of_the_loop_has_the_verdict_of_the_work_that_added_it(
         finally:
             loop.remove_signal_handler(signal.SIGUSR1)
 
-    assert asyncio.run(main()) == RUN
+    assert asyncio.run(main()) == OUTLIVED
 
 
 @pytest.mark.usefixtures("arrangement")

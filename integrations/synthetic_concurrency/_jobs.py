@@ -1,0 +1,118 @@
+"""``asyncio.to_thread``, anyio, aiojobs and APScheduler: each job runs under its submitter's verdict."""
+
+from __future__ import annotations
+
+from contextvars import Context, copy_context
+from functools import wraps
+from typing import Any
+
+from synthetic.integration import IsOn, LatePatches, Patch, Simulated, enter, job_of, leave, marked_verdict
+
+__all__ = ["JOBS"]
+
+
+def _to_thread(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``asyncio.to_thread``, which makes the call in a copied context."""
+
+    @wraps(original)
+    async def to_thread(func: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return await original(job_of(func) if is_on() else func, *args, **kwargs)
+
+    return to_thread
+
+
+def _running_in_thread(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``run_sync_in_worker_thread``: a job may go on after a request that was cancelled."""
+    of_class = original.__func__
+
+    async def run_sync_in_worker_thread(cls: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
+        return await of_class(cls, job_of(func) if is_on() else func, *args, **kwargs)
+
+    return classmethod(wraps(of_class)(run_sync_in_worker_thread))
+
+
+def _running_in_process(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``anyio.to_process.run_sync``."""
+
+    @wraps(original)
+    async def run_sync(func: Any, *args: Any, **kwargs: Any) -> Any:
+        return await original(job_of(func) if is_on() else func, *args, **kwargs)
+
+    return run_sync
+
+
+def _opening(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``open_process`` where ``anyio.to_process`` calls it, to start a worker."""
+
+    @wraps(original)
+    async def open_process(*args: Any, **kwargs: Any) -> Any:
+        if not is_on():
+            return await original(*args, **kwargs)
+        entered = enter(None)
+        try:
+            return await original(*args, **kwargs)
+        finally:
+            leave(entered)
+
+    return open_process
+
+
+def _making(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``Job.__init__`` of aiojobs. Another job may start this one later, in its own context."""
+
+    @wraps(original)
+    def __init__(job: Any, *args: Any, **kwargs: Any) -> None:
+        original(job, *args, **kwargs)
+        if is_on():
+            job._synthetic = copy_context(), marked_verdict()
+
+    return __init__
+
+
+def _starting(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``Job._start`` of aiojobs."""
+
+    @wraps(original)
+    def start(job: Any) -> None:
+        present: tuple[Context, Any] | None = vars(job).get("_synthetic")
+        if present is None or not is_on():
+            return original(job)  # type: ignore[no-any-return]
+        context, verdict = present
+        if isinstance(verdict, Simulated):
+            own = verdict.for_work()
+            own.begin()
+            context.run(enter, own)
+            context.run(original, job)
+            job._task.add_done_callback(lambda _: own.end())
+        else:
+            context.run(original, job)
+        return None
+
+    return start
+
+
+def _scheduling(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``add_job`` of APScheduler. A job store that pickles cannot keep a job of simulated work, and says so."""
+
+    @wraps(original)
+    def add_job(scheduler: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
+        return original(scheduler, job_of(func) if is_on() and callable(func) else func, *args, **kwargs)
+
+    return add_job
+
+
+JOBS: tuple[LatePatches, ...] = (
+    LatePatches("asyncio", lambda module: [Patch(module, "to_thread", _to_thread)]),
+    LatePatches(
+        "anyio._backends._asyncio",
+        lambda module: [Patch(module.AsyncIOBackend, "run_sync_in_worker_thread", _running_in_thread)],
+    ),
+    LatePatches(
+        "anyio.to_process",
+        lambda module: [Patch(module, "run_sync", _running_in_process), Patch(module, "open_process", _opening)],
+    ),
+    LatePatches(
+        "aiojobs._job", lambda module: [Patch(module.Job, "__init__", _making), Patch(module.Job, "_start", _starting)]
+    ),
+    LatePatches("apscheduler.schedulers.base", lambda module: [Patch(module.BaseScheduler, "add_job", _scheduling)]),
+)
