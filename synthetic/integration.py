@@ -70,6 +70,7 @@ from synthetic._config.configuration import OnMissing, OnUnverified
 from synthetic._egress.departure import Within, beside_message, depart, directly, dispatch, takes_part
 from synthetic._egress.failure import go_on_after
 from synthetic._egress.headers import outgoing, outgoing_pairs
+from synthetic._guards.targets import DefaultGuard
 from synthetic._instrument.imports import LatePatches
 from synthetic._instrument.instrument import Integration
 from synthetic._instrument.patches import IsOn, Patch, Patches, always_on
@@ -95,6 +96,7 @@ __all__ = [
     "AdmittedMessage",
     "Carried",
     "Carrier",
+    "DefaultGuard",
     "Entered",
     "Entrance",
     "Handling",

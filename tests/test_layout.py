@@ -14,7 +14,7 @@ import pytest
 import synthetic
 from synthetic._model.reason import Reason
 from synthetic._model.verdict import REAL, Unverified
-from synthetic._work.jobs import Job
+from synthetic._work.jobs import job_of
 from synthetic._work.state import current_verdict
 
 if sys.version_info >= (3, 11):

@@ -17,7 +17,7 @@ import wrapt
 from synthetic._guards.guard import UNSET, Terms, make_guard
 from synthetic.errors import ConfigurationError
 
-__all__ = ["GuardedTarget", "guard_target"]
+__all__ = ["DefaultGuard", "GuardedTarget", "guard_target"]
 
 _lock = threading.RLock()
 _targets: dict[str, GuardedTarget] = {}
@@ -36,6 +36,8 @@ class GuardedTarget:
         self._guarded: Any = None
         self._restore: list[Callable[[], None]] = []
         self._is_undone = False
+        self.is_default = False
+        """Whether an integration has set it, and not the application."""
 
     def __repr__(self) -> str:
         state = "undone" if self._is_undone else "guarded" if self._restore else "not imported yet"
@@ -109,7 +111,7 @@ def guard_target(
     The function is guarded now if its module is imported, and otherwise at the import. Modules that have imported it by
     name get the guarded function too. The other arguments are those of ``guard``. A second call with the same arguments
     returns the existing guard, and applies it again if the module was reloaded. ``undo()`` on the result removes the
-    guard.
+    guard. It replaces a guard that ``instrument()`` has set for an analytics library.
 
     Raises ConfigurationError if there is no such module, if it has no such attribute (now or at the import), or if the
     target already has a different guard.
@@ -124,6 +126,9 @@ def guard_target(
         raise ConfigurationError(f"cannot guard {target}: there is no module {module!r}; is it installed?")
     with _lock:
         present = _targets.get(target)
+        if present is not None and present.is_default and present.terms != (effect, instead, returns):
+            present.undo()
+            present = None
         if present is None:
             present = GuardedTarget(target, effect, instead, returns)
         elif present.terms != (effect, instead, returns):
@@ -140,6 +145,44 @@ def guard_target(
         _watch_imports()
         _targets[target] = present
         return present
+
+
+class DefaultGuard:
+    """A guard that an integration sets on the function by which an application hands something over to a library.
+
+    Two methods apply and remove it, as for a patch. A guard of the application on the same target wins. With
+    ``is_optional``, the target need not exist in every version of the library.
+    """
+
+    def __init__(self, target: str, effect: str, *, returns: Any = UNSET, is_optional: bool = False) -> None:
+        self.target = target
+        self.effect = effect
+        self._returns = returns
+        self._is_optional = is_optional
+        self._guard: GuardedTarget | None = None
+
+    def put_on(self) -> None:
+        """Set the guard. Raises ConfigurationError if the library has no such function."""
+        with _lock:
+            if self.target in _targets or (self._is_optional and not self._exists()):
+                return
+            self._guard = guard_target(self.target, self.effect, returns=self._returns)
+            self._guard.is_default = True
+
+    def take_off(self) -> None:
+        """Remove the guard, unless the application has replaced it."""
+        with _lock:
+            if self._guard is not None and _targets.get(self.target) is self._guard:
+                self._guard.undo()
+            self._guard = None
+
+    def _exists(self) -> bool:
+        module, _, path = self.target.partition(":")
+        try:
+            functools.reduce(getattr, path.split("."), cast("Any", importlib.import_module(module)))
+        except (ImportError, AttributeError):
+            return False
+        return True
 
 
 def _targets_of(module: str) -> list[GuardedTarget]:
