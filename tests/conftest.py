@@ -75,7 +75,10 @@ def configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Temp
     clean = context.attach(context.Context())
     with synthetic.configured():
         synthetic.configure()
+        # Simulated work is refused where nothing is instrumented. This integration changes the least.
+        synthetic.instrument("logging")
         yield
+    synthetic.uninstrument("logging")
     context.detach(clean)
 
 

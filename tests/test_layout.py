@@ -84,7 +84,7 @@ def test_the_import_paths_in_pickles_never_change(keys: dict[str, Any], protocol
         simulated = current_verdict()
         assert simulated is not None
         carried = synthetic.carry(len)
-        job = Job(simulated, len)
+        job = job_of(len)
         names = {"synthetic._model.marker:Marker", "synthetic._model.verdict:Received"}
         assert names <= modules_in(pickle.dumps(simulated, protocol))
         for one, name in ((carried, "CarriedByHand"), (job, "Carried")):

@@ -110,29 +110,17 @@ def _on_marked(
     if refusal is None:
         if (config.halt or config.halt_file) and config.is_halted(claims.marker.run):
             refusal = Reason.HALTED
+        elif not INSTRUMENTED and config.uninstrumented == "refuse":
+            refusal = Reason.NOT_INSTRUMENTED
         elif config.ready or config.shed:
             refusal = not_now(config)
     if refusal is not None:
         return _refuse(refusal, claims.marker, config)
-    if not _has_looked:
-        _look_for_the_way_out()
     return _new_tuple(Admitted, (claims.verdict(token), onward))
 
 
 # Admitted(...) takes 300 ns longer: a named tuple is made by a function in Python.
 _new_tuple: Callable[[Any, Any], Admitted] = cast("Any", tuple).__new__
-_has_looked = False
-
-
-def _look_for_the_way_out() -> None:
-    """Warn once if simulated work is admitted and nothing propagates its marker."""
-    global _has_looked
-    _has_looked = True
-    if not INSTRUMENTED:
-        _log.warning(
-            "simulated work was admitted, but synthetic.instrument() was not called in this process. Its calls, "
-            "messages and threads carry no marker and are executed as real. Call synthetic.instrument() at start-up."
-        )
 
 
 def _refuse(reason: Reason, marker: Marker | None, config: Configuration) -> Refused:

@@ -23,7 +23,13 @@ __all__ = ["inspect"]
 
 def inspect(options: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
-    configure(keys=options.keys, environment=options.environment, issuer=options.issuer, policy={})
+    configure(
+        keys=options.keys,
+        environment=options.environment,
+        issuer=options.issuer,
+        policy={},
+        uninstrumented="admit",
+    )
     config = active()
     keys = config.keys.current()
     if keys is None:

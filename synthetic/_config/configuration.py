@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from synthetic._config.policy import Policy
     from synthetic._config.watched import WatchedFile
 
-__all__ = ["ALL_RUNS", "Configuration", "OnMissing", "OnUnverified", "check_stripping"]
+__all__ = ["ALL_RUNS", "Configuration", "OnMissing", "OnUnverified", "Uninstrumented", "check_stripping"]
 
 OnUnverified = Literal["refuse", "strip"]
 OnMissing = Literal["real", "refuse"]
+Uninstrumented = Literal["refuse", "admit"]
 
 ALL_RUNS: Final = "all"
 """The name that halts every run."""
@@ -38,6 +39,7 @@ class Configuration(NamedTuple):
     edge: bool
     on_unverified: OnUnverified
     on_missing: OnMissing
+    uninstrumented: Uninstrumented
     lifetime: float
     retention: float
     workers: tuple[str, ...]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple, TypedDict, get_args
 
-from synthetic._config.configuration import Configuration, OnMissing, OnUnverified
+from synthetic._config.configuration import Configuration, OnMissing, OnUnverified, Uninstrumented
 from synthetic._config.halts import halt_file, halted
 from synthetic._config.hosts import HostRule
 from synthetic._config.key_source import KeySource, load_keys
@@ -130,6 +130,15 @@ class Settings(TypedDict, total=False):
         OnMissing | None,
         Setting(
             choice("real", "refuse"), "real", "`real`, or `refuse` to refuse a request or message without a marker"
+        ),
+    ]
+    uninstrumented: Annotated[
+        Uninstrumented | None,
+        Setting(
+            choice("refuse", "admit"),
+            "refuse",
+            "what to do with simulated work if the process has not called `instrument()`: `refuse`, or `admit` for a "
+            "service that calls, sends and starts nothing",
         ),
     ]
     halt: Annotated[Iterable[str] | str | None, Setting(halted, (), "the names of runs to refuse, or `all`")]

@@ -18,6 +18,7 @@ from opentelemetry import baggage, context
 from synthetic import ledger
 from synthetic._config.configuration import Configuration
 from synthetic._config.in_force import active
+from synthetic._egress.telemetry import sends_telemetry
 from synthetic._model.action import Action
 from synthetic._model.verdict import REAL, Simulated, Verdict
 from synthetic._wire.baggage import NOTHING, Found, entry_of, find, merge
@@ -101,9 +102,10 @@ def depart(url: str, header: str | None, *, refused: type[ExternalCallRefused] =
 
     Only the host name of the URL counts; ``//host:port`` is enough. Simulated work sends its marker to hosts that take
     part. For any other host, the policy for ``external-call`` decides: ``allow`` makes the call without the marker,
-    and anything else raises ``refused``. Real work sends no marker, even if the header or the context holds a stale
-    one. If nothing was decided, a marker in the header belongs to the caller: it is sent to hosts that take part.
-    Raises UnverifiedMarker for work whose marker does not verify.
+    and anything else raises ``refused``. If the policy says nothing, a call that sends telemetry is made too. Real
+    work sends no marker, even if the header or the context holds a stale one. If nothing was decided, a marker in the
+    header belongs to the caller: it is sent to hosts that take part. Raises UnverifiedMarker for work whose marker
+    does not verify.
     """
     if header is None and (_get_verdict() or REAL) is REAL and not context.get_current():
         return _BARE  # nearly every call
@@ -181,7 +183,7 @@ def _external(
 ) -> Departure:
     marker = marker_of(verdict)
     wanted = config.policy.get(EXTERNAL_CALL)
-    action = Action.ALLOW if wanted is Action.ALLOW else Action.REFUSE
+    action = Action.ALLOW if wanted is Action.ALLOW or (wanted is None and sends_telemetry()) else Action.REFUSE
     ledger.record(ledger.Outcome(EXTERNAL_CALL, action, marker, host, None, config.service))
     if action is Action.REFUSE:
         work = f"simulated work (run {marker.run!r})" if marker else "a call that carries a marker"

@@ -118,7 +118,7 @@ def _advice(name: str, known: list[str]) -> str:
 
 def _instrument_wanted(point: EntryPoint, product: str | None) -> None:
     try:
-        cast("Integration", point.load()).instrument()
+        _put_on(point)
     except Exception as error:
         if is_absent(error, product):
             raise ConfigurationError(
@@ -127,8 +127,6 @@ def _instrument_wanted(point: EntryPoint, product: str | None) -> None:
         raise ConfigurationError(
             f"{point.name!r} cannot be instrumented: {error!r}. synthetic-traffic doctor lists the tested versions."
         ) from error
-    _awaited.discard(point.name)
-    INSTRUMENTED.add(point.name)
 
 
 def _how_to_install(point: EntryPoint) -> str:
@@ -143,16 +141,27 @@ def _distribution_of(point: EntryPoint) -> str:
 
 def _instrument_found(point: EntryPoint, product: str | None) -> None:
     try:
-        cast("Integration", point.load()).instrument()
+        _put_on(point)
     except Exception as error:
         if is_absent(error, product):
             _log.debug("%s is not installed: %s", point.name, error)
         else:
             # One product in an unknown version must not stop the others from carrying the marker.
             _log.exception("%s cannot be instrumented, so it carries no marker", point.name)
-    else:
-        _awaited.discard(point.name)
-        INSTRUMENTED.add(point.name)
+
+
+def _put_on(point: EntryPoint) -> None:
+    """Enable one integration. It counts already while that is going on: one admits this process by its environment."""
+    integration: Integration = point.load()
+    was_instrumented = point.name in INSTRUMENTED
+    INSTRUMENTED.add(point.name)
+    try:
+        integration.instrument()
+    except BaseException:
+        if not was_instrumented:
+            INSTRUMENTED.discard(point.name)
+        raise
+    _awaited.discard(point.name)
 
 
 def _await(point: EntryPoint, product: str) -> None:

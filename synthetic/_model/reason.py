@@ -38,6 +38,8 @@ class Reason(str, Enum):
     """The marker's run, or every run, is halted."""
     MISSING = "missing"
     """There is no marker, but everything here must carry one (``on_missing="refuse"``)."""
+    NOT_INSTRUMENTED = "not-instrumented"
+    """The token is good, but nothing here would carry it on: ``synthetic.instrument()`` was not called."""
     OUTLIVED = "outlived"
     """The simulated work that started this has ended, so nobody can tell whose work it does now."""
     SHED = "shed"
@@ -59,6 +61,7 @@ _DETAILS = {
     Reason.WRONG_ENVIRONMENT: "The simulation marker of this {what} is signed for another environment.",
     Reason.EXPIRED: "The simulation marker of this {what} has expired.",
     Reason.HALTED: "The simulation that this {what} belongs to is halted.",
+    Reason.NOT_INSTRUMENTED: "This service would carry no marker on: synthetic.instrument() was not called in it.",
     Reason.OUTLIVED: "The simulated work that started this {what} has ended; nobody can tell whose work it does now.",
     Reason.SHED: "This service has no room for simulated work now.",
     Reason.NOT_READY: "This service is not ready for simulated work yet.",

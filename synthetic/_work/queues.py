@@ -67,17 +67,15 @@ def _is_janus(queue: Any) -> bool:
 
 
 class _Tags:
-    """Which items of one queue belong to which simulated work. Items of real work have no tag, and cost nothing."""
+    """Whose work the items of one queue are. Real and undecided work is None."""
 
     def __init__(self, *, is_stack: bool) -> None:
         self._is_stack = is_stack
-        self._by_item: dict[int, deque[tuple[object, Simulated | Unverified]]] = {}
+        self._by_item: dict[int, deque[tuple[object, Simulated | Unverified | None]]] = {}
 
     def put(self, item: object) -> None:
         """Note whose work ``item`` is. The tag holds the item, so that no other has its identity meanwhile."""
-        verdict = marked_verdict()
-        if verdict is not None:
-            self._by_item.setdefault(id(item), deque()).append((item, verdict))
+        self._by_item.setdefault(id(item), deque()).append((item, marked_verdict()))
 
     def take(self, item: object) -> Simulated | Unverified | None:
         """Return whose work ``item`` is, and forget that; None for real and undecided work."""

@@ -8,11 +8,14 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
+from synthetic._config.in_force import active
+from synthetic._config.instrumented import INSTRUMENTED
 from synthetic._model.callables import kind_of
 from synthetic._model.marker import Kind, Marker
 from synthetic._model.verdict import REAL, Verdict
 from synthetic._work.blocks import pop, push
 from synthetic._work.issued import Issued
+from synthetic.errors import ConfigurationError
 
 __all__ = ["Scope", "done", "real", "simulated"]
 
@@ -90,10 +93,22 @@ def simulated(
     simulated(...) as marker`` gives the marker.
 
     A name has 1 to 64 characters of ``[A-Za-z0-9._:-]``, without personal data; any other raises ValueError. Entering
-    the block, or calling the function, raises ConfigurationError if no key can sign.
+    the block, or calling the function, raises ConfigurationError if no key can sign, and if ``instrument`` was not
+    called: the setting ``uninstrumented`` can allow that.
     """
     marker = Marker(run, kind, actor, scenario)
-    return Scope(marker, lambda: Issued(marker))
+    return Scope(marker, lambda: _issued(marker))
+
+
+def _issued(marker: Marker) -> Issued:
+    if not INSTRUMENTED and active().uninstrumented == "refuse":
+        raise ConfigurationError(
+            "simulated work cannot begin here: synthetic.instrument() was not called in this process, so its calls, "
+            "messages and threads would carry no marker. Call synthetic.instrument() at start-up; or set "
+            "uninstrumented='admit' if the work calls, sends and starts nothing.",
+            setting="uninstrumented",
+        )
+    return Issued(marker)
 
 
 def real() -> Scope[None]:
