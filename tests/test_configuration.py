@@ -85,7 +85,10 @@ SETTINGS = [
         (["one"], ["two"], ["three"], []),
     ),
     Setting("lifetime", 60, "2m", '"1h"', value("lifetime"), (60, 120, 3600, 600)),
-    Setting("linger", "1h", "0", "60.5", value("linger"), (3600, 0, 60.5, 300)),
+    Setting(
+        "uninstrumented", "admit", "refuse", '"admit"', value("uninstrumented"), ("admit", "refuse", "admit", "refuse")
+    ),
+    Setting("workers", ["a.b"], "c, d", '["e"]', value("workers"), (("a.b",), ("c", "d"), ("e",), ())),
     Setting("retention", "1d", "0", "3600.5", value("retention"), (86_400, 0, 3600.5, 604_800)),
     Setting("key", "one", "two", '"three"', value("key"), ("one", "two", "three", "synthetic-traffic")),
     Setting("issuer", "one", "two", '"three"', value("issuer"), ("one", "two", "three", "synthetic-traffic")),

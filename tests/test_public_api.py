@@ -20,6 +20,7 @@ NAMES = [
     "admitted",
     "allows",
     "carry",
+    "carry_queue",
     "configure",
     "configured",
     "current",

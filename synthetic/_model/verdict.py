@@ -42,7 +42,7 @@ class Simulated:
     """The verdict on one piece of work that carries ``marker``: a request, a message, a ``with`` block, a job.
 
     Each piece of work has a verdict object of its own. It is spent when the work ends, for everything that still holds
-    it: a thread, a task, a timer, a copied context (docs/protocol.md, "The verdict inside a process").
+    it: a thread, a task, a timer, a copied context (docs/protocol.md, "Inside and onward").
     """
 
     __slots__ = ("_parts", "baggage", "is_simulated", "marker")

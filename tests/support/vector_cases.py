@@ -256,6 +256,7 @@ def service_cases(sign: Sign, now: int) -> list[Case]:
         _refused("this run is halted", "halted", entry, halt=["other", "rush-hour"]),
         _refused("halted inside too", "halted", entry, halt=["rush-hour"], edge=False),
         _simulated("another run is halted", [entry], [entry], halt=["rush"]),
+        _refused("nothing in the service would carry the marker on", "not-instrumented", entry, instrumented=False),
         _refused("the service sheds", "shed", entry, shed=True),
         _refused("the service is not ready", "not-ready", entry, ready=False),
         _case("real work is never shed", "x=1", shed=True, ready=False),
