@@ -48,10 +48,9 @@ def handle(who: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def books() -> Iterator[None]:
+def books() -> None:
     charged.clear()
     refused.clear()
-    yield
 
 
 JOBS = ["simulated", "real", "undecided", "simulated", "simulated", "real"]
@@ -258,8 +257,7 @@ def test_a_priority_queue_carries_in_its_own_order() -> None:
     found = []
 
     def work() -> None:
-        for _ in range(3):
-            found.append((jobs.get()[1], is_synthetic()))
+        found.extend((jobs.get()[1], is_synthetic()) for _ in range(3))
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -396,8 +394,7 @@ def test_janus_carries_from_threads_to_tasks_and_back(first: str) -> None:
                 await back.async_q.put(who)
 
         def thread_work() -> None:
-            for _ in JOBS:
-                found.append((back.sync_q.get(), is_synthetic()))
+            found.extend((back.sync_q.get(), is_synthetic()) for _ in JOBS)
 
         found: list[tuple[str, bool]] = []
         with KINDS[first]():

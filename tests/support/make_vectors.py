@@ -29,7 +29,8 @@ FIELDS = {
     "test_signing_keys": "the JWKS that signed the tokens; its last key is private. FOR TESTS ONLY",
     "defaults": "the settings of every case, unless its own settings say otherwise; durations are in seconds",
     "cases[].headers": "the value of each baggage header, in order; one character a byte (latin-1)",
-    "cases[].settings": "what differs from the defaults. ready and shed are what the service answers when it is asked; instrumented, whether it would carry the marker on",
+    "cases[].settings": "what differs from the defaults. ready and shed are what the service answers when it is "
+    "asked; instrumented, whether it would carry the marker on",
     "cases[].now": "the service's clock, in seconds since the epoch",
     "cases[].verdict": "real, simulated, refused (HTTP 403) or later (HTTP 429)",
     "cases[].reason": "the reason code of a refusal, else null",
