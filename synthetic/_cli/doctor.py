@@ -13,13 +13,20 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, PackageNotFoundError, distributions, entry_points, requires, version
+from importlib.util import find_spec
 from typing import Final, Literal, NamedTuple
 
 from synthetic._config.in_force import active, configure
 from synthetic._config.recorders import recorders
 from synthetic._config.settings import SETTINGS
 from synthetic._config.sources import for_a_shell, strange_variables
-from synthetic._instrument.coverage import BY_HAND, COVERED
+from synthetic._instrument.coverage import (
+    BY_HAND,
+    CARRIED_JOBS,
+    COVERED,
+    LOSING_LINES,
+    MODULES_BY_HAND,
+)
 from synthetic._instrument.instrument import GROUP, PRODUCTS, is_absent
 from synthetic._model.action import Action
 from synthetic.errors import ConfigurationError
@@ -115,10 +122,7 @@ def _libraries() -> Iterator[Finding]:
             yield Finding("libraries", "note", subject, f"{coverage.how}; newer than any tested version ({tested})")
         else:
             yield Finding("libraries", "ok", subject, f"{coverage.how}; {tested}")
-    for distribution, advice in BY_HAND.items():
-        found = _installed(distribution)
-        if found is not None:
-            yield Finding("libraries", "note", f"{distribution} {found}", f"not covered: {advice}")
+    yield from _by_hand()
     python = ".".join(map(str, sys.version_info[:3]))
     how = 'synthetic.instrument("concurrency", "http-client", "logging")'
     yield Finding("libraries", "ok", f"Python {python}", f"threads, pools, processes, http.client, logging: {how}")
@@ -129,6 +133,22 @@ def _libraries() -> Iterator[Finding]:
             "thread_inherit_context",
             "new threads inherit the verdict, worker threads too: call instrument('concurrency')",
         )
+
+
+def _by_hand() -> Iterator[Finding]:
+    for distribution, advice in BY_HAND.items():
+        found = _installed(distribution)
+        if found is None:
+            continue
+        subject = f"{distribution} {found}"
+        if distribution in CARRIED_JOBS:
+            yield Finding("libraries", "ok", subject, advice)
+        else:
+            is_server = distribution in LOSING_LINES
+            yield Finding("libraries", "note", subject, advice if is_server else f"not covered: {advice}")
+    for module, advice in MODULES_BY_HAND.items():
+        if _has_module(module):
+            yield Finding("libraries", "note", module, f"not covered: {advice}")
 
 
 def _integrations() -> Iterator[Finding]:
@@ -218,6 +238,13 @@ def _installed(distribution: str) -> str | None:
         return version(distribution)
     except PackageNotFoundError:
         return None
+
+
+def _has_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ImportError:
+        return False
 
 
 def _oldest_versions() -> dict[str, str]:
