@@ -14,10 +14,11 @@ from typing import Any, cast
 
 import wrapt
 
-from synthetic._guards.guard import UNSET, Terms, make_guard
+from synthetic._guards.guard import make_guard
+from synthetic._guards.made import UNSET, Terms
 from synthetic.errors import ConfigurationError
 
-__all__ = ["GuardedTarget", "guard_target"]
+__all__ = ["GuardedTarget", "awaited", "guard_target"]
 
 _lock = threading.RLock()
 _targets: dict[str, GuardedTarget] = {}
@@ -140,6 +141,11 @@ def guard_target(
         _watch_imports()
         _targets[target] = present
         return present
+
+
+def awaited() -> list[GuardedTarget]:
+    """Return the guards whose module is not imported yet."""
+    return [target for target in list(_targets.values()) if target.module not in sys.modules]
 
 
 def _targets_of(module: str) -> list[GuardedTarget]:
