@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from difflib import get_close_matches
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import wrapt
 
@@ -30,10 +30,10 @@ class GuardedTarget:
     def __init__(self, target: str, effect: str, instead: Callable[..., Any] | None, returns: Any) -> None:
         self.target = target
         self.effect = effect
-        self.terms: tuple[object, ...] = (effect, instead, returns)
+        self.terms: Final = Terms(effect, instead, returns)
         self.module: str
         self.module, _, self._path = target.partition(":")
-        self._decorate = make_guard(Terms(effect, instead, returns, lambda: self._is_undone))
+        self._decorate = make_guard(self.terms._replace(is_off=lambda: self._is_undone))
         self._guarded: Any = None
         self._restore: list[Callable[[], None]] = []
         self._is_undone = False
@@ -127,7 +127,7 @@ def guard_target(
         present = _targets.get(target)
         if present is None:
             present = GuardedTarget(target, effect, instead, returns)
-        elif present.terms != (effect, instead, returns):
+        elif present.terms != Terms(effect, instead, returns):
             raise ConfigurationError(
                 f"{target} is already guarded for the effect {present.effect!r}, with its own instead= or returns=; "
                 "undo() that guard first"
