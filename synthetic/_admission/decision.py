@@ -116,6 +116,7 @@ def _on_marked(
         return _refuse(refusal, claims.marker, config)
     if not _has_looked:
         _look_for_the_way_out()
+    ledger.record_admission(claims.marker, config.service)
     return _new_tuple(Admitted, (claims.verdict(token), onward))
 
 

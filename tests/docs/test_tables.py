@@ -48,9 +48,9 @@ def _default(name: str, setting: Setting) -> str:
     shown = {"clock": "the system's", "internal_hosts": "names inside"}
     if name in shown:
         return shown[name]
-    if not setting.default:
-        return "none"
-    return f"`{str(setting.default).lower()}`" if isinstance(setting.default, bool) else f"`{setting.default}`"
+    if isinstance(setting.default, bool):
+        return f"`{str(setting.default).lower()}`"
+    return f"`{setting.default}`" if setting.default else "none"
 
 
 @pytest.mark.parametrize("row", [row for row in IN_PAGE if row[2].startswith("`")], ids=lambda row: row[0])
