@@ -185,7 +185,7 @@ class Settings(TypedDict, total=False):
         Setting(
             flag,
             False,
-            "whether the counters have the attribute `run`; each run is then a time series of its own",
+            "whether metrics have the run as an attribute; each run is then a time series of its own",
         ),
     ]
     ready: Annotated[
