@@ -20,6 +20,7 @@ from synthetic._cli.application import load
 from synthetic._cli.findings import Finding
 from synthetic._cli.guarded import examine_guards, examine_policy
 from synthetic._config.in_force import active
+from tests.support.switches import instrumented
 
 COMMAND = Path(sys.executable).parent / "synthetic-traffic"
 
@@ -177,6 +178,7 @@ AIOHTTP = (
     "import synthetic_aiohttp\nfrom aiohttp import web\n@web.middleware\n"
     "async def other(request, handler): ...\napp = web.Application(middlewares=[other])\n"
 )
+LAMBDA = "import synthetic_awslambda\ndef handler(event, context): ...\n"
 OTEL_ASGI = "from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware\n"
 OTEL_FLASK = (
     "from opentelemetry.instrumentation.flask import FlaskInstrumentor\nFlaskInstrumentor().instrument_app(app)\n"
@@ -235,17 +237,53 @@ OTEL_FLASK = (
         ("from litestar import Litestar\napp = Litestar([])", "fix", "Litestar: it has no middleware"),
         (OURS_ASGI + "from litestar import Litestar\napp = ours(Litestar([]))", "ok", "Litestar: the middleware is"),
         (OURS_ASGI + "from litestar import Litestar\napp = Litestar([], middleware=[ours])", "ok", "Litestar"),
-        ("import celery\napp = celery.Celery('shop')", "ok", "a Celery application: it needs no middleware"),
-        ("from dramatiq.brokers.stub import StubBroker\napp = StubBroker()", "ok", "a Dramatiq broker"),
-        ("import arq\nclass app:\n    functions = []", "ok", "a arq worker"),
-        ("import grpc\nfrom concurrent.futures import ThreadPoolExecutor\napp = grpc.server(ThreadPoolExecutor(1))",
-         "ok", "a gRPC server"),
+        (LAMBDA + "app = synthetic_awslambda.admit(handler)", "ok", "the middleware is outermost"),
+        ("app = object()", "note", "builtins.object is not an application that the doctor knows"),
     ],
 )  # fmt: skip
 def test_the_middleware_is_there_and_outermost(examine: Examine, source: str, level: str, says: str) -> None:
     finding = the(examine(source), "shop:app")
     assert (finding.section, finding.level) == ("application", level)
     assert says in finding.text
+
+
+@pytest.mark.parametrize(
+    ("integration", "source", "says"),
+    [
+        ("celery", "import celery\napp = celery.Celery('shop')", "Celery application"),
+        ("dramatiq", "from dramatiq.brokers.stub import StubBroker\napp = StubBroker()", "Dramatiq broker"),
+        ("arq", "import arq\nclass app:\n    functions = []", "arq worker"),
+        ("rq", "import redis, rq\napp = rq.Queue(connection=redis.Redis())", "RQ queue"),
+        ("grpc", "import grpc\nfrom concurrent.futures import ThreadPoolExecutor as Pool\napp = grpc.server(Pool(1))",
+         "gRPC server"),
+    ],
+)  # fmt: skip
+def test_a_server_or_worker_needs_no_middleware_but_its_integration(
+    examine: Examine, integration: str, source: str, says: str
+) -> None:
+    finding = the(examine(source), "shop:app")
+    assert finding[1:] == (
+        "fix",
+        "shop:app",
+        f'{says}: not covered; call synthetic.instrument() or synthetic.instrument("{integration}")',
+    )
+
+
+def test_an_instrumented_worker_is_covered(examine: Examine) -> None:
+    with instrumented("celery"):
+        found = examine("import celery\napp = celery.Celery('shop')")
+    assert the(found, "shop:app")[1:] == (
+        "ok",
+        "shop:app",
+        "Celery application: instrument() covers it, and it needs no middleware",
+    )
+
+
+def test_what_the_application_prints_does_not_reach_the_report(keys: dict[str, Any]) -> None:
+    Path("shop.py").write_text("print('starting')\napp = None\n")
+    done = doctor("--app", "shop:app", "--json", SYNTHETIC_KEYS=json.dumps(keys))
+    assert json.loads(done.stdout)
+    assert done.stderr == "starting\n"
 
 
 # Guards and the policy

@@ -29,10 +29,20 @@ def examine_application(name: str, app: Any) -> Iterator[Finding]:
     layers = layers_of(app)
     kinds = [kind for kind in map(kind_of, layers) if kind is not None]
     kind = kinds[0] if kinds else None
-    if kind is not None and kind.cure is None:
-        yield Finding(_SECTION, "ok", name, f"a {kind.name}: it needs no middleware, instrument() covers it")
-        return
-    yield _middleware(name, app, kind, layers)
+    if kind is not None and kind.integration:
+        yield _covered(name, kind)
+    elif kind is None and not callable(app):
+        text = f"{name_of(app)} is not an application that the doctor knows, so its middleware is not checked"
+        yield Finding(_SECTION, "note", name, text)
+    else:
+        yield _middleware(name, app, kind, layers)
+
+
+def _covered(name: str, kind: Kind) -> Finding:
+    if kind.integration in INSTRUMENTED:
+        return Finding(_SECTION, "ok", name, f"{kind.name}: instrument() covers it, and it needs no middleware")
+    text = f'{kind.name}: not covered; call synthetic.instrument() or synthetic.instrument("{kind.integration}")'
+    return Finding(_SECTION, "fix", name, text)
 
 
 def _middleware(name: str, app: Any, kind: Kind | None, layers: list[Any]) -> Finding:

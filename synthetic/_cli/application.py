@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 import traceback
+from contextlib import redirect_stdout
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["load", "place"]
+__all__ = ["is_of_the_application", "load", "place"]
 
 
 def load(name: str) -> Any:
@@ -26,9 +29,9 @@ def load(name: str) -> Any:
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
-        module = import_module(module_name)
-        app = _attribute(module, path)
-        return app() if is_factory else app
+        with redirect_stdout(sys.stderr):  # the report alone goes to standard output
+            app = _attribute(import_module(module_name), path)
+            return app() if is_factory else app
     except _NoSuchName as error:
         raise ValueError(f"--app {name}: {error}") from None
     except (Exception, SystemExit) as error:  # the application's own code may raise anything
@@ -55,7 +58,7 @@ def _why(error: BaseException, module_name: str) -> str:
     what = f"{type(error).__name__}: {said}" if said else type(error).__name__
     if isinstance(error, SyntaxError) and error.filename:
         return f"cannot be imported: {place(error.filename, error.lineno)}: SyntaxError: {error.msg}"
-    steps = [step for step in traceback.extract_tb(error.__traceback__) if _is_the_applications(step.filename)]
+    steps = [step for step in traceback.extract_tb(error.__traceback__) if is_of_the_application(step.filename)]
     if steps:
         return f"cannot be imported: {place(steps[-1].filename, steps[-1].lineno)}: {what}"
     if isinstance(error, ModuleNotFoundError) and error.name in _parents(module_name):
@@ -68,9 +71,14 @@ def _parents(module_name: str) -> list[str]:
     return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
 
 
-def _is_the_applications(file: str) -> bool:
-    """Whether a line of a traceback is neither this command's nor the import system's."""
-    return not file.startswith("<") and file != __file__ and os.path.basename(os.path.dirname(file)) != "importlib"
+def is_of_the_application(file: str) -> bool:
+    """Whether a file is neither Python's, nor this library's, nor installed."""
+    if file.startswith(("<", *_OTHERS)):
+        return False
+    return not {"site-packages", "dist-packages"} & {*Path(file).parts}
+
+
+_OTHERS: Final = (str(Path(__file__).parents[1]) + os.sep, str(sysconfig.get_path("stdlib")) + os.sep)
 
 
 def place(file: str, line: int | None) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
-import sysconfig
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from synthetic._cli.application import place
+from synthetic._cli.application import is_of_the_application, place
 from synthetic._cli.findings import Finding, Level
 from synthetic._cli.registered import registered, unguarded
 from synthetic._config.configuration import Configuration
@@ -152,11 +150,10 @@ def _is_asked_for(effect: str) -> bool:
 
 
 def _sources() -> Iterator[str]:
-    """Yield the source of each imported module that is not installed."""
-    installed = tuple(str(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "purelib", "platlib"))
+    """Yield the source of each imported module of the application."""
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if isinstance(file, str) and file.endswith(".py") and not file.startswith(installed):
+        if isinstance(file, str) and file.endswith(".py") and is_of_the_application(file):
             try:
                 yield Path(file).read_text(encoding="utf-8")
             except (OSError, ValueError):

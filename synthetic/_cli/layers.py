@@ -22,15 +22,15 @@ _MOST: Final = 200
 
 
 class Kind(NamedTuple):
-    """A kind of application: how it is called, and how it gets the middleware; None if it needs none."""
+    """A kind of application: how it is called, and how it gets the middleware. Or the integration that covers it."""
 
     name: str
-    cure: str | None
+    cure: str = ""
+    integration: str = ""
 
 
 _STARLETTE: Final = "call synthetic_starlette.install(app) after the last add_middleware"
 _WRAP: Final = "put synthetic.{}.SyntheticTrafficMiddleware around the application"
-_COVERED: Final = None
 
 _KINDS: Final = (
     ("fastapi", "FastAPI", Kind("FastAPI", _STARLETTE)),
@@ -44,20 +44,20 @@ _KINDS: Final = (
         Kind("Django", "put synthetic_django.SyntheticTrafficMiddleware first in MIDDLEWARE"),
     ),
     ("aiohttp.web", "Application", Kind("aiohttp", "call synthetic_aiohttp.install(app)")),
-    ("grpc", "Server", Kind("gRPC server", _COVERED)),
-    ("grpc.aio", "Server", Kind("gRPC server", _COVERED)),
-    ("celery", "Celery", Kind("Celery application", _COVERED)),
-    ("dramatiq", "Broker", Kind("Dramatiq broker", _COVERED)),
-    ("rq", "Queue", Kind("RQ queue", _COVERED)),
-    ("rq", "Worker", Kind("RQ worker", _COVERED)),
-    ("arq.worker", "Worker", Kind("arq worker", _COVERED)),
+    ("grpc", "Server", Kind("gRPC server", integration="grpc")),
+    ("grpc.aio", "Server", Kind("gRPC server", integration="grpc")),
+    ("celery", "Celery", Kind("Celery application", integration="celery")),
+    ("dramatiq", "Broker", Kind("Dramatiq broker", integration="dramatiq")),
+    ("rq", "Queue", Kind("RQ queue", integration="rq")),
+    ("rq", "Worker", Kind("RQ worker", integration="rq")),
+    ("arq.worker", "Worker", Kind("arq worker", integration="arq")),
 )
 
 
 def kind_of(app: Any) -> Kind | None:
     """Return the kind of an application; None if it is not known."""
     if "arq" in sys.modules and isinstance(app, type) and isinstance(getattr(app, "functions", None), (list, tuple)):
-        return Kind("arq worker", _COVERED)
+        return Kind("arq worker", integration="arq")
     return next((kind for module, name, kind in _KINDS if is_a(app, module, name)), None)
 
 
@@ -150,5 +150,9 @@ def name_of(layer: object) -> str:
 
 
 def _package(layer: object) -> str:
-    named: Any = layer if hasattr(layer, "__module__") and hasattr(layer, "__qualname__") else type(layer)
-    return str(named.__module__).partition(".")[0]
+    """Return the package that a layer comes from. A wrapper often has the name of what it wraps."""
+    module = getattr(layer, "__globals__", {}).get("__name__")
+    if module is None:
+        named: Any = layer if hasattr(layer, "__module__") and hasattr(layer, "__qualname__") else type(layer)
+        module = named.__module__
+    return str(module).partition(".")[0]

@@ -74,7 +74,9 @@ def _of(proxy: Any) -> Any:
     return proxy.__wrapped__
 
 
-def _marked(attributes: Any, context: Context | None = None, *others: Any) -> Any:
+def _marked(
+    attributes: Mapping[str, Any] | None, context: Context | None = None, *others: Any
+) -> Mapping[str, Any] | None:
     try:
         ours = _attributes(context)
     except Exception as error:  # telemetry must not harm the work that it describes
