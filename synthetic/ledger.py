@@ -135,8 +135,21 @@ def record_admission(marker: Marker, service: str | None) -> None:
 
     There is one for each simulated request, so an outcome is made only if a subscriber has asked for it.
     """
+    if _count_simulated is None or counts_runs or _of_admissions:
+        _record_admission(marker, service)
+    else:
+        _count_simulated()  # the path of nearly every one
+
+
+_count_simulated: Callable[[], object] | None = None
+
+
+def _record_admission(marker: Marker, service: str | None) -> None:
+    global _count_simulated
     try:
-        _admissions().add(("simulated", None, marker.run if counts_runs else None))
+        admissions = _admissions()
+        _count_simulated = admissions.of(("simulated", None, None)).add
+        admissions.of(("simulated", None, marker.run if counts_runs else None)).add()
     except Exception:  # a meter provider that fails must not harm the request
         _log.exception("an admission was not counted")
     if _of_admissions:
@@ -149,7 +162,7 @@ def _count(outcome: Outcome) -> None:
     if reason is None:
         _effects().add(1, _present(effect=outcome.effect, action=outcome.action.value, run=run))
     else:
-        _admissions().add(("later" if reason.is_later else "refused", reason.value, run))
+        _admissions().of(("later" if reason.is_later else "refused", reason.value, run)).add()
 
 
 def _present(**attributes: str | None) -> dict[str, str]:
