@@ -1,14 +1,15 @@
 """The ledger: a stream of every decision on simulated work, each as an ``Outcome``.
 
-Three subscribers are built in: the OpenTelemetry counter ``synthetic.effects``, an event on the current span, and
-``recorded()`` for tests. Real work records nothing.
+Three subscribers are built in: OpenTelemetry counters, an event on the current span, and ``recorded()`` for tests. The
+counter ``synthetic.effects`` counts decisions on effects, and ``synthetic.admissions`` those on requests and messages
+with a marker. Real work records nothing.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from synthetic._model.action import Action
+from synthetic._model.totals import Totals
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Counter
@@ -29,7 +31,10 @@ _log = logging.getLogger("synthetic")
 _lock = threading.Lock()
 
 ADMISSION = "admission"
-"""The effect of an outcome that records a request or message that was not admitted."""
+"""The effect of an outcome that records what was decided on a request or message."""
+
+counts_runs = False
+"""Whether the counters have the attribute ``run``. The configuration sets it (``metrics_run``)."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,11 @@ class Outcome:
 
     ``effect`` names the class of side effects, and ``action`` says what was done with it. ``target`` is what was
     guarded: ``module:qualname``, a host, or None. ``marker`` describes the simulated work; it is None if no marker was
-    verified. ``reason`` says why a request or message was not admitted, and the effect is then ``admission``; it is
-    None for all other outcomes. ``service`` is the configured name of this service, or None.
+    verified. ``reason`` says why a request or message was not admitted, and is None for all other outcomes. ``service``
+    is the configured name of this service, or None.
+
+    The effect ``admission`` is a decision on a request or message: ``allow`` if it was admitted as simulated, and
+    ``refuse`` otherwise.
     """
 
     effect: str
@@ -58,30 +66,37 @@ class Subscriber(Protocol):
         ...
 
 
-def subscribe(subscriber: Subscriber) -> Callable[[], None]:
+def subscribe(subscriber: Subscriber, *, admissions: bool = False) -> Callable[[], None]:
     """Call ``subscriber`` with every outcome from now on. Return a function that ends the subscription.
 
-    A subscriber that you add twice is called once.
+    With ``admissions``, it is also called for each request and message that is admitted as simulated. Without, it is
+    called only for those that are not admitted. A subscriber that you add twice is called once.
     """
-    global _subscribers
+    global _subscribers, _of_admissions
     with _lock:
         if subscriber not in _subscribers:
             _subscribers = (*_subscribers, subscriber)
+        if admissions and subscriber not in _of_admissions:
+            _of_admissions = (*_of_admissions, subscriber)
 
     def unsubscribe() -> None:
-        global _subscribers
+        global _subscribers, _of_admissions
         with _lock:
             _subscribers = tuple(other for other in _subscribers if other != subscriber)
+            _of_admissions = tuple(other for other in _of_admissions if other != subscriber)
 
     return unsubscribe
 
 
 @contextmanager
-def recorded() -> Generator[list[Outcome], None, None]:
-    """Collect the outcomes of a ``with`` block, from all threads, in the list that it gives. Use it in tests."""
+def recorded(*, admissions: bool = False) -> Generator[list[Outcome], None, None]:
+    """Collect the outcomes of a ``with`` block, from all threads, in the list that it gives. Use it in tests.
+
+    ``admissions`` is that of ``subscribe``.
+    """
     outcomes: list[Outcome] = []
     record = outcomes.append
-    unsubscribe = subscribe(record)
+    unsubscribe = subscribe(record, admissions=admissions)
     try:
         yield outcomes
     finally:
@@ -93,11 +108,15 @@ _is_recording: ContextVar[bool] = ContextVar("synthetic-recording", default=Fals
 
 def record(outcome: Outcome) -> None:
     """Call every subscriber with ``outcome``. Outcomes that a subscriber causes are dropped: they would never end."""
+    _tell(_subscribers, outcome)
+
+
+def _tell(subscribers: tuple[Subscriber, ...], outcome: Outcome) -> None:
     if _is_recording.get():
         return
     recording = _is_recording.set(True)
     try:
-        for subscriber in _subscribers:
+        for subscriber in subscribers:
             try:
                 subscriber(outcome)
             except Exception:  # a failing subscriber must not harm the request
@@ -111,22 +130,75 @@ def record_refusal(reason: Reason, marker: Marker | None, service: str | None) -
     record(Outcome(ADMISSION, Action.REFUSE, marker, None, reason, service))
 
 
+def record_admission(marker: Marker, service: str | None) -> None:
+    """Record that a request or message was admitted as simulated.
+
+    There is one for each simulated request, so an outcome is made only if a subscriber has asked for it.
+    """
+    if _count_simulated is None or counts_runs or _of_admissions:
+        _record_admission(marker, service)
+    else:
+        _count_simulated()  # the path of nearly every one
+
+
+_count_simulated: Callable[[], object] | None = None
+
+
+def _record_admission(marker: Marker, service: str | None) -> None:
+    global _count_simulated
+    try:
+        admissions = _admissions()
+        _count_simulated = admissions.of(("simulated", None, None)).add
+        admissions.of(("simulated", None, marker.run if counts_runs else None)).add()
+    except Exception:  # a meter provider that fails must not harm the request
+        _log.exception("an admission was not counted")
+    if _of_admissions:
+        _tell(_of_admissions, Outcome(ADMISSION, Action.ALLOW, marker, None, None, service))
+
+
 def _count(outcome: Outcome) -> None:
-    attributes = {"effect": outcome.effect, "action": outcome.action.value}
-    if outcome.reason is not None:
-        attributes["reason"] = outcome.reason.value
-    _counter().add(1, attributes)
+    run = outcome.marker.run if counts_runs and outcome.marker is not None else None
+    reason = outcome.reason
+    if reason is None:
+        _effects().add(1, _present(effect=outcome.effect, action=outcome.action.value, run=run))
+    else:
+        _admissions().of(("later" if reason.is_later else "refused", reason.value, run)).add()
+
+
+def _present(**attributes: str | None) -> dict[str, str]:
+    return {name: value for name, value in attributes.items() if value is not None}
 
 
 @lru_cache(maxsize=1)
-def _counter() -> Counter:
+def _effects() -> Counter:
     from opentelemetry import metrics
 
     return metrics.get_meter("synthetic").create_counter(
-        "synthetic.effects",
-        unit="{effect}",
-        description="Decisions on the side effects of simulated work, and on markers that were not admitted.",
+        "synthetic.effects", unit="{effect}", description="Decisions on the side effects of simulated work."
     )
+
+
+_Admission = tuple[str, "str | None", "str | None"]
+"""The attributes of an admission: verdict, reason, run."""
+
+
+@lru_cache(maxsize=1)
+def _admissions() -> Totals[_Admission]:
+    from opentelemetry import metrics
+
+    totals: Totals[_Admission] = Totals()
+
+    def observe(options: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
+        for (verdict, reason, run), total in totals.items():
+            yield metrics.Observation(total, _present(verdict=verdict, reason=reason, run=run))
+
+    metrics.get_meter("synthetic").create_observable_counter(
+        "synthetic.admissions",
+        callbacks=[observe],
+        unit="{admission}",
+        description="Decisions on requests and messages that carry a marker, or lack a required one.",
+    )
+    return totals
 
 
 def _add_event(outcome: Outcome) -> None:
@@ -145,3 +217,4 @@ def _add_event(outcome: Outcome) -> None:
 
 
 _subscribers: tuple[Subscriber, ...] = (_count, _add_event)
+_of_admissions: tuple[Subscriber, ...] = ()

@@ -1,4 +1,4 @@
-"""Attributes on the spans and log records of simulated work, on your application's OpenTelemetry providers."""
+"""Attributes on the spans, log records and metrics of simulated work, on your application's OpenTelemetry providers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from synthetic._work.mirror import verdict_in
 from synthetic._work.state import current_verdict
 
 if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
     from opentelemetry.sdk._logs import LoggerProvider
     from opentelemetry.sdk.trace import TracerProvider
 
-__all__ = ["attributes", "setup"]
+__all__ = ["attributes", "mark_metrics", "setup"]
 
 
 def attributes(parent: context.Context | None = None) -> dict[str, str]:
@@ -44,3 +45,15 @@ def setup(tracer_provider: TracerProvider | None = None, logger_provider: Logger
 
     processors.add_to_tracer_provider(tracer_provider, attributes)
     processors.add_to_logger_provider(logger_provider, attributes)
+
+
+def mark_metrics(meter_provider: MeterProvider) -> MeterProvider:
+    """Return a meter provider that marks what simulated work measures, and otherwise is ``meter_provider``.
+
+    Give it to an instrumentation (``meter_provider=``), or make it the global one. Its histograms and counters add the
+    configured attribute, ``test`` or ``unverified``, to the measurements of simulated work; with the setting
+    ``metrics_run`` also ``synthetic.run``. Other instruments, and the measurements of real work, stay as they are.
+    """
+    from synthetic._work.meters import MarkingMeterProvider
+
+    return MarkingMeterProvider(meter_provider)  # type: ignore[return-value] # a proxy

@@ -100,6 +100,7 @@ SETTINGS = [
         value("attribute"),
         ("synthetic.type", "a.b", "c", "user_agent.synthetic.type"),
     ),
+    Setting("metrics_run", True, "yes", "true", value("metrics_run"), (True, True, True, False)),
 ]  # fmt: skip
 
 by_name = pytest.mark.parametrize("setting", SETTINGS, ids=[setting.name for setting in SETTINGS])

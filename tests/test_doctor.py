@@ -14,12 +14,58 @@ from unittest.mock import patch
 
 import pytest
 
+import synthetic
 from synthetic._cli.doctor import examine
-from synthetic._instrument.coverage import BY_HAND, COVERED
+from synthetic._instrument.coverage import BY_HAND, COVERED, MODULES_BY_HAND
 from synthetic._instrument.instrument import GROUP
+from synthetic.errors import ConfigurationError
 
 COMMAND = Path(sys.executable).parent / "synthetic-traffic"
 PROJECT = Path(__file__).parents[1]
+HANDS_WORK_OVER = [
+    "aiobotocore",
+    "aiojobs",
+    "aiomqtt",
+    "amqpstorm",
+    "anyio",
+    "apache-airflow",
+    "apscheduler",
+    "azure-eventhub",
+    "azure-servicebus",
+    "azure-storage-queue",
+    "billiard",
+    "celery-batches",
+    "channels",
+    "cheroot",
+    "dagster",
+    "dask",
+    "distributed",
+    "django-q2",
+    "django-tasks",
+    "faststream",
+    "google-cloud-pubsub",
+    "huey",
+    "joblib",
+    "kafka-python",
+    "kombu",
+    "loky",
+    "multiprocess",
+    "paho-mqtt",
+    "pathos",
+    "pebble",
+    "prefect",
+    "procrastinate",
+    "python-socketio",
+    "pyzmq",
+    "ray",
+    "redis",
+    "saq",
+    "schedule",
+    "serverless-wsgi",
+    "taskiq",
+    "temporalio",
+    "valkey",
+]
 
 
 def run(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -158,7 +204,10 @@ def fake_distribution(folder: Path, name: str, version: str) -> None:
 @pytest.mark.parametrize(
     ("name", "version", "level", "says"),
     [
-        ("kafka-python", "2.0.2", "note", "synthetic.admitted"),
+        ("kafka-python", "2.0.2", "note", "not covered: send synthetic.headers()"),
+        ("pebble", "5.2.3", "ok", 'synthetic.instrument("concurrency") carries the jobs of its pools'),
+        ("cheroot", "11.1.2", "note", "it keeps only the last of two baggage header lines"),
+        ("serverless-wsgi", "3.1.0", "note", "it keeps only the last of two baggage header lines"),
         ("httpx", "0.13.0", "fix", 'pip install --upgrade "synthetic-traffic[httpx]"'),
         ("httpx", "99.1", "note", "newer than any tested version (tested"),
     ],
@@ -170,6 +219,29 @@ def test_doctor_reports_uncovered_products_and_untested_versions(
     finding = findings_of_the_command(**variables, PYTHONPATH=str(tmp_path))[f"{name} {version}"]
     assert finding["level"] == level
     assert says in finding["text"]
+
+
+def test_doctor_names_every_installed_library_that_hands_work_over(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in HANDS_WORK_OVER:
+        fake_distribution(tmp_path, name, "1.0")
+    (tmp_path / "django" / "tasks").mkdir(parents=True)
+    for package in ("django", "django/tasks"):
+        (tmp_path / package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for module in [module for module in sys.modules if module.partition(".")[0] == "django"]:
+        monkeypatch.delitem(sys.modules, module)
+    libraries = {finding.subject: finding.text for finding in examine() if finding.section == "libraries"}
+    for name in HANDS_WORK_OVER:
+        assert re.search(r"synthetic[._]|baggage", libraries[f"{name} 1.0"]), libraries[f"{name} 1.0"]
+    assert "synthetic.admitted(headers)" in libraries["django.tasks"]
+
+
+@pytest.mark.parametrize("name", [*BY_HAND, *MODULES_BY_HAND])
+def test_instrument_says_for_the_same_libraries_what_to_do_instead(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape({**BY_HAND, **MODULES_BY_HAND}[name])):
+        synthetic.instrument(name)
 
 
 def test_doctor_knows_every_extra_and_every_integration() -> None:

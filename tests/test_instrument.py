@@ -50,7 +50,7 @@ def test_an_unknown_name_raises_lists_the_known_names_and_patches_nothing() -> N
         ("fastapi", "Use synthetic_starlette.install(app)"),
         ("django", "Use synthetic_django.SyntheticTrafficMiddleware"),
         ("awslambda", "Use the module synthetic_awslambda"),
-        ("tornado", "'tornado' has no integration: send synthetic.headers()"),
+        ("tornado", "'tornado' has no integration of its own: send synthetic.headers()"),
         ("unheard-of", "there is no integration 'unheard-of'; the integrations are aio-pika"),
     ],
 )

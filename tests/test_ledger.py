@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from contextvars import copy_context
@@ -23,6 +24,7 @@ import synthetic
 import synthetic.errors
 from synthetic import ledger
 from synthetic._model.throttled import ThrottledLog
+from synthetic._model.totals import Totals
 from synthetic.asgi import SyntheticTrafficMiddleware
 from synthetic.ledger import Outcome
 from tests.support.clients import run_script
@@ -257,7 +259,90 @@ def test_outcomes_are_counted_by_effect_and_action(keys: dict[str, Any], provide
     ]
 
 
-# Refused requests
+ADMISSIONS = """
+import json, sys
+import synthetic
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from starlette.testclient import TestClient
+from synthetic.asgi import SyntheticTrafficMiddleware
+
+synthetic.instrument("http-client")
+synthetic.configure(metrics_run=sys.argv[1] == "with run")
+reader = InMemoryMetricReader()
+metrics.set_meter_provider(MeterProvider([reader]))
+
+@synthetic.guard("analytics")
+def track():
+    pass
+
+async def app(scope, receive, send):
+    track()
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body"})
+
+client = TestClient(SyntheticTrafficMiddleware(app))
+client.get("/")
+assert reader.get_metrics_data() is None, "real work emits something"
+with synthetic.simulated(run="rush-hour"):
+    marked = synthetic.headers()
+for _ in range(3):
+    client.get("/", headers=marked)
+with synthetic.admitted(marked):
+    pass
+client.get("/", headers={"baggage": "synthetic-traffic=forged"})
+with synthetic.configured(halt="rush-hour"):
+    client.get("/", headers=marked)
+with synthetic.configured(shed=lambda: True):
+    client.get("/", headers=marked)
+with synthetic.configured(on_missing="refuse"):
+    client.get("/")
+(scope,) = reader.get_metrics_data().resource_metrics[0].scope_metrics
+found = {
+    metric.name: sorted(((dict(point.attributes), point.value) for point in metric.data.data_points), key=str)
+    for metric in scope.metrics
+}
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.parametrize("run", [{}, {"run": "rush-hour"}], ids=["without run", "with run"])
+def test_admissions_are_counted_by_verdict_and_reason(keys: dict[str, Any], run: dict[str, str]) -> None:
+    assert json.loads(run_script(ADMISSIONS, "with run" if run else "without run", keys=keys)) == {
+        "synthetic.effects": [[{"effect": "analytics", "action": "skip", **run}, 3]],
+        "synthetic.admissions": [
+            [{"verdict": "later", "reason": "shed", **run}, 1],
+            [{"verdict": "refused", "reason": "halted", **run}, 1],
+            [{"verdict": "refused", "reason": "malformed"}, 1],
+            [{"verdict": "refused", "reason": "missing"}, 1],
+            [{"verdict": "simulated", **run}, 4],
+        ],
+    }
+
+
+def test_totals_from_many_threads_are_exact_and_a_forked_process_begins_at_zero() -> None:
+    totals: Totals[str] = Totals()
+    threads = [threading.Thread(target=lambda: [totals.of("x").add() for _ in range(5000)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+        totals.items()
+    for thread in threads:
+        thread.join()
+    assert [totals.items(), totals.items()] == [[("x", 40_000)], [("x", 40_000)]]
+    if hasattr(os, "fork"):
+        read, write = os.pipe()
+        child = os.fork()
+        if not child:
+            totals.of("y").add()
+            os.write(write, repr(totals.items()).encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert os.read(read, 100) == b"[('y', 1)]"
+        assert totals.items() == [("x", 40_000)]
+
+
+# Refused and admitted requests
 
 
 @pytest.fixture
@@ -282,6 +367,33 @@ def test_a_refused_request_is_an_outcome_with_its_reason(service: str, keys: dic
         ("admission", "refuse", "halted", "rush-hour", "rides"),
         ("admission", "refuse", "shed", "rush-hour", "rides"),
     ]
+
+
+def test_an_admission_as_simulated_is_an_outcome_for_those_who_ask(service: str, keys: dict[str, Any]) -> None:
+    with ledger.recorded() as others, ledger.recorded(admissions=True) as outcomes:
+        requests.get(service)
+        requests.get(service, headers={"baggage": entry(mint(keys))})
+        requests.get(service, headers={"baggage": entry(mint(shared_key()))})
+    assert [(o.effect, o.action, o.reason, o.marker and o.marker.run, o.service) for o in outcomes] == [
+        ("admission", "allow", None, "rush-hour", "rides"),
+        ("shut", "skip", None, "rush-hour", "rides"),
+        ("admission", "refuse", "bad-signature", None, "rides"),
+    ]
+    assert outcomes[1:] == others
+
+
+def test_a_failing_subscriber_does_not_stop_an_admission(
+    service: str, keys: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(outcome: Outcome) -> None:
+        raise RuntimeError("no room")
+
+    unsubscribe = ledger.subscribe(fail, admissions=True)
+    try:
+        assert requests.get(service, headers={"baggage": entry(mint(keys))}).status_code == 200
+    finally:
+        unsubscribe()
+    assert "no room" in caplog.text
 
 
 def test_refusals_are_logged_at_most_once_per_second_for_each_reason(

@@ -116,6 +116,7 @@ def _on_marked(
             refusal = not_now(config)
     if refusal is not None:
         return _refuse(refusal, claims.marker, config)
+    ledger.record_admission(claims.marker, config.service)
     return _new_tuple(Admitted, (claims.verdict(token), onward))
 
 

@@ -9,77 +9,102 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from functools import partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, PackageNotFoundError, distributions, entry_points, requires, version
-from typing import Final, Literal, NamedTuple
+from importlib.util import find_spec
+from typing import Any, Final
 
-from synthetic._config.in_force import active, configure
+from synthetic._cli.admitting import examine_application
+from synthetic._cli.application import load
+from synthetic._cli.findings import Finding
+from synthetic._cli.guarded import examine_guards, examine_policy
+from synthetic._config.in_force import active, configured
 from synthetic._config.recorders import recorders
 from synthetic._config.settings import SETTINGS
 from synthetic._config.sources import for_a_shell, strange_variables
-from synthetic._instrument.coverage import BY_HAND, COVERED
+from synthetic._instrument.coverage import (
+    BY_HAND,
+    CARRIED_JOBS,
+    COVERED,
+    LOSING_LINES,
+    MODULES_BY_HAND,
+)
 from synthetic._instrument.instrument import GROUP, PRODUCTS, is_absent
 from synthetic._model.action import Action
 from synthetic.errors import ConfigurationError
 
-__all__ = ["Finding", "doctor", "examine"]
+__all__ = ["doctor", "examine"]
 
-Level = Literal["ok", "note", "fix"]
 _DISTRIBUTION: Final = "synthetic-traffic"
 _OLDEST = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?.*?>=\s*([0-9][0-9.]*)")
-
-
-class Finding(NamedTuple):
-    """One line of the report. ``fix`` is a conflict that loses or leaks markers; ``note`` is for you to decide."""
-
-    section: str
-    level: Level
-    subject: str
-    text: str
 
 
 def doctor(options: argparse.Namespace) -> int:
     """Run the command; return its exit code: 1 if there is something to fix."""
     logging.getLogger("synthetic").addHandler(logging.NullHandler())  # findings are printed, not logged
-    findings = list(examine(keys=options.keys, environment=options.environment, issuer=options.issuer))
+    app = load(options.app) if options.app else None
+    given = {name: getattr(options, name) for name in ("keys", "environment", "issuer")}
+    findings = list(examine(options.app, app, **given))
     if options.json:
         print(json.dumps([finding._asdict() for finding in findings], indent=2))
     else:
-        section = ""
-        for finding in findings:
-            if finding.section != section:
-                section = finding.section
-                print(f"{section}:")
-            print(f"  {finding.level:<4}  {finding.subject}: {finding.text}")
-        print("\nnot checked: whether the application calls instrument() and has the middleware")
+        _print(findings)
+        if not options.app:
+            print("not checked: the application; name it with --app module:app")
         to_fix = sum(finding.level == "fix" for finding in findings)
         print(f"{to_fix} to fix" if to_fix else "nothing to fix")
     return int(any(finding.level == "fix" for finding in findings))
 
 
-def examine(*, keys: str | None = None, environment: str | None = None, issuer: str | None = None) -> Iterator[Finding]:
+def _print(findings: list[Finding]) -> None:
+    section = ""
+    for finding in findings:
+        if finding.section != section:
+            section = finding.section
+            print(f"{section}:")
+        print(f"  {finding.level:<4}  {finding.subject}: {finding.text}")
+    print()
+
+
+def examine(name: str | None = None, app: Any = None, **given: str | None) -> Iterator[Finding]:
     """Yield the findings on the current environment: settings, libraries, OpenTelemetry, other SDKs.
 
-    The arguments override the settings in variables and file.
+    ``app`` is the application that was imported as ``name``, if any. ``given`` are settings: they override what the
+    application, variables and file say.
     """
-    yield from _settings(keys, environment, issuer)
-    yield from _libraries()
-    yield from _integrations()
-    yield from _opentelemetry()
-    yield from _others()
+    with ExitStack() as until_examined:
+        is_configured = yield from _configured(given, until_examined)
+        if is_configured:
+            yield from _settings()
+        if name is not None:
+            yield from examine_application(name, app)
+            if is_configured:
+                yield from examine_guards(active())
+                yield from examine_policy(active())
+        yield from _libraries()
+        yield from _integrations()
+        yield from _opentelemetry()
+        yield from _others()
 
 
-def _settings(given_keys: str | None, environment: str | None, issuer: str | None) -> Iterator[Finding]:
-    section = "settings"
+def _configured(given: dict[str, str | None], until_examined: ExitStack) -> Generator[Finding, None, bool]:
+    """Put the settings in force; return whether that was possible."""
     for variable, advice in strange_variables(tuple(SETTINGS)):
-        yield Finding(section, "fix", variable, f"is not read: {advice}")
+        yield Finding("settings", "fix", variable, f"is not read: {advice}")
+    settings: Any = {name: value for name, value in given.items() if value is not None}
     try:
-        configure(keys=given_keys, environment=environment, issuer=issuer)
+        until_examined.enter_context(configured(**settings))
     except ConfigurationError as error:
-        yield Finding(section, "fix", "configuration", for_a_shell(str(error)))
-        return
+        yield Finding("settings", "fix", "configuration", for_a_shell(str(error)))
+        return False
+    return True
+
+
+def _settings() -> Iterator[Finding]:
+    section = "settings"
     config = active()
     keys = config.keys.current()
     if keys is None:
@@ -115,10 +140,7 @@ def _libraries() -> Iterator[Finding]:
             yield Finding("libraries", "note", subject, f"{coverage.how}; newer than any tested version ({tested})")
         else:
             yield Finding("libraries", "ok", subject, f"{coverage.how}; {tested}")
-    for distribution, advice in BY_HAND.items():
-        found = _installed(distribution)
-        if found is not None:
-            yield Finding("libraries", "note", f"{distribution} {found}", f"not covered: {advice}")
+    yield from _by_hand()
     python = ".".join(map(str, sys.version_info[:3]))
     how = 'synthetic.instrument("concurrency", "http-client", "logging")'
     yield Finding("libraries", "ok", f"Python {python}", f"threads, pools, processes, http.client, logging: {how}")
@@ -129,6 +151,22 @@ def _libraries() -> Iterator[Finding]:
             "thread_inherit_context",
             "new threads inherit the verdict, worker threads too: call instrument('concurrency')",
         )
+
+
+def _by_hand() -> Iterator[Finding]:
+    for distribution, advice in BY_HAND.items():
+        found = _installed(distribution)
+        if found is None:
+            continue
+        subject = f"{distribution} {found}"
+        if distribution in CARRIED_JOBS:
+            yield Finding("libraries", "ok", subject, advice)
+        else:
+            is_server = distribution in LOSING_LINES
+            yield Finding("libraries", "note", subject, advice if is_server else f"not covered: {advice}")
+    for module, advice in MODULES_BY_HAND.items():
+        if _has_module(module):
+            yield Finding("libraries", "note", module, f"not covered: {advice}")
 
 
 def _integrations() -> Iterator[Finding]:
@@ -218,6 +256,13 @@ def _installed(distribution: str) -> str | None:
         return version(distribution)
     except PackageNotFoundError:
         return None
+
+
+def _has_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ImportError:
+        return False
 
 
 def _oldest_versions() -> dict[str, str]:

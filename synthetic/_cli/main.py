@@ -26,7 +26,7 @@ examples:
   synthetic-traffic keygen --kid staging-1 --shared shared.jwks
   curl -H "$(synthetic-traffic mint --keys private.jwks --run rush-hour)" http://localhost:8000/
   synthetic-traffic inspect --keys public.jwks "baggage: synthetic-traffic=eyJ..."
-  synthetic-traffic doctor
+  synthetic-traffic doctor --app shop.main:app
 
 Settings that you do not pass come from SYNTHETIC_* variables and synthetic.toml, as in a service.
 Exit codes: 0 success, 1 the header does not verify or there is something to fix, 2 wrong arguments or configuration.
@@ -144,7 +144,12 @@ def _add_doctor(commands: Any) -> None:
         doctor,
         "Report which installed libraries carry the marker, what prevents it, and what to do. Run it where the "
         "service runs: in its virtual environment, with its variables.",
-        "synthetic-traffic doctor",
+        "synthetic-traffic doctor --app shop.main:app",
+    )
+    command.add_argument(
+        "--app",
+        metavar="MODULE:APP",
+        help="also import the application, from the current folder, and check its middleware, guards and policy",
     )
     command.add_argument("--json", action="store_true", help="print the findings as a JSON list")
     _add_settings(command)

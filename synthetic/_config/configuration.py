@@ -36,6 +36,7 @@ class Configuration(NamedTuple):
     key: str
     issuer: str
     attribute: str
+    metrics_run: bool
     edge: bool
     on_unverified: OnUnverified
     on_missing: OnMissing

@@ -8,6 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from synthetic import ledger
 from synthetic._config.configuration import Configuration, check_stripping
 from synthetic.errors import ConfigurationError
 
@@ -52,7 +53,6 @@ def configured(**settings: Unpack[Settings]) -> Generator[None, None, None]:
     The arguments and errors are those of ``configure``. A setting that you do not give keeps its value. When the block
     ends, the previous configuration is active again.
     """
-    global config, _arguments
     with _lock:
         before = config, _arguments
         _replace(cast("Settings", {**_arguments, **settings}), of="configured")
@@ -60,11 +60,11 @@ def configured(**settings: Unpack[Settings]) -> Generator[None, None, None]:
         yield
     finally:
         with _lock:
-            config, _arguments = before
+            _put_in_force(*before)
 
 
 def _replace(arguments: Settings, *, of: str = "", only_first: bool = False) -> Configuration:
-    global config, is_declared, _arguments
+    global is_declared
     from synthetic._config.settings import build, check_names  # importing the library does not read settings
 
     given = cast("dict[str, Any]", arguments)
@@ -79,9 +79,15 @@ def _replace(arguments: Settings, *, of: str = "", only_first: bool = False) -> 
         except ConfigurationError as error:
             # The frames below have keys in local variables, which error reports may include.
             raise error.with_traceback(None) from None
-        config, _arguments = built, arguments
+        _put_in_force(built, arguments)
         is_declared = is_declared or not only_first
         return built
+
+
+def _put_in_force(built: Configuration | None, arguments: Settings) -> None:
+    global config, _arguments
+    config, _arguments = built, arguments
+    ledger.counts_runs = built is not None and built.metrics_run
 
 
 class Checked(Protocol):

@@ -18,6 +18,10 @@ class Policy:
         self._actions = dict(actions or {})
         self.get: Callable[[str], Action | None] = self._actions.get
 
+    def effects(self) -> tuple[str, ...]:
+        """Return the effects that it names."""
+        return tuple(self._actions)
+
     def __repr__(self) -> str:
         return f"Policy({ {effect: action.value for effect, action in self._actions.items()} })"
 

@@ -189,6 +189,14 @@ class Settings(TypedDict, total=False):
             "the name of the attribute on spans and log records",
         ),
     ]
+    metrics_run: Annotated[
+        bool | None,
+        Setting(
+            flag,
+            False,
+            "whether metrics have the run as an attribute; each run is then a time series of its own",
+        ),
+    ]
     ready: Annotated[
         Callable[[], bool] | None,
         Setting(

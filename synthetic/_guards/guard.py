@@ -13,12 +13,12 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import _AsyncGeneratorContextManager, _GeneratorContextManager  # pyright: ignore[reportPrivateUsage]
-from enum import Enum
-from typing import Any, Final, NamedTuple, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import Any, Final, ParamSpec, Protocol, TypeVar, cast, overload
 
 import wrapt
 
 from synthetic._guards.decision import decide
+from synthetic._guards.made import UNSET, Made, Terms
 from synthetic._guards.skipped import awaitable, excludes_none, skipped, yielding
 from synthetic._model.action import Action
 from synthetic._model.callables import VISIBLE_KINDS, Kind, kind_of, remade_manager
@@ -26,7 +26,7 @@ from synthetic._model.marker import Marker
 from synthetic._model.verdict import REAL
 from synthetic._work.state import VERDICT, current, is_synthetic
 
-__all__ = ["UNSET", "Guard", "GuardKeeping", "Terms", "Unset", "guard", "make_guard"]
+__all__ = ["Guard", "GuardKeeping", "guard", "is_guard", "make_guard"]
 
 _log = logging.getLogger("synthetic")
 
@@ -40,15 +40,6 @@ Yields = TypeVar(
 )
 
 _get_verdict = VERDICT.get
-
-
-class Unset(Enum):
-    """The type of an argument that was not given, if None is a possible value."""
-
-    UNSET = "unset"
-
-
-UNSET: Final = Unset.UNSET
 
 
 class Guard(Protocol):
@@ -87,15 +78,6 @@ def guard(effect: str, *, instead: Callable[..., Any] | None = None, returns: An
     not verify.
     """
     return make_guard(Terms(effect, instead, returns))
-
-
-class Terms(NamedTuple):
-    """The arguments of a guard. ``returns`` is UNSET if not given. While ``is_off()``, the guard does nothing."""
-
-    effect: str
-    instead: Callable[..., Any] | None = None
-    returns: Any = UNSET
-    is_off: Callable[[], bool] | None = None
 
 
 def make_guard(terms: Terms) -> Callable[[Any], Any]:
@@ -180,15 +162,19 @@ class _Proxy(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         return self
 
 
-class _Site:
+def is_guard(function: object) -> bool:
+    """Whether a callable is a guarded one itself. A wrapper around it is not."""
+    return type(function) in (_Proxy, _BoundProxy) or getattr(function, "__code__", None) is _GUARDED
+
+
+class _Site(Made):
     """One guarded callable: its kind, its name, and the terms of its guard."""
 
-    __slots__ = ("_has_warned", "kind", "target", "terms")
+    __slots__ = ("_has_warned", "kind")
 
     def __init__(self, function: Any, terms: Terms) -> None:
-        self.terms = terms
+        super().__init__(function, _name_of(function), terms)
         self.kind: Kind = kind_of(function)
-        self.target = _name_of(function)
         self._has_warned = False
 
     def decided(self, function: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -228,6 +214,10 @@ class _Site:
                 "give the guard returns= or instead=",
                 self.target,
             )
+
+
+_GUARDED: Final = _closure(len, cast("_Site", None)).__code__
+"""The code of every guard that is a closure."""
 
 
 def _name_of(function: Any) -> str:

@@ -10,14 +10,15 @@ import threading
 from collections.abc import Callable
 from difflib import get_close_matches
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import wrapt
 
-from synthetic._guards.guard import UNSET, Terms, make_guard
+from synthetic._guards.guard import make_guard
+from synthetic._guards.made import UNSET, Terms
 from synthetic.errors import ConfigurationError
 
-__all__ = ["DefaultGuard", "GuardedTarget", "guard_target"]
+__all__ = ["DefaultGuard", "GuardedTarget", "awaited", "guard_target"]
 
 _lock = threading.RLock()
 _targets: dict[str, GuardedTarget] = {}
@@ -29,10 +30,10 @@ class GuardedTarget:
     def __init__(self, target: str, effect: str, instead: Callable[..., Any] | None, returns: Any) -> None:
         self.target = target
         self.effect = effect
-        self.terms: tuple[object, ...] = (effect, instead, returns)
+        self.terms: Final = Terms(effect, instead, returns)
         self.module: str
         self.module, _, self._path = target.partition(":")
-        self._decorate = make_guard(Terms(effect, instead, returns, lambda: self._is_undone))
+        self._decorate = make_guard(self.terms._replace(is_off=lambda: self._is_undone))
         self._guarded: Any = None
         self._restore: list[Callable[[], None]] = []
         self._is_undone = False
@@ -126,12 +127,12 @@ def guard_target(
         raise ConfigurationError(f"cannot guard {target}: there is no module {module!r}; is it installed?")
     with _lock:
         present = _targets.get(target)
-        if present is not None and present.is_default and present.terms != (effect, instead, returns):
+        if present is not None and present.is_default and present.terms != Terms(effect, instead, returns):
             present.undo()
             present = None
         if present is None:
             present = GuardedTarget(target, effect, instead, returns)
-        elif present.terms != (effect, instead, returns):
+        elif present.terms != Terms(effect, instead, returns):
             raise ConfigurationError(
                 f"{target} is already guarded for the effect {present.effect!r}, with its own instead= or returns=; "
                 "undo() that guard first"
@@ -183,6 +184,11 @@ class DefaultGuard:
         except (ImportError, AttributeError):
             return False
         return True
+
+
+def awaited() -> list[GuardedTarget]:
+    """Return the guards whose module is not imported yet."""
+    return [target for target in list(_targets.values()) if target.module not in sys.modules]
 
 
 def _targets_of(module: str) -> list[GuardedTarget]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-__all__ = ["BY_HAND", "COVERED", "Coverage"]
+__all__ = ["BY_HAND", "CARRIED_JOBS", "COVERED", "LOSING_LINES", "MODULES_BY_HAND", "Coverage"]
 
 
 class Coverage(NamedTuple):
@@ -74,34 +74,109 @@ COVERED: Final[Mapping[str, Coverage]] = {
 _WSGI = "put synthetic.wsgi.SyntheticTrafficMiddleware around the application"
 _CLIENT = "send synthetic.headers() with calls to services that take part, and guard calls to others"
 _QUEUE = "send synthetic.headers() with each message, and handle it in synthetic.admitted(headers)"
-_JOBS = "wrap each job in synthetic.carry(job), and schedule it from an empty contextvars.Context()"
+_BODY = (
+    "its messages have no headers: put synthetic.headers() into the body, and handle it in synthetic.admitted(headers)"
+)
+_TASK = "pass synthetic.headers() to each task as an argument, and do its work in synthetic.admitted(headers)"
+_RUN = (
+    "pass synthetic.headers() to each run as a parameter, and do the work of its steps in synthetic.admitted(headers)"
+)
+_REDIS = (
+    "for streams, pub/sub and lists of jobs, put synthetic.headers() into each message, and handle it in "
+    "synthetic.admitted(headers); other commands need nothing"
+)
+_FUTURES = "submit synthetic.carry(function) instead of the function"
 
-BY_HAND: Final[Mapping[str, str]] = {
+CARRIED_JOBS: Final[Mapping[str, str]] = {
+    "anyio": "the jobs of its threads and processes; for a memory stream of jobs, call synthetic.carry_queue(stream)",
+    "billiard": "its processes, and the jobs of its pools",
+    "joblib": "the jobs of Parallel",
+    "loky": "the jobs of its executors",
+    "multiprocess": "its processes, and the jobs of its pools",
+    "pebble": "the jobs of its pools",
+}
+"""Libraries whose jobs the integration ``concurrency`` carries, by distribution, with what exactly it carries."""
+
+LOSING_LINES: Final[Mapping[str, str]] = {
+    "cheroot": "it keeps only the last of two baggage header lines, so a marker before foreign baggage is lost and the "
+    "work is real; join the lines in the proxy in front of it, or use another server",
+    "serverless-wsgi": "it keeps only the last of two baggage header lines, so a marker before foreign baggage is lost "
+    "and the work is real; decorate the Lambda handler with synthetic_awslambda.admit, and remove the WSGI middleware",
+}
+"""Servers and adapters that drop a header line, by distribution, with what to do."""
+
+MODULES_BY_HAND: Final[Mapping[str, str]] = {"django.tasks": _TASK}
+"""Parts of a covered library that pass work on and are not covered, by module, with what to do instead."""
+
+_UNCOVERED: Final[Mapping[str, str]] = {
     "aiobotocore": _QUEUE,
-    "apscheduler": _JOBS,
-    "azure-servicebus": _QUEUE,
+    "aiojobs": "spawn synthetic.carry(job)(...) instead of job(...), because a waiting job starts in another context",
+    "aiomqtt": "send synthetic.headers() as user properties (MQTT 5) or in the payload, and handle each message in "
+    "synthetic.admitted(headers)",
+    "amqpstorm": 'publish with properties={"headers": synthetic.headers()}, and handle each message in '
+    'synthetic.admitted(message.properties["headers"])',
+    "apache-airflow": "pass synthetic.headers() in the conf of each DAG run, and do the work of its tasks in "
+    "synthetic.admitted(dag_run.conf)",
+    "apscheduler": "start the scheduler in an empty contextvars.Context(), and call "
+    "scheduler.add_job(synthetic.carry(job))",
+    "azure-eventhub": "put synthetic.headers() into the properties of each event, and handle it in "
+    "synthetic.admitted(event.properties)",
+    "azure-servicebus": "send synthetic.headers() as application_properties, and handle each message in "
+    "synthetic.admitted(message.application_properties)",
+    "azure-storage-queue": _BODY,
     "bottle": _WSGI,
-    "dask": _JOBS,
+    "celery-batches": "handle each request of a batch in synthetic.admitted(request.request_dict), because a batch has "
+    "no verdict of its own",
+    "channels": "put synthetic.headers() into each message of a channel layer, and handle it in "
+    "synthetic.admitted(message)",
+    "dagster": _RUN,
+    "dask": "pass synthetic.carry(function) to dask.delayed and to Client.submit",
+    "distributed": _FUTURES,
+    "django-q2": _TASK,
+    "django-tasks": _TASK,
     "falcon": f"{_WSGI}, or the one of synthetic.asgi for ASGI",
+    "faststream": "also over a covered client: publish with headers=synthetic.headers(), and handle each message in "
+    "synthetic.admitted(message.headers)",
     "faust-streaming": _QUEUE,
-    "google-cloud-pubsub": _QUEUE,
+    "google-cloud-pubsub": "send synthetic.headers() as attributes, and handle each message in "
+    "synthetic.admitted(message.attributes)",
     "google-cloud-tasks": _QUEUE,
     "grpclib": _CLIENT,
-    "huey": _QUEUE,
-    "joblib": _JOBS,
+    "huey": _TASK,
     "kafka-python": _QUEUE,
     "kafka-python-ng": _QUEUE,
+    "kombu": "Celery's tasks are covered; publish other messages with headers=synthetic.headers(), and handle them in "
+    "synthetic.admitted(message.headers)",
     "niquests": _CLIENT,
+    "paho-mqtt": "send synthetic.headers() as user properties (MQTT 5) or in the payload, and handle each message in "
+    "synthetic.admitted(headers)",
+    "pathos": _FUTURES,
+    "prefect": _RUN,
+    "procrastinate": _TASK,
     "pulsar-client": _QUEUE,
     "pycurl": _CLIENT,
     "pyramid": _WSGI,
-    "ray": _JOBS,
+    "python-socketio": "send synthetic.headers() with each event, and handle it in synthetic.admitted(headers): "
+    "a connection has the verdict of the request that opened it",
+    "pyzmq": _BODY,
+    "ray": _TASK,
+    "redis": _REDIS,
     "sanic": "no ASGI middleware: admit each request in synthetic.admitted(request.headers)",
+    "saq": _TASK,
+    "schedule": "schedule synthetic.carry(job), and call run_pending() in an empty contextvars.Context()",
     "stomp-py": _QUEUE,
-    "taskiq": _QUEUE,
-    "temporalio": _QUEUE,
+    "taskiq": _TASK,
+    "temporalio": "pass synthetic.headers() to the workflow and on to its activities, and do their work in "
+    "synthetic.admitted(headers)",
     "tornado": _CLIENT,
     "treq": _CLIENT,
     "twisted": _CLIENT,
+    "valkey": _REDIS,
 }
-"""Libraries that pass work on and have no integration, by distribution, with what to do instead."""
+
+BY_HAND: Final[Mapping[str, str]] = {
+    **_UNCOVERED,
+    **LOSING_LINES,
+    **{name: f'synthetic.instrument("concurrency") carries {what}' for name, what in CARRIED_JOBS.items()},
+}
+"""Libraries that pass work on and have no integration of their own, by distribution, with what to do instead."""

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Protocol, cast
 
 from synthetic._config.instrumented import INSTRUMENTED
-from synthetic._instrument.coverage import BY_HAND, COVERED
+from synthetic._instrument.coverage import BY_HAND, COVERED, MODULES_BY_HAND
 from synthetic.errors import ConfigurationError
 
 __all__ = ["GROUP", "PRODUCTS", "Integration", "instrument", "is_absent", "uninstrument"]
@@ -106,8 +106,9 @@ def _advice(name: str, known: list[str]) -> str:
         return f"{name!r} is not patched; instrument() does not apply. Use {COVERED[name].how}"
     if _is_installed(module):
         return f"{name!r} is not patched; instrument() does not apply. Use the module {module}"
-    if name in BY_HAND:
-        return f"{name!r} has no integration: {BY_HAND[name]}"
+    by_hand = {**BY_HAND, **MODULES_BY_HAND}
+    if name in by_hand:
+        return f"{name!r} has no integration of its own: {by_hand[name]}"
     by_distribution = {coverage.distribution: extra for extra, coverage in COVERED.items()}
     spellings = dict.fromkeys([*known, *COVERED, *by_distribution])
     close = get_close_matches(name.lower(), spellings)

@@ -49,9 +49,9 @@ def _default(name: str, setting: Setting) -> str:
     shown = {"clock": "the system's", "internal_hosts": "names inside"}
     if name in shown:
         return shown[name]
-    if not setting.default:
-        return "none"
-    return f"`{str(setting.default).lower()}`" if isinstance(setting.default, bool) else f"`{setting.default}`"
+    if isinstance(setting.default, bool):
+        return f"`{str(setting.default).lower()}`"
+    return f"`{setting.default}`" if setting.default else "none"
 
 
 @pytest.mark.parametrize("row", [row for row in IN_PAGE if row[2].startswith("`")], ids=lambda row: row[0])
@@ -91,7 +91,7 @@ def test_the_guards_page_says_what_a_guard_does(row: list[str], keys: dict[str, 
     assert row[1:] == [_called({"instead": lambda: "calls instead"}), _called({"returns": "given"}), _called({})]
 
 
-@pytest.mark.parametrize("command", ["keygen", "mint", "inspect"])
+@pytest.mark.parametrize("command", ["keygen", "mint", "inspect", "doctor"])
 def test_the_page_of_the_command_line_has_every_option(command: str) -> None:
     shell_command = [str(Path(sys.executable).with_name("synthetic-traffic")), command, "--help"]
     text = subprocess.run(shell_command, capture_output=True, text=True, check=True).stdout

@@ -1,4 +1,4 @@
-"""Libraries that keep workers, unmodified: whoever starts the workers, each job is handled as whoever submitted it would.
+"""Libraries that keep workers, unmodified: a job is handled as whoever submitted it would, whoever has started the workers.
 
 Jobs of simulated work, of real work and of nobody are interleaved.
 """
