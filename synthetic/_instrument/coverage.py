@@ -34,6 +34,7 @@ COVERED: Final[Mapping[str, Coverage]] = {
     "aiokafka": Coverage(
         "aiokafka", _instrumented("aiokafka") + "; consumers: SyntheticConsumer(consumer, on_refused=...)", "0.14.0"
     ),
+    "amplitude": Coverage("amplitude-analytics", _instrumented("amplitude"), "1.3.0"),
     "arq": Coverage("arq", _instrumented("arq"), "0.28.0"),
     "boto3": Coverage("boto3", _instrumented("boto3"), "1.44.5"),
     "celery": Coverage("celery", _instrumented("celery"), "5.6.3"),
@@ -56,13 +57,17 @@ COVERED: Final[Mapping[str, Coverage]] = {
     "litestar": Coverage(
         "litestar", "synthetic.asgi.SyntheticTrafficMiddleware around the application", "2.25.0", "synthetic.asgi"
     ),
+    "mixpanel": Coverage("mixpanel", _instrumented("mixpanel"), "5.4.1"),
     "nats": Coverage("nats-py", _instrumented("nats"), "2.16.0"),
     "pika": Coverage("pika", _instrumented("pika"), "1.4.4"),
+    "posthog": Coverage("posthog", _instrumented("posthog"), "7.91.1"),
     "quart": Coverage(
         "quart", "synthetic.asgi.SyntheticTrafficMiddleware around the application", "0.23.1", "synthetic.asgi"
     ),
     "requests": Coverage("requests", _instrumented("requests"), "2.34.2"),
     "rq": Coverage("rq", _instrumented("rq"), "3.0.0"),
+    "rudderstack": Coverage("rudder-sdk-python", _instrumented("rudderstack"), "2.1.9"),
+    "segment": Coverage("segment-analytics-python", _instrumented("segment"), "2.4.0"),
     "starlette": Coverage("starlette", "synthetic_starlette.install(app)", "1.10.0", "synthetic_starlette"),
     "structlog": Coverage(
         "structlog", "synthetic_structlog.add_synthetic, among its processors", "26.1.0", "synthetic_structlog"
