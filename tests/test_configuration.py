@@ -193,7 +193,7 @@ def test_a_relative_path_survives_a_change_of_the_working_directory(
 
 # name, argument, text of the variable (or None), what the message says
 WRONG: list[tuple[str, Any, str | None, str]] = [
-    ("keys", {"keys": []}, '{"keys": []}', 'no "keys" list with at least one key; make one with: synthetic-traffic'),
+    ("keys", {"keys": 1}, '{"keys": 1}', 'no "keys" list; make one with: synthetic-traffic'),
     ("keys", 42, "no-such-file", "not a JWKS; give a dict|nor the path of a readable file: No such file"),
     ("policy", {"payment": "deny"}, None, "the actions are allow, divert, refuse, skip, substitute"),
     ("service", "a\nb", "a\nb", "a value that works: 'rides'"),

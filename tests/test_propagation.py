@@ -117,7 +117,6 @@ def test_a_wrong_configuration_is_logged_and_does_not_raise_in_instrumentation(
     keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("synthetic._config.in_force.config", None)
-    monkeypatch.setattr("synthetic._config.in_force._arguments", {})
     monkeypatch.setenv("SYNTHETIC_LIFETIME", "long")
     present = PROPAGATOR.extract({"baggage": entry(mint(keys))})
     assert "SYNTHETIC_LIFETIME" in caplog.text

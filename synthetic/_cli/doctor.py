@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import re
 import sys
@@ -15,10 +14,11 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, PackageNotFoundError, distributions, entry_points, requires, version
 from typing import Final, Literal, NamedTuple
 
+from synthetic._cli.printed import say, unlogged
 from synthetic._config.in_force import active, configure
 from synthetic._config.recorders import recorders
 from synthetic._config.settings import SETTINGS
-from synthetic._config.sources import for_a_shell, strange_variables
+from synthetic._config.sources import file_in_use, for_a_shell, strange_variables
 from synthetic._instrument.coverage import BY_HAND, COVERED
 from synthetic._instrument.instrument import GROUP, PRODUCTS, is_absent
 from synthetic._model.action import Action
@@ -42,8 +42,8 @@ class Finding(NamedTuple):
 
 def doctor(options: argparse.Namespace) -> int:
     """Run the command; return its exit code: 1 if there is something to fix."""
-    logging.getLogger("synthetic").addHandler(logging.NullHandler())  # findings are printed, not logged
-    findings = list(examine(keys=options.keys, environment=options.environment, issuer=options.issuer))
+    with unlogged():  # findings are printed
+        findings = list(examine(keys=options.keys, environment=options.environment, issuer=options.issuer))
     if options.json:
         print(json.dumps([finding._asdict() for finding in findings], indent=2))
     else:
@@ -51,11 +51,12 @@ def doctor(options: argparse.Namespace) -> int:
         for finding in findings:
             if finding.section != section:
                 section = finding.section
-                print(f"{section}:")
-            print(f"  {finding.level:<4}  {finding.subject}: {finding.text}")
-        print("\nnot checked: whether the application calls instrument() and has the middleware")
+                say(f"{section}:")
+            say(f"  {finding.level:<4}  {finding.subject}: {finding.text}")
+        print()
+        say("not checked: whether the application calls instrument() and has the middleware")
         to_fix = sum(finding.level == "fix" for finding in findings)
-        print(f"{to_fix} to fix" if to_fix else "nothing to fix")
+        say(f"{to_fix} to fix" if to_fix else "nothing to fix")
     return int(any(finding.level == "fix" for finding in findings))
 
 
@@ -81,6 +82,9 @@ def _settings(given_keys: str | None, environment: str | None, issuer: str | Non
         yield Finding(section, "fix", "configuration", for_a_shell(str(error)))
         return
     config = active()
+    file = file_in_use()
+    if file is not None:
+        yield Finding(section, "ok", "file", f"settings are read from {file.absolute()}")
     keys = config.keys.current()
     if keys is None:
         yield Finding(

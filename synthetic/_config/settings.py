@@ -22,7 +22,10 @@ from synthetic._wire.token import LONGEST_LIFETIME
 from synthetic.errors import ConfigurationError
 
 # Not postponed: the annotations of Settings are read.
-__all__ = ["SETTINGS", "Setting", "Settings", "build", "check_names"]
+__all__ = ["BAGGAGE_KEY", "SETTINGS", "Setting", "Settings", "build", "check_names"]
+
+BAGGAGE_KEY: Final = r"[A-Za-z0-9_.-]{1,64}"
+"""What the setting ``key`` must match."""
 
 _DAY: Final = 86_400
 
@@ -58,7 +61,7 @@ def _hosts(raw: Raw) -> HostRule:
 def _baggage_key(raw: Raw) -> str:
     if isinstance(raw.value, Path) or str(raw.value).endswith((".jwks", ".json")):
         raise ValueError(f"{str(raw.value)!r} is a file name, but key is the baggage key. Did you mean keys?")
-    return text(r"[A-Za-z0-9_.-]{1,64}", "synthetic-traffic")(raw)
+    return text(BAGGAGE_KEY, "synthetic-traffic")(raw)
 
 
 _optional_function: Final = optional(function)
