@@ -62,7 +62,7 @@ def problem_of(error: BaseException) -> Problem | None:
         return answers[0] if all(answers) else None
     if isinstance(error, EffectRefused):
         # The caller learns which effect was refused. How to change that is only logged.
-        _refused.warn(error.target, str(error))
+        _refused.warn(error.effect, str(error))
         detail = "A side effect of this simulated request was refused."
         return problem(403, detail, "effect-refused", effect=error.effect)
     if isinstance(error, UnverifiedMarker):

@@ -23,6 +23,9 @@ DEFAULT_HOSTS = (
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.ASCII)
 _PATTERN = re.compile(r"\.?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?", re.ASCII)
 _ZONED = re.compile(r"fe80:[0-9a-f:]*%[a-z0-9_.-]+", re.ASCII)
+_LONGEST = 255
+"""Characters of a host name: RFC 1035 allows 253, and Python's own address a few more with a zone."""
+
 _REMEMBERED = 4096
 
 
@@ -48,8 +51,8 @@ class HostRule:
     def __contains__(self, host: str) -> bool:
         known = self._known.get(host)
         if known is None:
-            known = host.isascii() and self._decide(_normal(host))
-            if len(self._known) < _REMEMBERED:
+            known = len(host) <= _LONGEST and host.isascii() and self._decide(_normal(host))
+            if len(self._known) < _REMEMBERED and len(host) <= _LONGEST:
                 self._known[host] = known
         return known
 
