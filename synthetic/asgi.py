@@ -82,6 +82,9 @@ class SyntheticTrafficMiddleware:
     async def _admitted(self, decision: Admitted, scope: Scope, receive: Receive, send: Send) -> None:
         if decision.onward is not None:
             scope = {**scope, "headers": _with_baggage(scope["headers"], decision.onward)}
+        elif isinstance(decision.verdict, Received):
+            # A copy: uvicorn with httptools appends the trailers of the body, which nobody has admitted, to its list.
+            scope = {**scope, "headers": list(scope["headers"])}
         if isinstance(decision.verdict, Received):
             send = _SimulatedSend(send)
         entered = enter(decision.verdict, is_work=True, marks_span=True)
