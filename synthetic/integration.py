@@ -25,8 +25,9 @@ puts the verdict in force for a ``with`` block.
 
 **The way in: requests.** An ``Entrance`` decides on requests, and returns ``Admitted`` (``AS_REAL``, if the request
 carries no marker) or ``Refused``. ``refusal_of`` gives the response (a ``Problem``) for a refused request,
-``problem_of`` the one for a refused effect. In a simulated response, ``SIMULATED_CACHE_CONTROL`` replaces all
-``CACHE_HEADERS``. ``OnMissing`` and ``OnUnverified`` are the settings of an entrance.
+``problem_of`` the one for a refused effect. In a simulated response, ``SIMULATED_CACHE_CONTROL`` replaces every header
+that ``is_cache_header``, and the header ``ACKNOWLEDGEMENT`` says ``SIMULATED``, unless the application has set it.
+``OnMissing`` and ``OnUnverified`` are the settings of an entrance.
 
 **Headers.** ``baggage_in`` reads the header ``BAGGAGE`` from a ``Carrier``: a mapping or pairs. ``is_baggage``
 recognizes its name. ``has_marker`` tells whether headers have a
@@ -65,7 +66,15 @@ from synthetic._admission.log_brokers import (
 )
 from synthetic._admission.messages import AdmittedMessage, await_under, under, verdict_on, verdict_on_values
 from synthetic._admission.offsets import NOWHERE, Offsets, Place
-from synthetic._admission.problem import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, problem_of, refusal_of
+from synthetic._admission.problem import (
+    ACKNOWLEDGEMENT,
+    SIMULATED,
+    SIMULATED_CACHE_CONTROL,
+    Problem,
+    is_cache_header,
+    problem_of,
+    refusal_of,
+)
 from synthetic._config.configuration import OnMissing, OnUnverified
 from synthetic._egress.departure import Within, beside_message, depart, directly, dispatch, takes_part
 from synthetic._egress.failure import go_on_after
@@ -84,11 +93,12 @@ from synthetic._work.state import VERDICT, Entered, current_verdict, enter, leav
 from synthetic._work.workers import is_worker, started_unset
 
 __all__ = [
+    "ACKNOWLEDGEMENT",
     "AS_REAL",
     "BAGGAGE",
-    "CACHE_HEADERS",
     "NOWHERE",
     "REAL",
+    "SIMULATED",
     "SIMULATED_CACHE_CONTROL",
     "VERDICT",
     "Admitted",
@@ -137,6 +147,7 @@ __all__ = [
     "go_on_after",
     "has_marker",
     "is_baggage",
+    "is_cache_header",
     "is_pool_thread",
     "is_verbatim",
     "is_worker",

@@ -347,3 +347,19 @@ def test_header_capture_of_other_headers_does_not_warn(
     with caplog.at_level(logging.DEBUG, logger="synthetic"):
         synthetic.configure()
     assert caplog.messages == []
+
+
+def test_keys_without_an_environment_log_one_warning(
+    keys: dict[str, Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("synthetic._config.advice._given", set())
+    synthetic.configure()
+    synthetic.configure(keys=keys, environment="default")
+    monkeypatch.setenv("SYNTHETIC_ENVIRONMENT", "staging")
+    synthetic.configure(keys=keys)
+    assert "environment is not set" not in caplog.text
+    monkeypatch.delenv("SYNTHETIC_ENVIRONMENT")
+    for _ in range(2):
+        synthetic.configure(keys=keys)
+    assert caplog.text.count("environment is not set") == 1
+    assert "SYNTHETIC_ENVIRONMENT" in caplog.text

@@ -18,7 +18,7 @@ from synthetic._cli.printed import say, unlogged
 from synthetic._config.in_force import active, configure
 from synthetic._config.recorders import recorders
 from synthetic._config.settings import SETTINGS
-from synthetic._config.sources import file_in_use, for_a_shell, strange_variables
+from synthetic._config.sources import Sources, file_in_use, for_a_shell, strange_variables
 from synthetic._instrument.coverage import BY_HAND, COVERED
 from synthetic._instrument.instrument import GROUP, PRODUCTS, is_absent
 from synthetic._model.action import Action
@@ -93,7 +93,7 @@ def _settings(given_keys: str | None, environment: str | None, issuer: str | Non
     else:
         signs = "can verify and sign" if keys.signer else "can verify, but not sign"
         yield Finding(section, "ok", "keys", f"{', '.join(map(repr, keys.by_id))}: {signs}")
-    yield Finding(section, "ok", "environment", repr(config.environment))
+    yield from _environment(environment, config.environment)
     if config.is_halted(""):
         yield Finding(section, "note", "halt", "every run is halted: all simulated requests are refused")
     if config.internal_hosts.is_everything:
@@ -102,6 +102,16 @@ def _settings(given_keys: str | None, environment: str | None, issuer: str | Non
         )
     if config.policy.get("external-call") is Action.ALLOW:
         yield Finding(section, "note", "external-call", "allowed, so simulated work really calls external hosts")
+
+
+def _environment(given: str | None, in_force: str) -> Iterator[Finding]:
+    if Sources({"environment": given}, tuple(SETTINGS)).raw("environment", None, "").value is None:
+        text = (
+            f"not set, so it is {in_force!r}, as for all others that leave it out: set SYNTHETIC_ENVIRONMENT"
+        )
+        yield Finding("settings", "note", "environment", text)
+    else:
+        yield Finding("settings", "ok", "environment", repr(in_force))
 
 
 def _libraries() -> Iterator[Finding]:

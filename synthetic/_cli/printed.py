@@ -60,7 +60,7 @@ def unlogged() -> Generator[None, None, None]:
 
 class _Complaints(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name == _log.name:  # not ADVICE
+        if record.name == _log.name:  # not of synthetic.advice
             complain(record.getMessage())
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple, TypedDict, get_args
 
+from synthetic._config.advice import warn_about_environment
 from synthetic._config.configuration import Configuration, OnMissing, OnUnverified
 from synthetic._config.halts import halt_file, halted
 from synthetic._config.hosts import HostRule
@@ -222,7 +223,10 @@ def build(arguments: Mapping[str, object]) -> Configuration:
     environment = _value(sources, "environment", "")  # first: it chooses the policy
     values = {name: _value(sources, name, environment) for name in SETTINGS}
     warn_about_recorders()
-    return Configuration(**values)
+    built = Configuration(**values)
+    if sources.raw("environment", None, "").value is None and built.keys.current() is not None:
+        warn_about_environment(built.environment)
+    return built
 
 
 def _value(sources: Sources, name: str, environment: str) -> Any:
