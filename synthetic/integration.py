@@ -33,6 +33,11 @@ that ``is_cache_header``, and the header ``ACKNOWLEDGEMENT`` says ``SIMULATED``,
 recognizes its name. ``has_marker`` tells whether headers have a
 marker. ``claimed_by`` returns the verdict on a marker that was admitted elsewhere.
 
+**Kept objects.** OpenTelemetry's instrumentation writes the marker into objects of the caller, who may send them again
+for other work. With the patch ``noting_injections()`` an integration knows of it: ``forget_injected`` gives an object
+back what it held before. Call it after the call, or once the headers are copied. If an object ``is_injected``, send a
+copy. ``outgoing`` and ``outgoing_pairs`` do all that.
+
 **Verdicts.** A ``Verdict`` is ``Real`` (always ``REAL``), ``Simulated`` (``Received``, if it came with a token) or
 ``Unverified``. ``Reason`` says why a marker was refused. ``current_verdict`` returns the verdict in force. ``enter``
 puts one in force and returns an ``Entered``, with which ``leave`` restores what was before. On a hot path, ask
@@ -79,7 +84,9 @@ from synthetic._config.configuration import OnMissing, OnUnverified
 from synthetic._egress.departure import Within, beside_message, depart, directly, dispatch, takes_part
 from synthetic._egress.failure import go_on_after
 from synthetic._egress.headers import outgoing, outgoing_pairs
+from synthetic._egress.injected import forget_injected, is_injected
 from synthetic._instrument.imports import LatePatches
+from synthetic._instrument.injections import noting_injections
 from synthetic._instrument.instrument import Integration
 from synthetic._instrument.patches import IsOn, Patch, Patches, always_on
 from synthetic._model.reason import Reason
@@ -144,16 +151,19 @@ __all__ = [
     "directly",
     "dispatch",
     "enter",
+    "forget_injected",
     "go_on_after",
     "has_marker",
     "is_baggage",
     "is_cache_header",
+    "is_injected",
     "is_pool_thread",
     "is_verbatim",
     "is_worker",
     "job_of",
     "leave",
     "marked_verdict",
+    "noting_injections",
     "outgoing",
     "outgoing_pairs",
     "problem_of",

@@ -106,9 +106,7 @@ def _settings(given_keys: str | None, environment: str | None, issuer: str | Non
 
 def _environment(given: str | None, in_force: str) -> Iterator[Finding]:
     if Sources({"environment": given}, tuple(SETTINGS)).raw("environment", None, "").value is None:
-        text = (
-            f"not set, so it is {in_force!r}, as for all others that leave it out: set SYNTHETIC_ENVIRONMENT"
-        )
+        text = f"not set, so it is {in_force!r}, as for all others that leave it out: set SYNTHETIC_ENVIRONMENT"
         yield Finding("settings", "note", "environment", text)
     else:
         yield Finding("settings", "ok", "environment", repr(in_force))
