@@ -48,6 +48,9 @@ runs under a given verdict, for example the ``marked_verdict``. A worker outlive
 ``started_unset`` starts it without a verdict, and ``is_worker`` recognizes one. ``carry_into`` and ``is_pool_thread``
 are for greenlets.
 
+**What others record.** ``without_tokens`` returns text, bytes or nested values without tokens: for error reports, local
+variables and log entries.
+
 **Log brokers.** ``verdict_or_refusal`` and ``Sorted`` sort a batch of ``Incoming`` messages, which are handed out as
 ``Handling``. ``Policies`` say where a ``RefusedMessage`` goes (a ``Policy``: ``OnRefused``, ``Park`` or ``"raise"``).
 ``Offsets`` say how far each partition (a ``Place``) is done; a client event has the offset ``NOWHERE``. ``verbatim``
@@ -85,6 +88,7 @@ from synthetic._egress.departure import Within, beside_message, depart, directly
 from synthetic._egress.failure import go_on_after
 from synthetic._egress.headers import outgoing, outgoing_pairs
 from synthetic._egress.injected import forget_injected, is_injected
+from synthetic._egress.recorded import without_tokens
 from synthetic._instrument.imports import LatePatches
 from synthetic._instrument.injections import noting_injections
 from synthetic._instrument.instrument import Integration
@@ -175,4 +179,5 @@ __all__ = [
     "verdict_on",
     "verdict_on_values",
     "verdict_or_refusal",
+    "without_tokens",
 ]
