@@ -261,8 +261,11 @@ def test_keys_are_reloaded_when_their_file_changes_and_kept_when_it_breaks(
     assert _outcome(by_new) == "simulated"
 
 
-@pytest.mark.parametrize("revoke", [lambda path: path.write_text('{"keys": []}'), lambda path: path.write_text(""), Path.unlink],
-    ids=["a JWKS without keys", "an emptied file", "a deleted file"])
+@pytest.mark.parametrize(
+    "revoke",
+    [lambda path: path.write_text('{"keys": []}'), lambda path: path.write_text(""), Path.unlink],
+    ids=["a JWKS without keys", "an emptied file", "a deleted file"],
+)
 def test_the_only_key_is_revoked_by_removing_it_from_its_file(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, revoke: Callable[[Path], object]
 ) -> None:

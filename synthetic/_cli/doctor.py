@@ -202,8 +202,8 @@ def _opentelemetry() -> Iterator[Finding]:
 
 
 _WRITE_BAGGAGE: Final = {
-    "sentry-sdk": "with tracing on, it writes its own baggage header; call synthetic.instrument(), which adds the "
-    "marker to that header once",
+    "sentry-sdk": "with tracing on, it writes its own baggage header, to which instrument() adds the marker once; call "
+    "synthetic.instrument() with sentry, or its events show tokens",
     "ddtrace": "its propagation may include baggage and rewrite the header; call synthetic.instrument() after it",
     "logfire": "it replaces OpenTelemetry's propagators; check that baggage is among them",
     "elastic-apm": "it propagates trace headers itself; call synthetic.instrument() after it",

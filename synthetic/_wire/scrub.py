@@ -15,7 +15,7 @@ REMOVED: Final = "[synthetic token]"
 """What stands in place of a token."""
 
 _DEPTH: Final = 60
-"""Levels of nested values that are searched. Deeper ones are removed, because nobody can read them either."""
+"""Levels of nested values that are searched. Deeper ones are removed, as is a value inside itself."""
 
 # A JWS, whole or cut at its end. Its header is an object in JSON, so its encoding begins with that of {".
 _JWS: Final = r"eyJ[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*){0,2}"
@@ -27,10 +27,10 @@ def without_tokens(value: Any, key: str) -> Any:
     A value that has none is returned as it is, and never changed. A token counts if it is cut at its end, and what
     stands behind ``key`` in a baggage header counts whatever it is. Other objects stay.
     """
-    return _scrubbed(value, _pattern(key), 0)
+    return _scrubbed(value, _pattern(key), ())
 
 
-def _scrubbed(value: Any, pattern: re.Pattern[str], depth: int) -> Any:
+def _scrubbed(value: Any, pattern: re.Pattern[str], around: tuple[int, ...]) -> Any:
     if isinstance(value, str):
         return _in_text(value, pattern)
     if isinstance(value, (bytes, bytearray)):
@@ -38,9 +38,9 @@ def _scrubbed(value: Any, pattern: re.Pattern[str], depth: int) -> Any:
         clean = _in_text(text, pattern)
         return value if clean == text else type(value)(clean.encode("latin-1"))
     if isinstance(value, (Mapping, list, tuple)):
-        if depth > _DEPTH:
+        if len(around) > _DEPTH or id(value) in around:
             return REMOVED
-        return _in_collection(cast("Any", value), lambda one: _scrubbed(one, pattern, depth + 1))
+        return _in_collection(cast("Any", value), lambda one: _scrubbed(one, pattern, (*around, id(value))))
     return value
 
 

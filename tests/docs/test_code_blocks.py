@@ -137,7 +137,9 @@ def test_every_block_that_needs_a_newer_version_appears_on_its_page(page: str, t
 
 
 def test_there_are_pages_with_code_blocks() -> None:
-    assert {"README.md", "SECURITY.md", "docs/guards.md", "docs/integrations/requests.md"} <= set(map(_name, PAGES))
+    assert {"README.md", "docs/security.md", "docs/guards.md", "docs/integrations/requests.md"} <= set(
+        map(_name, PAGES)
+    )
 
 
 @pytest.mark.parametrize(
