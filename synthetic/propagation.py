@@ -72,7 +72,7 @@ class SyntheticTrafficPropagator(TextMapPropagator):
 
 def _is_message() -> bool:
     """Whether the carrier belongs to a message: the caller tells, for it is OpenTelemetry's instrumentation."""
-    frame = sys._getframe(2)
+    frame = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]
     for _ in range(8):
         name = str(frame.f_globals.get("__name__"))
         if name.startswith(_INSTRUMENTATION):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from functools import wraps
+from traceback import walk_tb
+from types import TracebackType
 from typing import Any, cast
 
 from synthetic import Marker
 from synthetic.errors import ConfigurationError
-from synthetic.integration import IsOn, Received, Simulated, baggage_in, claimed_by, current_verdict, go_on_after
+from synthetic.integration import IsOn, Real, Received, Simulated, baggage_in, claimed_by, current_verdict, go_on_after
 
 __all__ = ["configure", "preparing"]
 
@@ -54,9 +56,8 @@ def _of_simulated_work(event: Any, marker: Marker) -> Any:
     if _rate < 1 and random.random() >= _rate:
         return None
     facts = {"run": marker.run, "kind": marker.kind, "scenario": marker.scenario}
-    present: Any = event.get("tags") or {}
-    tags = present if isinstance(present, dict) else dict(present)
-    event["tags"] = {**tags, **{f"synthetic.{name}": value for name, value in facts.items() if value is not None}}
+    present: dict[str, Any] = dict(event.get("tags") or {})
+    event["tags"] = {**present, **{f"synthetic.{name}": value for name, value in facts.items() if value is not None}}
     return event
 
 
@@ -67,23 +68,23 @@ def _marker_of(event: Mapping[str, Any], hint: Any) -> Marker | None:
     error has passed the function that admitted the work, or the event has the headers of the request.
     """
     verdict = current_verdict()
-    if isinstance(verdict, Simulated):
+    if isinstance(verdict, (Simulated, Real)):
         return verdict.marker
     for admitted in _admitted_in(hint):
         return admitted.marker
-    headers: Any = (event.get("request") or {}).get("headers")
+    request: Mapping[str, Any] = event.get("request") or {}
+    headers = request.get("headers")
     claimed = claimed_by(baggage_in(headers)) if headers else None
     return claimed.marker if isinstance(claimed, Received) else None
 
 
 def _admitted_in(hint: Any) -> Iterator[Received]:
     """Yield the verdicts of the admissions that the error has passed, the innermost first."""
-    error: Any = (hint or {}).get("exc_info") or (None, None, None)
-    trace = error[2] if isinstance(error, tuple) else None
+    facts: dict[str, Any] = dict(hint or {})
+    error = facts.get("exc_info")
+    trace: TracebackType | None = cast("Any", error)[2] if isinstance(error, tuple) else None
     found: list[Received] = []
-    while trace is not None:
-        frame = trace.tb_frame
+    for frame, _ in walk_tb(trace):
         if str(frame.f_globals.get("__name__")).startswith(_ADMITTING):
             found += [value for value in frame.f_locals.values() if isinstance(value, Received)]
-        trace = trace.tb_next
     return reversed(found)

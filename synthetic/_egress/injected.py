@@ -48,7 +48,8 @@ def forget_injected(carrier: Any) -> None:
     if not baggage_in(carrier) and not before:
         return
     if isinstance(carrier, list):
-        carrier[:] = [pair for pair in carrier if not is_baggage(pair[0])] + before
+        pairs: Any = carrier  # pyright: ignore[reportUnknownVariableType]
+        pairs[:] = [pair for pair in pairs if not is_baggage(pair[0])] + before
         return
     for name in [name for name in carrier if is_baggage(name)]:
         del carrier[name]

@@ -37,19 +37,25 @@ def _scrubbed(value: Any, pattern: re.Pattern[str], around: tuple[int, ...]) -> 
         text = bytes(value).decode("latin-1")
         clean = _in_text(text, pattern)
         return value if clean == text else type(value)(clean.encode("latin-1"))
-    if isinstance(value, (Mapping, list, tuple)):
-        if len(around) > _DEPTH or id(value) in around:
-            return REMOVED
-        return _in_collection(cast("Any", value), lambda one: _scrubbed(one, pattern, (*around, id(value))))
-    return value
+    if not isinstance(value, (Mapping, list, tuple)):
+        return value
+    inner = cast("Any", value)
+    if len(around) > _DEPTH or id(inner) in around:
+        return REMOVED
+
+    def scrub(one: Any) -> Any:
+        return _scrubbed(one, pattern, (*around, id(inner)))
+
+    return _in_mapping(inner, scrub) if isinstance(value, Mapping) else _in_list(inner, scrub)
 
 
-def _in_collection(value: Any, scrub: Callable[[Any], Any]) -> Any:
-    if isinstance(value, Mapping):
-        pairs = value.items()
-        clean = [(scrub(name), scrub(inner)) for name, inner in pairs]
-        is_same = all(a is c and b is d for (a, b), (c, d) in zip(pairs, clean, strict=True))
-        return value if is_same else dict(clean)
+def _in_mapping(value: Mapping[Any, Any], scrub: Callable[[Any], Any]) -> Any:
+    clean = {scrub(name): scrub(inner) for name, inner in value.items()}
+    is_same = all(clean.get(name, REMOVED) is inner for name, inner in value.items())
+    return value if is_same else clean
+
+
+def _in_list(value: list[Any] | tuple[Any, ...], scrub: Callable[[Any], Any]) -> Any:
     items = [scrub(one) for one in value]
     if all(one is other for one, other in zip(value, items, strict=True)):
         return value
