@@ -372,7 +372,8 @@ else:
 
 def _without_cryptography(jwks: dict[str, Any], folder: Path) -> str:
     command = [sys.executable, "-W", "error", "-c", _WITHOUT_CRYPTOGRAPHY, json.dumps(jwks)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=300, check=False)
+    variables = {**os.environ, "SYNTHETIC_ENVIRONMENT": "default"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=variables, timeout=300, check=False)
     assert done.stderr == ""
     return done.stdout
 

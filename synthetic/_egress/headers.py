@@ -41,7 +41,7 @@ def outgoing(headers: Mapping[str, Any] | None) -> tuple[Mapping[str, Any] | Non
     present = baggage_in(headers) if headers else ()
     carried = ",".join(present) if present else None
     header, within = dispatch(carried)
-    has_injected = is_injected(headers)
+    has_injected = bool(present) and is_injected(headers)
     if header == carried and len(present) < 2 and not has_injected:
         return headers, within
     kept = {name: value for name, value in (headers or {}).items() if not is_baggage(name)}
@@ -56,7 +56,7 @@ def outgoing_pairs(headers: Carrier) -> tuple[Any, Within]:
     present = baggage_in(given) if given else ()
     carried = ",".join(present) if present else None
     header, within = dispatch(carried)
-    has_injected = is_injected(given)
+    has_injected = bool(present) and is_injected(given)
     if header == carried and len(present) < 2 and not has_injected:
         return given, within
     pairs: Any = given.items() if hasattr(given, "items") else given or ()
