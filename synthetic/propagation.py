@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import partial
+from types import FrameType
 from typing import Any, Final
 
 from opentelemetry.context import Context, get_current, set_value
@@ -51,8 +53,10 @@ class SyntheticTrafficPropagator(TextMapPropagator):
         present = get_current() if context is None else context
         try:
             headers = getter.get(carrier, BAGGAGE) or ()
-            verdict = claimed_by(headers, arrives_at_edge=active().edge and not _is_message())
-            return _with(verdict, present)
+            if not headers:
+                return _with(None, present)  # nearly every request
+            is_message = partial(_is_message, sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
+            return _with(claimed_by(headers, arrives=is_message), present)
         except Exception as error:  # no error may stop the instrumentation that calls this
             _failures.log(
                 logging.ERROR,
@@ -70,9 +74,9 @@ class SyntheticTrafficPropagator(TextMapPropagator):
         return {BAGGAGE}
 
 
-def _is_message() -> bool:
+def _is_message(caller: FrameType) -> bool:
     """Whether the carrier belongs to a message: the caller tells, for it is OpenTelemetry's instrumentation."""
-    frame = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]
+    frame = caller
     for _ in range(8):
         name = str(frame.f_globals.get("__name__"))
         if name.startswith(_INSTRUMENTATION):

@@ -7,7 +7,7 @@ admitted elsewhere in the same work is good for the retention time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from synthetic._config.configuration import Configuration
@@ -27,10 +27,11 @@ def has_marker(headers: Sequence[str]) -> bool:
     return bool(headers) and not find(headers, active().key).is_empty
 
 
-def claimed_by(headers: Sequence[str], *, arrives_at_edge: bool | None = None) -> Received | Unverified | None:
+def claimed_by(headers: Sequence[str], *, arrives: Callable[[], bool] | None = None) -> Received | Unverified | None:
     """Return the verdict that ``baggage`` headers claim; None if they have no marker.
 
-    ``arrives_at_edge`` tells whether the headers arrive at an edge; None, that they were admitted elsewhere.
+    ``arrives`` is given for headers that arrive here, and tells whether they are those of a message. Without it, they
+    were admitted elsewhere.
     """
     config = active()
     found = find(headers, config.key)
@@ -38,7 +39,8 @@ def claimed_by(headers: Sequence[str], *, arrives_at_edge: bool | None = None) -
         return None
     claims = claims_in(found, config)
     if isinstance(claims, Claims):
-        claims = _in_time(claims, config, arrives_at_edge)
+        at_edge = None if arrives is None else config.edge and not arrives()
+        claims = _in_time(claims, config, at_edge)
     return Unverified(claims) if isinstance(claims, Reason) else claims.verdict(found.values[0])
 
 
