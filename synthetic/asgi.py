@@ -9,7 +9,15 @@ from opentelemetry.context import get_current
 
 from synthetic._admission.decision import Admitted, Refused
 from synthetic._admission.entrance import Entrance
-from synthetic._admission.problem import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, problem_of, refusal_of
+from synthetic._admission.problem import (
+    ACKNOWLEDGEMENT,
+    SIMULATED,
+    SIMULATED_CACHE_CONTROL,
+    Problem,
+    is_cache_header,
+    problem_of,
+    refusal_of,
+)
 from synthetic._config import in_force
 from synthetic._config.configuration import OnMissing, OnUnverified
 from synthetic._model.verdict import REAL, Received
@@ -82,6 +90,9 @@ class SyntheticTrafficMiddleware:
     async def _admitted(self, decision: Admitted, scope: Scope, receive: Receive, send: Send) -> None:
         if decision.onward is not None:
             scope = {**scope, "headers": _with_baggage(scope["headers"], decision.onward)}
+        elif isinstance(decision.verdict, Received):
+            # A copy: uvicorn with httptools appends the trailers of the body, which nobody has admitted, to its list.
+            scope = {**scope, "headers": list(scope["headers"])}
         if isinstance(decision.verdict, Received):
             send = _SimulatedSend(send)
         entered = enter(decision.verdict, is_work=True, marks_span=True)
@@ -117,9 +128,9 @@ def _with_baggage(headers: Headers, values: Sequence[str]) -> list[tuple[bytes, 
     return replaced + [header for header in headers if header[0].lower() != b"baggage"]
 
 
-_CACHE_HEADERS = frozenset(name.encode() for name in CACHE_HEADERS)
+_ACKNOWLEDGEMENT = (ACKNOWLEDGEMENT.encode(), SIMULATED.encode())
 _CACHE_CONTROL = (b"cache-control", SIMULATED_CACHE_CONTROL.encode())
-_STARTS = frozenset({"http.response.start", "websocket.http.response.start"})
+_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
 
 class _SimulatedSend:
@@ -134,9 +145,14 @@ class _SimulatedSend:
     def __call__(self, message: Message) -> Awaitable[None]:
         if message["type"] in _STARTS:
             self.has_started = True
-            kept = [header for header in message.get("headers", ()) if header[0].lower() not in _CACHE_HEADERS]
-            message = {**message, "headers": [*kept, _CACHE_CONTROL]}
+            message = {**message, "headers": _simulated_headers(message.get("headers") or ())}
         return self._send(message)
+
+
+def _simulated_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
+    kept = [header for header in headers if not is_cache_header(header[0].decode("latin-1"))]
+    is_acknowledged = any(name.lower() == _ACKNOWLEDGEMENT[0] for name, _ in kept)
+    return [*kept, _CACHE_CONTROL] if is_acknowledged else [*kept, _CACHE_CONTROL, _ACKNOWLEDGEMENT]
 
 
 async def _answer(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:

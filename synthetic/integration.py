@@ -25,12 +25,18 @@ puts the verdict in force for a ``with`` block.
 
 **The way in: requests.** An ``Entrance`` decides on requests, and returns ``Admitted`` (``AS_REAL``, if the request
 carries no marker) or ``Refused``. ``refusal_of`` gives the response (a ``Problem``) for a refused request,
-``problem_of`` the one for a refused effect. In a simulated response, ``SIMULATED_CACHE_CONTROL`` replaces all
-``CACHE_HEADERS``. ``OnMissing`` and ``OnUnverified`` are the settings of an entrance.
+``problem_of`` the one for a refused effect. In a simulated response, ``SIMULATED_CACHE_CONTROL`` replaces every header
+that ``is_cache_header``, and the header ``ACKNOWLEDGEMENT`` says ``SIMULATED``, unless the application has set it.
+``OnMissing`` and ``OnUnverified`` are the settings of an entrance.
 
 **Headers.** ``baggage_in`` reads the header ``BAGGAGE`` from a ``Carrier``: a mapping or pairs. ``is_baggage``
 recognizes its name. ``has_marker`` tells whether headers have a
 marker. ``claimed_by`` returns the verdict on a marker that was admitted elsewhere.
+
+**Kept objects.** OpenTelemetry's instrumentation writes the marker into objects of the caller, who may send them again
+for other work. With the patch ``noting_injections()`` an integration knows of it: ``forget_injected`` gives an object
+back what it held before. Call it after the call, or once the headers are copied. If an object ``is_injected``, send a
+copy. ``outgoing`` and ``outgoing_pairs`` do all that.
 
 **Verdicts.** A ``Verdict`` is ``Real`` (always ``REAL``), ``Simulated`` (``Received``, if it came with a token) or
 ``Unverified``. ``Reason`` says why a marker was refused. ``current_verdict`` returns the verdict in force. ``enter``
@@ -41,6 +47,9 @@ puts one in force and returns an ``Entered``, with which ``leave`` restores what
 runs under a given verdict, for example the ``marked_verdict``. A worker outlives the work that starts it:
 ``started_unset`` starts it without a verdict, and ``is_worker`` recognizes one. ``carry_into`` and ``is_pool_thread``
 are for greenlets.
+
+**What others record.** ``without_tokens`` returns text, bytes or nested values without tokens: for error reports, local
+variables and log entries.
 
 **Log brokers.** ``verdict_or_refusal`` and ``Sorted`` sort a batch of ``Incoming`` messages, which are handed out as
 ``Handling``. ``Policies`` say where a ``RefusedMessage`` goes (a ``Policy``: ``OnRefused``, ``Park`` or ``"raise"``).
@@ -65,13 +74,24 @@ from synthetic._admission.log_brokers import (
 )
 from synthetic._admission.messages import AdmittedMessage, await_under, under, verdict_on, verdict_on_values
 from synthetic._admission.offsets import NOWHERE, Offsets, Place
-from synthetic._admission.problem import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, problem_of, refusal_of
+from synthetic._admission.problem import (
+    ACKNOWLEDGEMENT,
+    SIMULATED,
+    SIMULATED_CACHE_CONTROL,
+    Problem,
+    is_cache_header,
+    problem_of,
+    refusal_of,
+)
 from synthetic._config.configuration import OnMissing, OnUnverified
 from synthetic._egress.departure import Within, beside_message, depart, directly, dispatch, takes_part
 from synthetic._egress.failure import go_on_after
 from synthetic._egress.headers import outgoing, outgoing_pairs
+from synthetic._egress.injected import forget_injected, is_injected
+from synthetic._egress.recorded import without_tokens
 from synthetic._guards.targets import DefaultGuard
 from synthetic._instrument.imports import LatePatches
+from synthetic._instrument.injections import noting_injections
 from synthetic._instrument.instrument import Integration
 from synthetic._instrument.patches import IsOn, Patch, Patches, always_on
 from synthetic._model.reason import Reason
@@ -85,11 +105,12 @@ from synthetic._work.state import VERDICT, Entered, current_verdict, enter, leav
 from synthetic._work.workers import is_worker, started_unset
 
 __all__ = [
+    "ACKNOWLEDGEMENT",
     "AS_REAL",
     "BAGGAGE",
-    "CACHE_HEADERS",
     "NOWHERE",
     "REAL",
+    "SIMULATED",
     "SIMULATED_CACHE_CONTROL",
     "VERDICT",
     "Admitted",
@@ -136,15 +157,19 @@ __all__ = [
     "directly",
     "dispatch",
     "enter",
+    "forget_injected",
     "go_on_after",
     "has_marker",
     "is_baggage",
+    "is_cache_header",
+    "is_injected",
     "is_pool_thread",
     "is_verbatim",
     "is_worker",
     "job_of",
     "leave",
     "marked_verdict",
+    "noting_injections",
     "outgoing",
     "outgoing_pairs",
     "problem_of",
@@ -156,4 +181,5 @@ __all__ = [
     "verdict_on",
     "verdict_on_values",
     "verdict_or_refusal",
+    "without_tokens",
 ]

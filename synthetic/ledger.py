@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from synthetic._model.action import Action
+from synthetic._model.throttled import ThrottledLog
 from synthetic._model.totals import Totals
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ADMISSION", "Outcome", "Subscriber", "recorded", "subscribe"]
 
-_log = logging.getLogger("synthetic")
+_failures = ThrottledLog()
 _lock = threading.Lock()
 
 ADMISSION = "admission"
@@ -119,8 +120,10 @@ def _tell(subscribers: tuple[Subscriber, ...], outcome: Outcome) -> None:
         for subscriber in subscribers:
             try:
                 subscriber(outcome)
-            except Exception:  # a failing subscriber must not harm the request
-                _log.exception("the ledger subscriber %r failed", subscriber)
+            except Exception as error:  # a failing subscriber must not harm the request
+                _failures.log(
+                    logging.ERROR, repr(subscriber), f"the ledger subscriber {subscriber!r} failed", exc_info=error
+                )
     finally:
         _is_recording.reset(recording)
 

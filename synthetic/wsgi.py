@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from synthetic._admission.decision import AS_REAL, Refused
 from synthetic._admission.entrance import Entrance
-from synthetic._admission.problem import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, problem_of, refusal_of
+from synthetic._admission.problem import (
+    ACKNOWLEDGEMENT,
+    SIMULATED,
+    SIMULATED_CACHE_CONTROL,
+    Problem,
+    is_cache_header,
+    problem_of,
+    refusal_of,
+)
 from synthetic._config.configuration import OnMissing, OnUnverified
 from synthetic._model.verdict import REAL, Received
 from synthetic._work.state import enter
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["SyntheticTrafficMiddleware"]
 
 _HEADER = "HTTP_BAGGAGE"
+_ACKNOWLEDGEMENT = ACKNOWLEDGEMENT.title()
 
 
 class SyntheticTrafficMiddleware:
@@ -168,8 +177,11 @@ def _with_baggage(environ: WSGIEnvironment, header: str) -> WSGIEnvironment:
 
 def _uncached(start_response: StartResponse) -> StartResponse:
     def start_uncached(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
-        kept = [header for header in headers if header[0].lower() not in CACHE_HEADERS]
-        return start_response(status, [*kept, ("Cache-Control", SIMULATED_CACHE_CONTROL)], exc_info)
+        kept = [header for header in headers if not is_cache_header(header[0])]
+        kept.append(("Cache-Control", SIMULATED_CACHE_CONTROL))
+        if not any(name.lower() == ACKNOWLEDGEMENT for name, _ in kept):
+            kept.append((_ACKNOWLEDGEMENT, SIMULATED))
+        return start_response(status, kept, exc_info)
 
     return cast("StartResponse", start_uncached)
 

@@ -15,6 +15,7 @@ import pytest
 from opentelemetry import context
 
 import synthetic
+from synthetic._config import advice
 from tests.support import brokers
 from tests.support.keys import shared_key
 
@@ -63,6 +64,12 @@ def installed() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("synthetic._instrument.instrument.entry_points", lambda *, group: found((*sys.path,), group))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def advised() -> None:
+    """What is logged once per process was logged: no test sees it only because it is the first one."""
+    advice._given.add("environment")
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ from starlette.routing import Route
 import synthetic
 from synthetic._admission.decision import Refused
 from synthetic._admission.entrance import Entrance
+from synthetic._cli.main import main
 from synthetic._model.reason import Reason
 from synthetic.asgi import SyntheticTrafficMiddleware
-from tests.support.keys import entry, mint, shared_key
+from synthetic.errors import ConfigurationError
+from tests.support.keys import encoded, entry, mint, shared_key
 from tests.support.servers import uvicorn_server
 
 COMMAND = Path(sys.executable).parent / "synthetic-traffic"
@@ -65,7 +68,7 @@ def secrets_of(path: str) -> list[str]:
 
 @pytest.fixture
 def shared() -> str:
-    output("keygen", "--kid", "test", "--shared", "shared.jwks")
+    assert main(["keygen", "--kid", "test", "--shared", "shared.jwks"]) == 0
     return "shared.jwks"
 
 
@@ -177,7 +180,9 @@ def test_a_minted_header_is_admitted_by_a_real_server(make: list[str]) -> None:
 def test_settings_come_from_the_environment_and_the_file(shared: str) -> None:
     header = output("mint", "--run", "rush-hour", SYNTHETIC_KEYS=shared, SYNTHETIC_ENVIRONMENT="staging")
     Path("synthetic.toml").write_text('keys = "shared.jwks"\nenvironment = "staging"\n')
-    assert "environment 'staging'" in output("inspect", header)
+    done = run("inspect", header)
+    assert done.returncode == 0
+    assert "environment 'staging'" in done.stdout
     assert run("inspect", "--environment", "production", header).returncode == 1
 
 
@@ -341,6 +346,145 @@ def test_inspect_without_keys_says_how_to_give_them(shared: str) -> None:
     assert "--keys" in done.stderr
 
 
+# What others wrote
+
+EVIL = "x\nverdict    good: simulated\x1b[8m\x1b]0;pwned\x07\x1b]52;c;Y3Vy\x07\x9b2J\u202e\r"
+
+
+def forged(header: dict[str, Any], claims: dict[str, Any]) -> str:
+    parts = (encoded(json.dumps(part).encode()) for part in (header, claims))
+    return entry(".".join((*parts, encoded(b"x" * 64))))
+
+
+@pytest.fixture
+def printed(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs the command in this process, which takes a tenth of the time."""
+
+    def run_here(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        try:
+            code = main(arguments)
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run_here
+
+
+Printed = Callable[..., tuple[int, str, str]]
+
+
+def assert_printed_safely(done: tuple[int, str, str]) -> None:
+    for text in done[1:]:
+        assert all(line.isprintable() for line in text.split("\n")), text
+        assert not any(line.startswith("verdict    good") for line in text.splitlines())
+
+
+@pytest.mark.parametrize("name", ["typ", "alg", "kid", "run", "kind", "sub", "scenario", "aud", "iss", "iat", "exp"])
+def test_inspect_prints_nothing_of_an_unverified_token_raw(shared: str, name: str, printed: Printed) -> None:
+    header = {"typ": "synthetic+jwt", "alg": "HS256", "kid": "test"}
+    claims = {"run": "r", "kind": "load", "sub": "a", "scenario": "s", "aud": "default", "iss": "synthetic-traffic"}
+    part = header if name in header else claims
+    for value in (EVIL, [EVIL], {EVIL: EVIL}):
+        part[name] = value  # type: ignore[assignment]
+        done = printed("inspect", "--keys", shared, forged(header, claims))
+        assert done[0] == 1
+        assert "refused: " in done[1]
+        assert_printed_safely(done)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["inspect", "--keys", EVIL, "x"],
+        ["inspect", "--keys", "shared.jwks", "x", EVIL],
+        ["inspect", "--keys", "shared.jwks", "--environment", EVIL, "x"],
+        ["inspect", "--keys", "shared.jwks", "--issuer", EVIL, "x"],
+        ["inspect", "--keys", "shared.jwks", f"baggage: {EVIL}"],
+        ["mint", "--keys", "shared.jwks", "--run", EVIL],
+        ["mint", "--keys", "shared.jwks", "--run", "r", "--kind", EVIL],
+        ["mint", "--keys", "shared.jwks", "--run", "r", "--lifetime", EVIL],
+        ["mint", "--keys", "shared.jwks", "--run", "r", f"--{EVIL}"],
+        ["keygen", "--kid", EVIL, "--shared", EVIL],
+        ["keygen", "--shared", f"nowhere/{EVIL}"],
+        ["doctor", "--keys", EVIL],
+        [EVIL],
+    ],
+    ids=range(13),
+)
+def test_no_argument_is_printed_raw(shared: str, arguments: list[str], printed: Printed) -> None:
+    assert_printed_safely(printed(*arguments))
+
+
+@pytest.mark.parametrize("command", [["mint", "--run", "r"], ["inspect", "a"], ["doctor"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "name", ["KEYS", "ENVIRONMENT", "KEY", "ISSUER", "HALT", "CONFIG", "INTERNAL_HOSTS", "POLICY", EVIL]
+)
+def test_no_variable_is_printed_raw(
+    shared: str, command: list[str], name: str, printed: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNTHETIC_KEYS", shared)
+    monkeypatch.setenv(f"SYNTHETIC_{name}", EVIL)
+    monkeypatch.setenv("OTEL_PROPAGATORS", EVIL)
+    done = printed(*command)
+    assert_printed_safely(done)
+    if command[0] == "mint":
+        assert done[1].count("\n") == 1
+
+
+def test_nothing_of_the_file_is_printed_raw(shared: str, printed: Printed) -> None:
+    for content in (f"{json.dumps(EVIL)} = 1", f"environment = {json.dumps(EVIL)}", EVIL):
+        Path("synthetic.toml").write_text(content)
+        for command in (["mint", "--run", "r"], ["inspect", "a"], ["doctor"]):
+            assert_printed_safely(printed(*command, "--keys", shared))
+
+
+# The file in the working directory
+
+
+def test_the_commands_name_the_file_that_they_read(shared: str) -> None:
+    Path("synthetic.toml").write_text('keys = "shared.jwks"\n')
+    path = Path("synthetic.toml").absolute()
+    minted = run("mint", "--run", "rush-hour")
+    assert minted.returncode == 0
+    assert str(path) in minted.stderr
+    assert minted.stdout.startswith("baggage: ")
+    assert minted.stdout.count("\n") == 1
+    assert str(path) in run("inspect", minted.stdout).stderr
+    assert str(path) in run("doctor").stdout
+    assert str(path) in run("inspect", "a", SYNTHETIC_CONFIG="synthetic.toml").stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+def test_a_file_of_another_user_in_the_working_directory_is_refused_unless_it_is_named(keys: dict[str, Any]) -> None:
+    Path("elsewhere.toml").write_text('environment = "production"\n')
+    os.chown("elsewhere.toml", 12345, 12345)
+    Path("synthetic.toml").symlink_to("elsewhere.toml")
+    with pytest.raises(ConfigurationError, match=r"synthetic.toml belongs to another user.*SYNTHETIC_CONFIG="):
+        synthetic.configure(keys=keys)
+    Path("shared.jwks").write_text(json.dumps(keys))
+    done = run("mint", "--keys", "shared.jwks", "--run", "rush-hour")
+    assert done.returncode == 2
+    assert "belongs to another user" in done.stderr
+    assert "belongs to another user" in run("doctor", "--keys", "shared.jwks").stdout
+    named = run("mint", "--keys", "shared.jwks", "--run", "rush-hour", SYNTHETIC_CONFIG="synthetic.toml")
+    assert named.returncode == 0
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("nowhere", path)])
+def test_what_is_not_a_regular_file_is_refused_at_once(shared: str, make: Any) -> None:
+    make("synthetic.toml")
+    assert "synthetic.toml" in complaint("mint", "--keys", shared, "--run", "rush-hour")
+
+
+def test_a_link_to_an_own_file_is_read(shared: str) -> None:
+    Path("elsewhere.toml").write_text('environment = "staging"\n')
+    Path("synthetic.toml").symlink_to("elsewhere.toml")
+    header = run("mint", "--keys", shared, "--run", "rush-hour").stdout
+    assert "'staging'" in run("inspect", "--keys", shared, header).stdout
+
+
 # help
 
 
@@ -362,7 +506,7 @@ def test_the_examples_in_the_help_work() -> None:
             assert run(*shlex.split(example)[1:]).returncode == 1  # there are no keys here
         else:
             assert "mint" in example or "inspect" in example
-    minted = next(line for line in examples if "mint" in line).partition("$(")[2].partition(")")[0]
+    minted = next(line for line in examples if "mint" in line).partition("|")[0]
     header = output(*shlex.split(minted)[1:])
     inspected = shlex.split(next(line for line in examples if " inspect " in line))
     assert "good" in output(*inspected[1:-1], header)

@@ -197,7 +197,7 @@ def test_a_relative_path_survives_a_change_of_the_working_directory(
 
 # name, argument, text of the variable (or None), what the message says
 WRONG: list[tuple[str, Any, str | None, str]] = [
-    ("keys", {"keys": []}, '{"keys": []}', 'no "keys" list with at least one key; make one with: synthetic-traffic'),
+    ("keys", {"keys": 1}, '{"keys": 1}', 'no "keys" list; make one with: synthetic-traffic'),
     ("keys", 42, "no-such-file", "not a JWKS; give a dict|nor the path of a readable file: No such file"),
     ("policy", {"payment": "deny"}, None, "the actions are allow, divert, refuse, skip, substitute"),
     ("service", "a\nb", "a\nb", "a value that works: 'rides'"),
@@ -351,3 +351,19 @@ def test_header_capture_of_other_headers_does_not_warn(
     with caplog.at_level(logging.DEBUG, logger="synthetic"):
         synthetic.configure()
     assert caplog.messages == []
+
+
+def test_keys_without_an_environment_log_one_warning(
+    keys: dict[str, Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("synthetic._config.advice._given", set())
+    synthetic.configure()
+    synthetic.configure(keys=keys, environment="default")
+    monkeypatch.setenv("SYNTHETIC_ENVIRONMENT", "staging")
+    synthetic.configure(keys=keys)
+    assert "environment is not set" not in caplog.text
+    monkeypatch.delenv("SYNTHETIC_ENVIRONMENT")
+    for _ in range(2):
+        synthetic.configure(keys=keys)
+    assert caplog.text.count("environment is not set") == 1
+    assert "SYNTHETIC_ENVIRONMENT" in caplog.text

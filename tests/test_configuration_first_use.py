@@ -26,7 +26,7 @@ def test_the_first_use_reads_variables_and_file_without_configure(tmp_path: Path
         capture_output=True,
         text=True,
         cwd=tmp_path,
-        env={**environment(), "SYNTHETIC_KEYS": json.dumps(ONE)},
+        env={**environment(), "SYNTHETIC_KEYS": json.dumps(ONE), "SYNTHETIC_ENVIRONMENT": "default"},
         check=False,
     )
     assert (done.stdout, done.stderr) == ("True our-mark\n", "")
@@ -71,7 +71,7 @@ def program(text: str, *arguments: str, **variables: str) -> str:
         [sys.executable, "-W", "error", "-c", text, *arguments],
         capture_output=True,
         text=True,
-        env={**environment(), **variables},
+        env={**environment(), "SYNTHETIC_ENVIRONMENT": "default", **variables},
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -118,6 +118,37 @@ def test_an_entry_matches_names_suffixes_addresses_and_networks(entry: str, host
     assert (host in HostRule([entry])) is takes_part
 
 
+_NO_HOST_NAMES = [
+    "evil.example%2f.internal",
+    "evil.example%00.internal",
+    "evil.example\\.internal",
+    "evil.example .internal",
+    "evil.example/.internal",
+    "evil.example#.internal",
+    "evil.example:80.internal",
+    "user@evil.example.internal",
+    "evil.example,.internal",
+    "evil.example\n.internal",
+    "-.internal",
+    "\x85localhost",
+    " localhost ",
+    "localhost\t",
+    "boo\u212a.internal",
+    "payments%2f",
+]
+
+
+@pytest.mark.parametrize("host", _NO_HOST_NAMES)
+@pytest.mark.parametrize("hosts", [None, [".internal", "localhost", "payments"], ["*"]], ids=["default", "listed", "*"])
+def test_what_is_not_a_host_name_never_takes_part(hosts: list[str] | None, host: str) -> None:
+    assert host not in HostRule(hosts)
+
+
+@pytest.mark.parametrize("host", ["example.com", "::1", "fe80::1%eth0", "10.0.0.1", "a_b.internal", "EXAMPLE.com.", ""])
+def test_a_star_matches_every_host_name_and_address(host: str) -> None:
+    assert host in HostRule(["*"])
+
+
 def test_a_list_replaces_the_default_and_an_empty_list_matches_no_host() -> None:
     assert "localhost" not in HostRule(["payments"])
     assert "rides" not in HostRule(["payments"])

@@ -333,7 +333,8 @@ with synthetic.simulated(run="rush-hour"):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
 def test_a_forked_process_forwards_the_token_and_signs_no_new_one(keys: dict[str, Any]) -> None:
     command = [sys.executable, "-c", FORKING, json.dumps(keys)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(), cwd=ROOT, check=False)
+    variables = {**environment(), "SYNTHETIC_ENVIRONMENT": "default"}
+    done = subprocess.run(command, capture_output=True, text=True, env=variables, cwd=ROOT, check=False)
     assert done.stderr == ""
     assert json.loads(done.stdout) == [True, False]
 

@@ -6,7 +6,9 @@ import io
 import json
 import logging
 import traceback
+from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +25,14 @@ from starlette.routing import Route
 import synthetic
 import synthetic.errors
 from synthetic import ledger, telemetry
+from synthetic._config import in_force
 from synthetic._config.in_force import active
 from synthetic._config.readers import Raw
 from synthetic._egress.departure import depart
 from synthetic._wire.baggage import find
 from synthetic._work.state import current_verdict
 from synthetic.asgi import SyntheticTrafficMiddleware
+from synthetic.wsgi import SyntheticTrafficMiddleware as SyntheticWSGIMiddleware
 from tests.support.keys import entry, mint, shared_key
 from tests.support.servers import uvicorn_server
 
@@ -121,6 +125,78 @@ def test_local_variables_in_a_configuration_error_traceback_show_no_key(
         _print_error(told, synthetic.configure)
     assert "SYNTHETIC_KEYS" in told.getvalue()
     assert keys["keys"][0]["k"] not in told.getvalue()
+
+
+def _given_to(call: Any, **settings: Any) -> Any:
+    def give(**keys: Any) -> None:
+        with call(**settings, **keys) or nullcontext():
+            pass
+
+    return give
+
+
+def _in_a_failed_block(**keys: Any) -> None:
+    with synthetic.configured(**keys):
+        synthetic.configure(lifetime="2 weeks")
+
+
+class _Failing:
+    def __iter__(self) -> Iterator[str]:
+        raise ValueError("of the application")
+
+
+def _with_a_middleware(**keys: Any) -> None:
+    synthetic.configure(keys=None)
+    in_force.is_declared = False
+    wsgi = SyntheticWSGIMiddleware(lambda environ, start_response: [], on_unverified="strip")
+    try:
+        synthetic.configure(
+            **{**keys, "keys": {**(keys["keys"] if isinstance(keys["keys"], dict) else {}), "keys": []}}
+        )
+    finally:
+        del wsgi
+
+
+FAILING = {
+    "configure": _given_to(synthetic.configure, lifetime="2 weeks"),
+    "configure with a function that fails": _given_to(synthetic.configure, halt=_Failing()),
+    "configure with an unknown setting": _given_to(synthetic.configure, lifetme=1),
+    "configured": _given_to(synthetic.configured, lifetime="2 weeks"),
+    "configured with an unknown setting": _given_to(synthetic.configured, lifetme=1),
+    "a block of configured": _in_a_failed_block,
+    "a middleware that strips without keys": _with_a_middleware,
+}
+
+
+@pytest.mark.parametrize("fail", FAILING.values(), ids=FAILING)
+@pytest.mark.parametrize("form", ["dict", "text", "while an error is handled"])
+def test_no_frame_of_a_failed_configuration_holds_a_key(keys: dict[str, Any], fail: Any, form: str) -> None:
+    synthetic.configure(keys=keys)  # what was in force before holds it, too
+    given: Any = json.dumps(keys) if form == "text" else keys
+    try:
+        raise OSError("of the application")
+    except OSError as mine:
+        with pytest.raises((ValueError, TypeError)) as raised:
+            fail(keys=given)
+        handled = mine
+    secret = keys["keys"][0]["k"]
+    raw = urlsafe_b64decode(secret + "=")
+    links: list[BaseException | None] = [raised.value]
+    seen = 0
+    for error in links:
+        if error is None or error is handled:
+            continue
+        links += [error.__cause__, error.__context__]
+        shown = f"{error!r} {vars(error)!r} {[getattr(error, name, None) for name in ('doc', 'object')]!r}"
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if "tests" not in Path(frame.f_code.co_filename).parts:
+                seen += 1
+                shown += repr(frame.f_locals)
+        for spelling in (secret, repr(raw)[2:-1], raw.hex(), b64encode(raw).decode()):
+            assert spelling not in shown
+    assert seen
+    assert handled.__traceback__ is not None
+    assert "keys" in handled.__traceback__.tb_frame.f_locals, "what the caller handles is the caller's"
 
 
 def _print_error(told: io.StringIO, call: Any, *args: Any) -> None:

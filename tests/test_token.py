@@ -24,7 +24,9 @@ MARKER = Marker("rush-hour", "load", "rider-7", "book")
 
 
 def _keys(jwks: dict[str, Any]) -> Keys:
-    return parse_keys(json.dumps(jwks))
+    keys = parse_keys(json.dumps(jwks))
+    assert keys is not None
+    return keys
 
 
 def _signed(keys: Keys, marker: Marker = MARKER, now: float = NOW, lifetime: float = 600) -> str:

@@ -13,7 +13,7 @@ from aio_pika.message import ProcessContext
 from aio_pika.queue import Queue, QueueIterator
 from aio_pika.robust_queue import RobustQueueIterator
 
-from synthetic.integration import Integration, Patch, Patches
+from synthetic.integration import Integration, Patch, Patches, noting_injections
 from synthetic_aio_pika._explicit import admitting, message
 from synthetic_aio_pika._in import beginning, consuming, ending, handing_out
 from synthetic_aio_pika._out import publishing
@@ -27,5 +27,6 @@ integration: Integration = Patches(
     Patch(RobustQueueIterator, "__anext__", handing_out),
     Patch(ProcessContext, "__aenter__", beginning),
     Patch(ProcessContext, "__aexit__", ending),
+    noting_injections(),
 )
 """The entry point ``aio-pika``."""

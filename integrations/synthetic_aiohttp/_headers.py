@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from synthetic.integration import BAGGAGE, CACHE_HEADERS, SIMULATED_CACHE_CONTROL
+from synthetic.integration import ACKNOWLEDGEMENT, BAGGAGE, SIMULATED, SIMULATED_CACHE_CONTROL, is_cache_header
 
 __all__ = ["baggage_of", "keep_out_of_caches", "remember", "replace_baggage"]
 
@@ -50,13 +50,14 @@ def remember(request: web.BaseRequest, name: str, value: object) -> None:
 
 
 def keep_out_of_caches(request: web.BaseRequest) -> None:
-    """Let no shared cache keep the response to a simulated request, whatever the application says."""
+    """Let no shared cache keep the response to a simulated request, whatever the application says; acknowledge it."""
     writer: Any = request.writer
     write = writer.write_headers
 
     async def write_headers(status_line: str, headers: CIMultiDict[str]) -> None:
-        kept = CIMultiDict(pair for pair in headers.items() if pair[0].lower() not in CACHE_HEADERS)
+        kept = CIMultiDict(pair for pair in headers.items() if not is_cache_header(pair[0]))
         kept["Cache-Control"] = SIMULATED_CACHE_CONTROL
+        kept.setdefault(ACKNOWLEDGEMENT, SIMULATED)
         await write(status_line, kept)
 
     writer.write_headers = write_headers

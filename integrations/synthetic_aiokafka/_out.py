@@ -24,6 +24,7 @@ from synthetic.integration import (
     go_on_after,
     is_verbatim,
     leave,
+    noting_injections,
     outgoing_pairs,
 )
 
@@ -73,4 +74,5 @@ patches = Patches(
     Patch(BatchBuilder, "append", carrying),
     Patch(AIOKafkaProducer, "start", _unset),
     Patch(AIOKafkaConsumer, "start", _unset),
+    noting_injections(),
 )

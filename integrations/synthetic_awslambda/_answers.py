@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from synthetic.integration import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem
+from synthetic.integration import ACKNOWLEDGEMENT, SIMULATED, SIMULATED_CACHE_CONTROL, Problem, is_cache_header
 from synthetic_aws_shared._headers import mapping
 from synthetic_awslambda._headers import Event, is_head
 
@@ -34,12 +34,15 @@ def uncached(response: Any, event: Event) -> Any:
     if "statusCode" not in complete:
         return given
     kept = {
-        key: {name: value for name, value in mapping(complete[key]).items() if name.lower() not in CACHE_HEADERS}
+        key: {name: value for name, value in mapping(complete[key]).items() if not is_cache_header(name)}
         for key in ("headers", "multiValueHeaders")
         if complete.get(key) is not None
     }
-    control = _headers({"cache-control": SIMULATED_CACHE_CONTROL}, event)
-    return {**complete, **kept, **{key: {**kept.get(key, {}), **control[key]} for key in control}}
+    said = {"cache-control": SIMULATED_CACHE_CONTROL}
+    if not any(name.lower() == ACKNOWLEDGEMENT for headers in kept.values() for name in headers):
+        said[ACKNOWLEDGEMENT] = SIMULATED
+    added = _headers(said, event)
+    return {**complete, **kept, **{key: {**kept.get(key, {}), **added[key]} for key in added}}
 
 
 def _complete(response: Any, event: Event) -> Any:

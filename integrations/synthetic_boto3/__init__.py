@@ -11,7 +11,7 @@ from botocore.credentials import CredentialResolver, RefreshableCredentials  # t
 from botocore.endpoint import Endpoint  # type: ignore[import-untyped]
 from botocore.tokens import DeferredRefreshableToken  # type: ignore[import-untyped]
 
-from synthetic.integration import Integration, Patch, Patches
+from synthetic.integration import Integration, Patch, Patches, noting_injections
 from synthetic_boto3._explicit import admitted, cover
 from synthetic_boto3._out import carrying, in_request, really, sending
 from synthetic_boto3._refusal import ExternalRequestRefused, NoRoomForMarker
@@ -25,5 +25,6 @@ integration: Integration = Patches(
     Patch(RefreshableCredentials, "_protected_refresh", really),
     Patch(CredentialResolver, "load_credentials", really),
     Patch(DeferredRefreshableToken, "_protected_refresh", really),
+    noting_injections(),
 )
 """The entry point ``boto3``."""

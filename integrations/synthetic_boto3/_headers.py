@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any, Final, TypeAlias, cast
 
 import synthetic
-from synthetic.integration import BAGGAGE, baggage_in, dispatch, is_baggage
+from synthetic.integration import BAGGAGE, baggage_in, dispatch, forget_injected, is_baggage, is_injected
 from synthetic_aws_shared._headers import of_attributes, of_body
 from synthetic_boto3._refusal import NoRoomForMarker
 
@@ -69,7 +69,7 @@ def _marked(message: Parameters) -> Parameters:
     present = of_attributes(attributes)
     carried = ",".join(present) if present else None
     header = dispatch(carried).header
-    if header == carried:
+    if header == carried and not is_injected(attributes):
         return message
     kept = {name: value for name, value in attributes.items() if not is_baggage(name)}
     if header is not None:
@@ -79,6 +79,7 @@ def _marked(message: Parameters) -> Parameters:
                 f"({BAGGAGE!r}), without which it would be handled as real. Move an attribute into the body."
             )
         kept[BAGGAGE] = _attribute(header)
+    forget_injected(attributes)
     return {**message, "MessageAttributes": kept}
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import confluent_kafka
 from confluent_kafka.cimpl import Producer
 
-from synthetic.integration import REAL, IsOn, Patch, Patches, enter, leave
+from synthetic.integration import REAL, IsOn, Patch, Patches, enter, leave, noting_injections
 from synthetic_confluent_kafka._explicit import Carrying
 from synthetic_confluent_kafka._headers import departing
 from synthetic_confluent_kafka._refusal import MarkerNotCarried
@@ -61,6 +61,7 @@ class Producers:
         self._lock = threading.Lock()
         self._derived: weakref.WeakSet[type] = weakref.WeakSet()
         self._asynchronous: Patches | None = None
+        self._injections = noting_injections()
 
     def instrument(self) -> None:
         """Cover every producer, unless they are covered."""
@@ -73,12 +74,14 @@ class Producers:
             if self._asynchronous is None:
                 self._asynchronous = _asynchronous()
             self._asynchronous.instrument()
+            self._injections.put_on()
             Instrumented.synthetic_is_on = True
 
     def uninstrument(self) -> None:
         """Undo that, if they are covered."""
         with self._lock:
             Instrumented.synthetic_is_on = False
+            self._injections.take_off()
             if self._asynchronous is not None:
                 self._asynchronous.uninstrument()
             for derived in list(self._derived):

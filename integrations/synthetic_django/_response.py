@@ -8,12 +8,14 @@ from functools import partial
 from typing import Any
 
 from synthetic.integration import (
-    CACHE_HEADERS,
+    ACKNOWLEDGEMENT,
     REAL,
+    SIMULATED,
     SIMULATED_CACHE_CONTROL,
     Real,
     Received,
     enter,
+    is_cache_header,
     leave,
     under,
 )
@@ -30,9 +32,10 @@ def cover(response: Any, verdict: Real | Received) -> Any:
     end: Callable[[], object] = verdict.end
     if verdict is not REAL:
         end = weakref.finalize(response, verdict.end)
-        for name in CACHE_HEADERS:
-            del response[name]  # no error if it is not there
+        for name in [name for name, _ in response.items() if is_cache_header(name)]:
+            del response[name]
         response["Cache-Control"] = SIMULATED_CACHE_CONTROL
+        response.setdefault(ACKNOWLEDGEMENT, SIMULATED)
     if response.streaming:
         if getattr(response, "is_async", False):
             response.streaming_content = steps = _AsyncSteps(verdict, response.streaming_content)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import http.client
 
-from synthetic.integration import Integration, Patch, Patches
+from synthetic.integration import Integration, LatePatches, Patch, Patches, noting_injections
 from synthetic_http_client._explicit import (
     SyntheticHTTPConnection,
     SyntheticHTTPHandler,
     SyntheticHTTPSConnection,
     SyntheticHTTPSHandler,
 )
-from synthetic_http_client._out import carrying
+from synthetic_http_client._out import carrying, opening
 from synthetic_http_client._refusal import ExternalRequestRefused
 
 __all__ = [
@@ -28,5 +28,9 @@ __all__ = [
     "integration",
 ]
 
-integration: Integration = Patches(Patch(http.client.HTTPConnection, "endheaders", carrying))
+integration: Integration = Patches(
+    Patch(http.client.HTTPConnection, "endheaders", carrying),
+    LatePatches("urllib.request", lambda module: (Patch(module.AbstractHTTPHandler, "do_open", opening),)),
+    noting_injections(),
+)
 """The entry point ``http-client``: every request of every connection sends the marker along."""

@@ -7,10 +7,10 @@ from functools import lru_cache, wraps
 from http.client import HTTPConnection
 from typing import Any
 
-from synthetic.integration import IsOn, Within, depart, directly, go_on_after
+from synthetic.integration import IsOn, Within, depart, directly, forget_injected, go_on_after
 from synthetic_http_client._refusal import ExternalRequestRefused, final
 
-__all__ = ["carrying", "decided"]
+__all__ = ["carrying", "decided", "opening"]
 
 _BAGGAGE = b"baggage:"
 
@@ -36,6 +36,23 @@ def carrying(original: Any, is_on: IsOn) -> Any:
         return original(self, *args, **kwargs)
 
     return endheaders
+
+
+def opening(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``AbstractHTTPHandler.do_open`` of urllib, which sends a request that may be the caller's own.
+
+    OpenTelemetry wraps the opener above it, and writes headers into that request.
+    """
+
+    @wraps(original)
+    def do_open(self: Any, http_class: Any, req: Any, **http_conn_args: Any) -> Any:
+        try:
+            return original(self, http_class, req, **http_conn_args)
+        finally:
+            if is_on():
+                forget_injected(req.headers)
+
+    return do_open
 
 
 def decided(connection: Any) -> Within:

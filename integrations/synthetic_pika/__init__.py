@@ -11,7 +11,7 @@ from __future__ import annotations
 from pika.adapters.blocking_connection import BlockingChannel  # type: ignore[import-untyped]
 from pika.channel import Channel  # type: ignore[import-untyped]
 
-from synthetic.integration import Integration, Patch, Patches
+from synthetic.integration import Integration, Patch, Patches, noting_injections
 from synthetic_pika._explicit import admitting, message
 from synthetic_pika._in import consuming, getting
 from synthetic_pika._out import publishing
@@ -23,5 +23,6 @@ integration: Integration = Patches(
     Patch(Channel, "basic_consume", consuming),
     Patch(Channel, "basic_get", getting),
     Patch(BlockingChannel, "basic_consume", consuming),
+    noting_injections(),
 )
 """The entry point ``pika``."""

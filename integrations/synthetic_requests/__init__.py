@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import requests
 
-from synthetic.integration import Integration, Patch, Patches
+from synthetic.integration import Integration, Patch, Patches, noting_injections
 from synthetic_requests._explicit import SyntheticAdapter
 from synthetic_requests._out import carrying
 from synthetic_requests._refusal import ExternalRequestRefused
 
 __all__ = ["ExternalRequestRefused", "SyntheticAdapter", "integration"]
 
-integration: Integration = Patches(Patch(requests.Session, "get_adapter", carrying))
+integration: Integration = Patches(Patch(requests.Session, "get_adapter", carrying), noting_injections())
 """The entry point ``requests``: every call of every session sends the marker along."""

@@ -7,6 +7,7 @@ from typing import Any
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter, HTTPAdapter
 
+from synthetic.integration import forget_injected
 from synthetic_requests._headers import departing
 
 __all__ = ["SyntheticAdapter", "sent"]
@@ -33,8 +34,12 @@ class SyntheticAdapter(BaseAdapter):
 
 def sent(outer: Any, adapter: Any, request: PreparedRequest, args: Any, kwargs: Any) -> Response:
     """Send one request through ``adapter``; to the caller it was sent as it is, through ``outer``."""
-    leaving, within = departing(request)
-    response: Any = within(adapter.send, leaving, *args, **kwargs)
+    headers = request.headers
+    try:
+        leaving, within = departing(request)
+        response: Any = within(adapter.send, leaving, *args, **kwargs)
+    finally:
+        forget_injected(headers)
     if leaving is not request:
         response.request = request
     # Authentication handlers send once more through the connection of a response: through here again.

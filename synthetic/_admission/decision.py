@@ -103,7 +103,11 @@ def _on_marked(
     try:
         now = config.clock()
     except Exception as error:  # the application's own function, as in readiness
-        _log.error("%r failed, so simulated work is refused until it works again: %r", config.clock, error)
+        _refusals.log(
+            logging.ERROR,
+            "clock",
+            f"{config.clock!r} failed, so simulated work is refused until it works again: {error!r}",
+        )
         return _refuse(Reason.NOT_READY, claims.marker, config)
     retention = terms.retention if now >= claims.expires_at else 0
     refusal = claims.refusal(config.issuer, config.environment, now, retention)

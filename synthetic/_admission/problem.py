@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 from synthetic._model.reason import Reason, detail_of
 from synthetic._model.throttled import ThrottledLog
 from synthetic.errors import EffectRefused, UnverifiedMarker
 
 __all__ = [
-    "CACHE_HEADERS",
+    "ACKNOWLEDGEMENT",
     "PROBLEM_JSON",
+    "SIMULATED",
     "SIMULATED_CACHE_CONTROL",
     "Problem",
+    "is_cache_header",
     "problem",
     "problem_of",
     "refusal_of",
@@ -22,6 +24,10 @@ __all__ = [
 PROBLEM_JSON = "application/problem+json"
 SIMULATED_CACHE_CONTROL = "private, no-store"
 """Keeps shared caches from giving a simulated response to a real user."""
+ACKNOWLEDGEMENT = "synthetic-traffic"
+"""The header by which a driver tells that its request was handled by a service that knows markers."""
+SIMULATED = "simulated"
+"""Its value on a simulated response, unless the application has set one. A problem says ``refused`` or ``later``."""
 
 _RETRY_AFTER = 5
 """Seconds after which a simulated request that was answered with 429 may come again."""
@@ -62,7 +68,7 @@ def problem_of(error: BaseException) -> Problem | None:
         return answers[0] if all(answers) else None
     if isinstance(error, EffectRefused):
         # The caller learns which effect was refused. How to change that is only logged.
-        _refused.warn(error.target, str(error))
+        _refused.warn(error.effect, str(error))
         detail = "A side effect of this simulated request was refused."
         return problem(403, detail, "effect-refused", effect=error.effect)
     if isinstance(error, UnverifiedMarker):
@@ -86,22 +92,19 @@ def problem(status: int, detail: str, reason: str, *headers: tuple[str, str], **
         ("content-type", PROBLEM_JSON),
         ("content-length", str(len(body))),
         ("cache-control", "no-store"),
+        (ACKNOWLEDGEMENT, "later" if status == 429 else "refused"),
     )
     return Problem(status, title, reason, standard + headers, body)
 
 
-CACHE_HEADERS = frozenset(
-    {
-        "akamai-cache-control",
-        "cache-control",
-        "cdn-cache-control",
-        "cloudflare-cdn-cache-control",
-        "expires",
-        "fastly-cache-control",
-        "netlify-cdn-cache-control",
-        "surrogate-control",
-        "vercel-cdn-cache-control",
-        "x-accel-expires",
-    }
-)
-"""The headers that tell shared caches what to keep: ``Cache-Control``, and those that override it (RFC 9213)."""
+_CACHE_HEADERS: Final = frozenset({"edge-control", "expires", "surrogate-control", "x-accel-expires"})
+
+
+def is_cache_header(name: str) -> bool:
+    """Return whether a header tells caches what to keep: a simulated response has none of the application's.
+
+    These are ``Cache-Control`` and ``Expires``, and those that override them for one cache: ``CDN-Cache-Control`` with
+    any prefix (RFC 9213), ``X-LiteSpeed-Cache-Control``, ``Surrogate-Control`` and the like.
+    """
+    lower = name.lower()
+    return lower.endswith("cache-control") or lower in _CACHE_HEADERS

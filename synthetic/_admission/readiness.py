@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 from synthetic._config.configuration import Configuration
 from synthetic._model.reason import Reason
+from synthetic._model.throttled import ThrottledLog
 
 __all__ = ["not_now"]
 
-_log = logging.getLogger("synthetic")
+_failures = ThrottledLog()
 
 
 def not_now(config: Configuration) -> Reason | None:
@@ -26,5 +27,9 @@ def _asked(question: Callable[[], bool], *, default: bool) -> bool:
     try:
         return bool(question())
     except Exception as error:  # the application's own function: its errors must not reach the request
-        _log.error("%r failed, so simulated work is refused until it works again: %r", question, error)
+        _failures.log(
+            logging.ERROR,
+            repr(question),
+            f"{question!r} failed, so simulated work is refused until it works again: {error!r}",
+        )
         return default

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import re
 import sys
@@ -21,10 +20,11 @@ from synthetic._cli.admitting import examine_application
 from synthetic._cli.application import load
 from synthetic._cli.findings import Finding
 from synthetic._cli.guarded import examine_guards, examine_policy
+from synthetic._cli.printed import say, unlogged
 from synthetic._config.in_force import active, configured
 from synthetic._config.recorders import recorders
 from synthetic._config.settings import SETTINGS
-from synthetic._config.sources import for_a_shell, strange_variables
+from synthetic._config.sources import Sources, file_in_use, for_a_shell, strange_variables
 from synthetic._instrument.coverage import (
     BY_HAND,
     CARRIED_JOBS,
@@ -44,18 +44,18 @@ _OLDEST = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?.*?>=\s*([0-9][0-9.]*)")
 
 def doctor(options: argparse.Namespace) -> int:
     """Run the command; return its exit code: 1 if there is something to fix."""
-    logging.getLogger("synthetic").addHandler(logging.NullHandler())  # findings are printed, not logged
-    app = load(options.app) if options.app else None
-    given = {name: getattr(options, name) for name in ("keys", "environment", "issuer")}
-    findings = list(examine(options.app, app, **given))
+    with unlogged():  # findings are printed
+        app = load(options.app) if options.app else None
+        given = {name: getattr(options, name) for name in ("keys", "environment", "issuer")}
+        findings = list(examine(options.app, app, **given))
     if options.json:
         print(json.dumps([finding._asdict() for finding in findings], indent=2))
     else:
         _print(findings)
         if not options.app:
-            print("not checked: the application; name it with --app module:app")
+            say("not checked: the application; name it with --app module:app")
         to_fix = sum(finding.level == "fix" for finding in findings)
-        print(f"{to_fix} to fix" if to_fix else "nothing to fix")
+        say(f"{to_fix} to fix" if to_fix else "nothing to fix")
     return int(any(finding.level == "fix" for finding in findings))
 
 
@@ -64,8 +64,8 @@ def _print(findings: list[Finding]) -> None:
     for finding in findings:
         if finding.section != section:
             section = finding.section
-            print(f"{section}:")
-        print(f"  {finding.level:<4}  {finding.subject}: {finding.text}")
+            say(f"{section}:")
+        say(f"  {finding.level:<4}  {finding.subject}: {finding.text}")
     print()
 
 
@@ -106,6 +106,9 @@ def _configured(given: dict[str, str | None], until_examined: ExitStack) -> Gene
 def _settings() -> Iterator[Finding]:
     section = "settings"
     config = active()
+    file = file_in_use()
+    if file is not None:
+        yield Finding(section, "ok", "file", f"settings are read from {file.absolute()}")
     keys = config.keys.current()
     if keys is None:
         yield Finding(
@@ -114,7 +117,7 @@ def _settings() -> Iterator[Finding]:
     else:
         signs = "can verify and sign" if keys.signer else "can verify, but not sign"
         yield Finding(section, "ok", "keys", f"{', '.join(map(repr, keys.by_id))}: {signs}")
-    yield Finding(section, "ok", "environment", repr(config.environment))
+    yield from _environment(environment, config.environment)
     if config.is_halted(""):
         yield Finding(section, "note", "halt", "every run is halted: all simulated requests are refused")
     if config.internal_hosts.is_everything:
@@ -123,6 +126,14 @@ def _settings() -> Iterator[Finding]:
         )
     if config.policy.get("external-call") is Action.ALLOW:
         yield Finding(section, "note", "external-call", "allowed, so simulated work really calls external hosts")
+
+
+def _environment(given: str | None, in_force: str) -> Iterator[Finding]:
+    if Sources({"environment": given}, tuple(SETTINGS)).raw("environment", None, "").value is None:
+        text = f"not set, so it is {in_force!r}, as for all others that leave it out: set SYNTHETIC_ENVIRONMENT"
+        yield Finding("settings", "note", "environment", text)
+    else:
+        yield Finding("settings", "ok", "environment", repr(in_force))
 
 
 def _libraries() -> Iterator[Finding]:
@@ -228,8 +239,8 @@ def _opentelemetry() -> Iterator[Finding]:
 
 
 _WRITE_BAGGAGE: Final = {
-    "sentry-sdk": "with tracing on, it writes its own baggage header; call synthetic.instrument(), which adds the "
-    "marker to that header once",
+    "sentry-sdk": "with tracing on, it writes its own baggage header, to which instrument() adds the marker once; call "
+    "synthetic.instrument() with sentry, or its events show tokens",
     "ddtrace": "its propagation may include baggage and rewrite the header; call synthetic.instrument() after it",
     "logfire": "it replaces OpenTelemetry's propagators; check that baggage is among them",
     "elastic-apm": "it propagates trace headers itself; call synthetic.instrument() after it",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import re
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from datetime import datetime, timezone
 
 from synthetic._admission.decision import Refused
 from synthetic._admission.entrance import Entrance
+from synthetic._cli.printed import named, say, unlogged
 from synthetic._config.configuration import Configuration
 from synthetic._config.in_force import active, configure
 from synthetic._model.reason import Reason
@@ -41,17 +41,17 @@ def inspect(options: argparse.Namespace) -> int:
     headers = [_value_of(line.strip(), config.key) for line in _baggage_lines(lines)]
     found = find(headers, config.key)
     if found.is_empty:
-        print(f"no entry {config.key!r} in this header: the request is real")
+        say(f"no entry {config.key!r} in this header: the request is real")
         return 1
     for value in dict.fromkeys((*found.values, *found.odd)):
         _describe(value)
-    logging.getLogger("synthetic").addHandler(logging.NullHandler())  # the refusal is printed, not logged
-    decision = Entrance(edge=not options.not_edge, on_unverified="refuse", on_missing="real").decide(headers)
+    with unlogged():  # the refusal is printed
+        decision = Entrance(edge=not options.not_edge, on_unverified="refuse", on_missing="real").decide(headers)
     if not isinstance(decision, Refused):
-        print("verdict    good: simulated")
+        say("verdict    good: simulated")
         return 0
     reason = decision.reason
-    print(f"verdict    refused: {reason.value} ({_explained(reason, found.values, config, keys)})")
+    say(f"verdict    refused: {reason.value} ({_explained(reason, found.values, config, keys)})")
     return 1
 
 
@@ -94,15 +94,15 @@ def _describe(value: str) -> None:
     """Print the header and claims of a token, verified or not, and never its signature."""
     header, claims = unverified_parts(value)
     if header is None or claims is None:
-        print("entry      not a token")
+        say("entry      not a token")
         return
-    print(f"key        {header.get('kid')!r} {header.get('alg')} {header.get('typ')}")
+    say(f"key        {header.get('kid')!r} {named(header.get('alg'))} {named(header.get('typ'))}")
     for label, name in (("run", "run"), ("kind", "kind"), ("actor", "sub"), ("scenario", "scenario")):
         if name in claims:
-            print(f"{label:<10} {claims[name]!r}")
-    print(f"for        environment {claims.get('aud')!r}, issuer {claims.get('iss')!r}")
-    print(f"issued     {_time(claims.get('iat'))}")
-    print(f"expires    {_time(claims.get('exp'))}")
+            say(f"{label:<10} {claims[name]!r}")
+    say(f"for        environment {claims.get('aud')!r}, issuer {claims.get('iss')!r}")
+    say(f"issued     {_time(claims.get('iat'))}")
+    say(f"expires    {_time(claims.get('exp'))}")
 
 
 def _time(value: object) -> str:

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from synthetic._cli.printed import say
 from synthetic._wire.keygen import JWK, eddsa_pair, shared_secret
 
 __all__ = ["keygen"]
@@ -34,10 +35,10 @@ def keygen(options: argparse.Namespace) -> int:
         _write(path, document, is_secret="d" in key or "k" in key)
         last = document["keys"][-1]["kid"]
         if last == key_id:
-            print(f"wrote {path}: the key {key_id!r}, which {use}")
+            say(f"wrote {path}: the key {key_id!r}, which {use}")
         else:
-            print(f"added {key_id!r} to {path}, before {last!r}, which still signs.")
-            print(f"When every service has the new file, move {key_id!r} to the end of the list.")
+            say(f"added {key_id!r} to {path}, before {last!r}, which still signs.")
+            say(f"When every service has the new file, move {key_id!r} to the end of the list.")
     return 0
 
 

@@ -14,7 +14,8 @@ from synthetic._cli.doctor import doctor
 from synthetic._cli.inspect import inspect
 from synthetic._cli.keygen import keygen
 from synthetic._cli.mint import mint, print_refused_header
-from synthetic._config.sources import for_a_shell
+from synthetic._cli.printed import Parser, complain, logged
+from synthetic._config.sources import file_in_use, for_a_shell
 from synthetic._model.marker import KINDS
 from synthetic.errors import SyntheticTrafficError
 
@@ -24,7 +25,7 @@ _EXAMPLES = """\
 examples:
   synthetic-traffic keygen --kid staging-1 --private private.jwks --public public.jwks
   synthetic-traffic keygen --kid staging-1 --shared shared.jwks
-  curl -H "$(synthetic-traffic mint --keys private.jwks --run rush-hour)" http://localhost:8000/
+  synthetic-traffic mint --keys private.jwks --run rush-hour | curl -H @- http://localhost:8000/
   synthetic-traffic inspect --keys public.jwks "baggage: synthetic-traffic=eyJ..."
   synthetic-traffic doctor --app shop.main:app
 
@@ -54,22 +55,31 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         parser.print_help(sys.stderr)
         return 2
     try:
-        code = int(options.run_command(options))
+        with logged():
+            _name_the_file(options)
+            code = int(options.run_command(options))
         sys.stdout.flush()
         return code
     except (SyntheticTrafficError, ValueError) as error:
-        print(f"synthetic-traffic: {for_a_shell(str(error))}", file=sys.stderr)
+        complain(for_a_shell(str(error)))
     except BrokenPipeError:
         # The reader has closed the pipe. Python would report it again when it closes standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        print(f"synthetic-traffic: {error.filename or ''}: {error.strerror}", file=sys.stderr)
+        complain(f"{error.filename or ''}: {error.strerror}")
     return 2
 
 
+def _name_the_file(options: argparse.Namespace) -> None:
+    """Say which file the settings come from: a file in the working directory may be somebody else's."""
+    file = file_in_use()
+    if file is not None and options.run_command in (mint, inspect):
+        complain(f"settings from {file.absolute()}")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="synthetic-traffic",
         description="Make keys and tokens for simulated traffic, and check headers and environments.",
         epilog=_EXAMPLES,
@@ -109,8 +119,8 @@ def _add_mint(commands: Any) -> None:
         commands,
         "mint",
         mint,
-        "Print a header that marks a request as simulated, ready for curl -H.",
-        'curl -H "$(synthetic-traffic mint --keys private.jwks --run rush-hour --kind load)" http://localhost:8000/',
+        "Print a header that marks a request as simulated, ready for curl -H @-.",
+        "synthetic-traffic mint --keys private.jwks --run rush-hour --kind load | curl -H @- http://localhost:8000/",
     )
     command.add_argument("--run", required=True, help="the name of the simulation")
     command.add_argument("--kind", choices=KINDS, default="simulation")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 from base64 import urlsafe_b64encode
 
 from synthetic._config.in_force import configure
+from synthetic._config.settings import BAGGAGE_KEY
 from synthetic._egress.headers import headers
 from synthetic._wire.token import TYPE
 from synthetic._work.scopes import simulated
@@ -32,6 +34,9 @@ def mint(options: argparse.Namespace) -> int:
 
 def print_refused_header(issuer: str | None = None) -> None:
     """Print a header that every service refuses. With no header, ``curl -H ""`` would send a real request."""
+    key = os.environ.get("SYNTHETIC_KEY", "")
+    if re.fullmatch(BAGGAGE_KEY, key, re.ASCII) is None:
+        key = "synthetic-traffic"
     parts = ({"typ": TYPE, "alg": "none"}, {"iss": issuer or os.environ.get("SYNTHETIC_ISSUER") or "synthetic-traffic"})
     header, claims = (urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts)
-    print(f"baggage: {os.environ.get('SYNTHETIC_KEY') or 'synthetic-traffic'}={header}.{claims}.mintfailed00")
+    print(f"baggage: {key}={header}.{claims}.mintfailed00")

@@ -33,7 +33,7 @@ def halt_file(raw: Raw) -> WatchedFile[frozenset[str]]:
     if not path.parent.is_dir():
         raise ValueError(f"the folder {path.parent} does not exist; create it, or name a file in another folder")
     try:
-        return WatchedFile(path, _halted_in, absent=frozenset())
+        return WatchedFile(path, _halted_in, must_exist=False)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
 

@@ -22,6 +22,10 @@ DEFAULT_HOSTS = (
 # WHATWG URL, "ends in a number": such a name is an IPv4 address in some spelling (0x7f.1, 2130706433), not a label.
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.ASCII)
 _PATTERN = re.compile(r"\.?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?", re.ASCII)
+_ZONED = re.compile(r"fe80:[0-9a-f:]*%[a-z0-9_.-]+", re.ASCII)
+_LONGEST = 255
+"""Characters of a host name: RFC 1035 allows 253, and Python's own address a few more with a zone."""
+
 _REMEMBERED = 4096
 
 
@@ -29,7 +33,8 @@ class HostRule:
     """Decides whether a host takes part. ``hosts`` is the setting ``internal_hosts``; None means the default.
 
     A name matches itself, ``.example.com`` matches all names below it, ``10.0.0.0/8`` matches the addresses in it, and
-    ``*`` matches every host. Raises ValueError for an entry that can match nothing.
+    ``*`` matches every host. What is not a host name or an address (``evil%2f.internal``) matches nothing. Raises
+    ValueError for an entry that can match nothing.
     """
 
     def __init__(self, hosts: Iterable[str] | None = None) -> None:
@@ -46,13 +51,13 @@ class HostRule:
     def __contains__(self, host: str) -> bool:
         known = self._known.get(host)
         if known is None:
-            known = self._decide(_normal(host))
-            if len(self._known) < _REMEMBERED:
+            known = len(host) <= _LONGEST and host.isascii() and self._decide(_normal(host))
+            if len(self._known) < _REMEMBERED and len(host) <= _LONGEST:
                 self._known[host] = known
         return known
 
     def _add(self, entry: str) -> None:
-        host = _normal(entry)
+        host = _normal(entry.strip())
         if entry == "*":
             self.is_everything = True
         elif network := _network(host):
@@ -71,21 +76,22 @@ class HostRule:
             self._names.add(host)
 
     def _decide(self, host: str) -> bool:
-        if self.is_everything:
-            return True
         if not host:
-            return False
+            return self.is_everything  # an unknown host
         if (address := _network(host)) is not None:
-            return any(_within(address, network) for network in self._networks)
-        if _NUMERIC.fullmatch(host):
-            return False
+            return self.is_everything or any(_within(address, network) for network in self._networks)
+        # Clients and proxies decode and cut anything else (evil%2f.internal), each in its own way.
+        if _PATTERN.fullmatch(host) is None:
+            return self.is_everything and _ZONED.fullmatch(host) is not None
+        if self.is_everything or _NUMERIC.fullmatch(host):
+            return self.is_everything
         if host in self._names or any(host.endswith(suffix) and host != suffix for suffix in self._suffixes):
             return True
-        return self._single_labels and "." not in host and _PATTERN.fullmatch(host) is not None
+        return self._single_labels and "." not in host
 
 
 def _normal(host: str) -> str:
-    host = host.strip().lower()
+    host = host.lower()
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     return host[:-1] if host.endswith(".") else host

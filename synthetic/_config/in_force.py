@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import traceback
 import weakref
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from synthetic import ledger
 from synthetic._config.configuration import Configuration, check_stripping
@@ -24,13 +26,24 @@ config: Configuration | None = None
 """For the hot path, which reads ``in_force.config or in_force.active()``. Only this module sets it."""
 is_declared = False
 """Whether ``configure`` was called. Until then, settings may still be missing."""
-_arguments: Settings = {}
+
+
+class _Given:
+    """The arguments of a configuration. Its repr does not show them: they may hold a key."""
+
+    __slots__ = ("settings",)
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+
+_given = _Given({})
 
 
 def active() -> Configuration:
     """Return the configuration in force. The first call without ``configure`` reads the environment and the file."""
     present = config
-    return present if present is not None else _replace({}, only_first=True)
+    return present if present is not None else _replace(_Given({}), only_first=True)
 
 
 def configure(**settings: Unpack[Settings]) -> None:
@@ -43,7 +56,9 @@ def configure(**settings: Unpack[Settings]) -> None:
     An invalid setting raises ConfigurationError. The message names the setting, where the value came from, and a value
     that works; the previous configuration stays active. An unknown setting raises TypeError.
     """
-    _replace(settings, of="configure")
+    given = _Given(settings)
+    del settings
+    _replace(given, of="configure")
 
 
 @contextmanager
@@ -53,9 +68,12 @@ def configured(**settings: Unpack[Settings]) -> Generator[None, None, None]:
     The arguments and errors are those of ``configure``. A setting that you do not give keeps its value. When the block
     ends, the previous configuration is active again.
     """
+    given = _Given(settings)
+    del settings
     with _lock:
-        before = config, _arguments
-        _replace(cast("Settings", {**_arguments, **settings}), of="configured")
+        before = config, _given
+        given.settings = cast("Settings", {**_given.settings, **given.settings})
+        _replace(given, of="configured")
     try:
         yield
     finally:
@@ -63,30 +81,43 @@ def configured(**settings: Unpack[Settings]) -> Generator[None, None, None]:
             _put_in_force(*before)
 
 
-def _replace(arguments: Settings, *, of: str = "", only_first: bool = False) -> Configuration:
+def _replace(given: _Given, *, of: str = "", only_first: bool = False) -> Configuration:
     global is_declared
     from synthetic._config.settings import build, check_names  # importing the library does not read settings
 
-    given = cast("dict[str, Any]", arguments)
-    check_names(given, of)
-    with _lock:
-        if only_first and config is not None:
-            return config
-        try:
-            built = build(given)
+    handled = sys.exc_info()[1]
+    try:
+        check_names(given.settings, of)
+        with _lock:
+            if only_first and config is not None:
+                return config
+            built = build(given.settings)
             if not only_first:
                 _check_waiting(built)
-        except ConfigurationError as error:
-            # The frames below have keys in local variables, which error reports may include.
-            raise error.with_traceback(None) from None
-        _put_in_force(built, arguments)
-        is_declared = is_declared or not only_first
-        return built
+            _put_in_force(built, given)
+            is_declared = is_declared or not only_first
+            return built
+    except Exception as error:
+        _forget(error, handled)
+        raise
 
 
-def _put_in_force(built: Configuration | None, arguments: Settings) -> None:
-    global config, _arguments
-    config, _arguments = built, arguments
+def _forget(error: BaseException, handled: BaseException | None) -> None:
+    """Remove keys from ``error``: error reports may include local variables, and what an error was caused by.
+
+    The frames and errors below ``handled``, which the caller handles at the moment, are the caller's.
+    """
+    cause: BaseException | None = error
+    while cause is not None and cause is not handled:
+        traceback.clear_frames(cause.__traceback__)
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, ConfigurationError):  # its message says all; a cause may quote what it could not read
+        error.__cause__, error.__context__ = None, handled
+
+
+def _put_in_force(built: Configuration | None, given: _Given) -> None:
+    global config, _given
+    config, _given = built, given
     ledger.counts_runs = built is not None and built.metrics_run
 
 

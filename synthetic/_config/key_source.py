@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,23 +14,26 @@ from synthetic._wire.keys import Keys, keys_in, parse_keys
 
 __all__ = ["KeySource", "load_keys"]
 
+_log = logging.getLogger("synthetic")
+
 
 class KeySource:
     """A source of keys: a fixed JWKS, or a file that is read again when it changes."""
 
-    def __init__(self, fixed: Keys | None = None, file: WatchedFile[Keys] | None = None) -> None:
+    def __init__(self, fixed: Keys | None = None, file: WatchedFile[Keys | None] | None = None) -> None:
         self._fixed = fixed
         self._file = file
 
     def current(self) -> Keys | None:
-        """Return the current keys; None if no keys are configured."""
+        """Return the current keys; None if there are none: not configured, or all revoked."""
         return self._fixed if self._file is None else self._file.content()
 
 
 def load_keys(value: object, base: Path) -> KeySource:
     """Return the key source for a setting: a JWKS as a dict, as JSON text, or as the path of a file.
 
-    None gives a source without keys. A relative path starts at ``base``. Raises ValueError for a JWKS that cannot work.
+    None gives a source without keys, and so does a JWKS or a file without keys. A relative path starts at ``base``.
+    Raises ValueError for a JWKS that cannot work, and for a file that does not exist.
     """
     if value is None:
         return KeySource()
@@ -43,9 +48,9 @@ def load_keys(value: object, base: Path) -> KeySource:
     )
 
 
-def _key_file(path: Path) -> WatchedFile[Keys]:
+def _key_file(path: Path) -> WatchedFile[Keys | None]:
     try:
-        return WatchedFile(path, lambda content: parse_keys(content.decode("utf-8-sig")))
+        return WatchedFile(path, partial(_keys_in_file, path), must_exist=True)
     except OSError as error:
         # The value is quoted only if it is, or looks like, a file name: otherwise it may be a secret.
         is_name = os.path.exists(path) or 1 < len(path.suffix) <= len(".jwks.")
@@ -58,3 +63,12 @@ def _key_file(path: Path) -> WatchedFile[Keys]:
         problem = "the key file is not UTF-8"
     # Raised outside of the handlers: the handled error would be its context, and that holds the file's content.
     raise ValueError(problem)
+
+
+def _keys_in_file(path: Path, content: bytes) -> Keys | None:
+    """Return the keys of a key file. An empty file, like a deleted one, has none: that is how the last is revoked."""
+    text = content.decode("utf-8-sig")
+    keys = parse_keys(text) if text.strip() else None
+    if keys is None:
+        _log.warning("%s has no keys now, so every marker is refused (no-keys)", path)
+    return keys

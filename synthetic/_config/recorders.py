@@ -1,4 +1,4 @@
-"""Start-up warnings about OpenTelemetry settings that would record a token. SECURITY.md lists them."""
+"""Start-up warnings about OpenTelemetry settings that would record a token. docs/security.md lists them."""
 
 from __future__ import annotations
 

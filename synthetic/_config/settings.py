@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple, TypedDict, get_args
 
+from synthetic._config.advice import warn_about_environment
 from synthetic._config.configuration import Configuration, OnMissing, OnUnverified, Uninstrumented
 from synthetic._config.halts import halt_file, halted
 from synthetic._config.hosts import HostRule
@@ -22,7 +23,10 @@ from synthetic._wire.token import LONGEST_LIFETIME
 from synthetic.errors import ConfigurationError
 
 # Not postponed: the annotations of Settings are read.
-__all__ = ["SETTINGS", "Setting", "Settings", "build", "check_names"]
+__all__ = ["BAGGAGE_KEY", "SETTINGS", "Setting", "Settings", "build", "check_names"]
+
+BAGGAGE_KEY: Final = r"[A-Za-z0-9_.-]{1,64}"
+"""What the setting ``key`` must match."""
 
 _DAY: Final = 86_400
 
@@ -58,7 +62,7 @@ def _hosts(raw: Raw) -> HostRule:
 def _baggage_key(raw: Raw) -> str:
     if isinstance(raw.value, Path) or str(raw.value).endswith((".jwks", ".json")):
         raise ValueError(f"{str(raw.value)!r} is a file name, but key is the baggage key. Did you mean keys?")
-    return text(r"[A-Za-z0-9_.-]{1,64}", "synthetic-traffic")(raw)
+    return text(BAGGAGE_KEY, "synthetic-traffic")(raw)
 
 
 _optional_function: Final = optional(function)
@@ -236,7 +240,10 @@ def build(arguments: Mapping[str, object]) -> Configuration:
     environment = _value(sources, "environment", "")  # first: it chooses the policy
     values = {name: _value(sources, name, environment) for name in SETTINGS}
     warn_about_recorders()
-    return Configuration(**values)
+    built = Configuration(**values)
+    if sources.raw("environment", None, "").value is None and built.keys.current() is not None:
+        warn_about_environment(built.environment)
+    return built
 
 
 def _value(sources: Sources, name: str, environment: str) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from synthetic._config.readers import Raw
 from synthetic.errors import ConfigurationError
 
-__all__ = ["FILE_VARIABLE", "PREFIX", "Sources", "for_a_shell", "strange_variables", "unknown"]
+__all__ = ["FILE_VARIABLE", "PREFIX", "Sources", "file_in_use", "for_a_shell", "strange_variables", "unknown"]
 
 _log = logging.getLogger("synthetic")
 
@@ -44,15 +44,23 @@ class Sources:
         return Raw(name, default, "its default", here, environment)
 
 
-def _read_file(known: tuple[str, ...]) -> tuple[Path, dict[str, Any]]:
+def file_in_use() -> Path | None:
+    """Return the path of the file that settings are read from; None if there is none."""
     named = os.environ.get(FILE_VARIABLE)
-    path = Path(named or _FILE_NAME)
-    if not named and not path.is_file():
-        return path, {}
+    if named:
+        return Path(named)
+    return Path(_FILE_NAME) if os.path.lexists(_FILE_NAME) else None
+
+
+def _read_file(known: tuple[str, ...]) -> tuple[Path, dict[str, Any]]:
+    path = file_in_use()
+    if path is None:
+        return Path(_FILE_NAME), {}
     from synthetic._config.toml import read_toml
 
+    named = os.environ.get(FILE_VARIABLE)
     try:
-        table = read_toml(path)
+        table = read_toml(path, must_be_own=not named)
     except ValueError as error:
         where = f"the variable {FILE_VARIABLE}" if named else "the working directory"
         raise ConfigurationError(f"the configuration file (from {where}): {error}", source=str(path)) from error

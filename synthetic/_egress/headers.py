@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 
 from synthetic._config.in_force import active
 from synthetic._egress.departure import Within, dispatch
+from synthetic._egress.injected import forget_injected, is_injected
 from synthetic._model.verdict import Simulated
 from synthetic._wire.baggage import entry_of
 from synthetic._wire.carrier import BAGGAGE, Carrier, baggage_in, is_baggage
@@ -33,15 +34,19 @@ def headers() -> dict[str, str]:
 def outgoing(headers: Mapping[str, Any] | None) -> tuple[Mapping[str, Any] | None, Within]:
     """Return the headers to send a message with, and ``within``, through which to send it.
 
-    ``headers`` itself is not changed, because other work may send it again. Raises UnverifiedMarker for work whose
+    ``headers`` itself is not changed, because other work may send it again. Only what OpenTelemetry has written into it
+    is taken out. Raises UnverifiedMarker for work whose
     marker does not verify.
     """
     present = baggage_in(headers) if headers else ()
     carried = ",".join(present) if present else None
     header, within = dispatch(carried)
-    if header == carried and len(present) < 2:
+    has_injected = bool(present) and is_injected(headers)
+    if header == carried and len(present) < 2 and not has_injected:
         return headers, within
     kept = {name: value for name, value in (headers or {}).items() if not is_baggage(name)}
+    if has_injected:
+        forget_injected(headers)
     return ({**kept, BAGGAGE: header} if header is not None else kept), within
 
 
@@ -51,10 +56,13 @@ def outgoing_pairs(headers: Carrier) -> tuple[Any, Within]:
     present = baggage_in(given) if given else ()
     carried = ",".join(present) if present else None
     header, within = dispatch(carried)
-    if header == carried and len(present) < 2:
+    has_injected = bool(present) and is_injected(given)
+    if header == carried and len(present) < 2 and not has_injected:
         return given, within
     pairs: Any = given.items() if hasattr(given, "items") else given or ()
     kept = [(name, value) for name, value in pairs if not is_baggage(name)]
+    if has_injected:
+        forget_injected(given)
     return ([*kept, (BAGGAGE, _encoded(header))] if header is not None else kept), within
 
 

@@ -68,6 +68,7 @@ COVERED: Final[Mapping[str, Coverage]] = {
     "rq": Coverage("rq", _instrumented("rq"), "3.0.0"),
     "rudderstack": Coverage("rudder-sdk-python", _instrumented("rudderstack"), "2.1.9"),
     "segment": Coverage("segment-analytics-python", _instrumented("segment"), "2.4.0"),
+    "sentry": Coverage("sentry-sdk", _instrumented("sentry"), "2.75.0"),
     "starlette": Coverage("starlette", "synthetic_starlette.install(app)", "1.10.0", "synthetic_starlette"),
     "structlog": Coverage(
         "structlog", "synthetic_structlog.add_synthetic, among its processors", "26.1.0", "synthetic_structlog"

@@ -57,8 +57,8 @@ class Keys:
     """Digests of tokens with a bad signature. They are kept apart, so that forgeries evict no good token."""
 
 
-def parse_keys(text: str) -> Keys:
-    """Return the keys of a JWKS in JSON text. Raises ValueError, which never quotes the text."""
+def parse_keys(text: str) -> Keys | None:
+    """Return the keys of a JWKS in JSON text; None if it lists none. Raises ValueError, which never quotes the text."""
     try:
         document, problem = json.loads(text), ""
     except json.JSONDecodeError as error:
@@ -72,11 +72,13 @@ def parse_keys(text: str) -> Keys:
     return keys_in(cast("dict[str, Any]", document))
 
 
-def keys_in(document: Mapping[str, Any]) -> Keys:
-    """Return the keys of a JWKS. Raises ValueError for one that cannot work."""
+def keys_in(document: Mapping[str, Any]) -> Keys | None:
+    """Return the keys of a JWKS; None if its list is empty. Raises ValueError for one that cannot work."""
     listed = cast("list[Any] | None", document.get("keys"))
-    if not isinstance(listed, list) or not listed:
-        raise ValueError('the JWKS has no "keys" list with at least one key; make one with: synthetic-traffic keygen')
+    if not isinstance(listed, list):
+        raise ValueError('the JWKS has no "keys" list; make one with: synthetic-traffic keygen')
+    if not listed:
+        return None
     by_id: dict[str, Key] = {}
     for position, jwk in enumerate(listed):
         key = _key_from(jwk, position)

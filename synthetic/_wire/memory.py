@@ -41,5 +41,10 @@ class Memory(Generic[K, V]):
             while len(self._items) > self.limit:
                 self._items.popitem(last=False)
 
+    def forget(self, key: K) -> None:
+        """Forget ``key``, if it is known."""
+        with _remembering:
+            self._items.pop(key, None)
+
     def __len__(self) -> int:
         return len(self._items)

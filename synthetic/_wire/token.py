@@ -23,6 +23,7 @@ __all__ = [
     "ENTRY_LIMIT",
     "LONGEST_LIFETIME",
     "TYPE",
+    "cut_part",
     "names_us",
     "sign",
     "unverified_parts",
@@ -123,6 +124,14 @@ def unverified_parts(token: str) -> tuple[dict[str, Any] | None, dict[str, Any] 
     """Return the header and the claims of a token, without verifying it; None for a part that is missing or invalid."""
     header, _, rest = token.partition(".")
     return _json_object(header), _json_object(rest.partition(".")[0])
+
+
+def cut_part(segment: str) -> str:
+    """Return as much of the text of a segment as can be read, even if its end is missing."""
+    try:
+        return _decoded(segment[: len(segment) - len(segment) % 4]).decode("utf-8", "replace")
+    except ValueError:
+        return ""
 
 
 def _is_signed(token: str, key: Key) -> bool:

@@ -28,7 +28,7 @@ def verdict_in(present: context.Context) -> Verdict | None:
         return cast("Verdict", mirrored)  # only this module knows the key
     config = active()
     value = baggage.get_baggage(config.key, present)
-    return None if value is None else claimed_by_token(str(value), config)
+    return None if value is None else claimed_by_token(value, config)
 
 
 def marked(present: context.Context, verdict: Simulated, key: str) -> context.Context:

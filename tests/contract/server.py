@@ -13,6 +13,7 @@ import pytest
 from tests.support.handles import Server
 from tests.support.keys import entry, mint
 from tests.support.markers import DAY, REFUSED, STRANGERS, baggage, expired, forged, marked
+from tests.support.reporting import APPLICATION_HEADERS
 from tests.support.servers import wait_until
 from tests.support.wire import Connection, Response, request_bytes
 
@@ -134,14 +135,21 @@ class ServerContract:
         server.configure(keys=keys)
         response = self.call(server, "/plain/echo", marked(keys))
         assert response.values("cache-control") == ["private, no-store"]
-        assert response.values("cdn-cache-control") == response.values("expires") == []
+        for name, _ in APPLICATION_HEADERS:
+            assert name in ("cache-control", "x-own") or not response.values(name.lower())
         assert response.values("x-own") == ["kept"]
+
+    def test_a_simulated_response_is_acknowledged_and_a_real_one_is_not(self, server: Server, keys: Keys) -> None:
+        server.configure(keys=keys)
+        assert self.call(server, "/plain/echo", marked(keys)).values("synthetic-traffic") == ["simulated"]
+        assert self.call(server, "/plain/echo").values("synthetic-traffic") == []
 
     def test_a_real_response_keeps_its_own_caching(self, server: Server, keys: Keys) -> None:
         server.configure(keys=keys)
         response = self.call(server, "/plain/echo")
         assert response.values("cache-control") == ["public, max-age=60"]
-        assert response.values("cdn-cache-control") == ["max-age=600"]
+        for name, value in APPLICATION_HEADERS:
+            assert response.values(name.lower()) == [value]
 
     # Refused and later
 
@@ -153,6 +161,7 @@ class ServerContract:
         assert response.json()["type"] == "about:blank"
         assert response.values("content-type") == ["application/problem+json"]
         assert response.values("cache-control") == ["no-store"]
+        assert response.values("synthetic-traffic") == ["later" if status == 429 else "refused"]
         assert bool(response.values("retry-after")) == (status == 429)
         assert "called" not in server.journal(id_)
 

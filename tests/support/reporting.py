@@ -15,6 +15,10 @@ ENTRY_KEY = "synthetic-traffic"
 APPLICATION_HEADERS = [
     ("cache-control", "public, max-age=60"),
     ("cdn-cache-control", "max-age=600"),
+    ("azure-cdn-cache-control", "max-age=600"),
+    ("surrogate-control", "max-age=600"),
+    ("edge-control", "cache-maxage=600"),
+    ("x-litespeed-cache-control", "public"),
     ("expires", "Thu, 01 Jan 2099 00:00:00 GMT"),
     ("x-own", "kept"),
 ]

@@ -151,7 +151,7 @@ def test_a_simulated_response_is_the_handlers_apart_from_its_caching(keys: Keys)
     response = admit(lambda event, context: own)(events.gateway_v1(good), CONTEXT)
     assert response == {
         **before,
-        "headers": {"cache-control": "private, no-store"},
+        "headers": {"cache-control": "private, no-store", "synthetic-traffic": "simulated"},
         "multiValueHeaders": {"set-cookie": ["a=1", "b=2"]},
     }
     assert admit(lambda event, context: own)(events.gateway_v1(), CONTEXT) is own
@@ -167,7 +167,11 @@ def test_a_short_response_is_completed_for_simulated_work_only(keys: Keys, value
         response = admit(lambda event, context: value)(gateway(good), CONTEXT)
         assert response == {
             "statusCode": 200,
-            "headers": {"content-type": "application/json", "cache-control": "private, no-store"},
+            "headers": {
+                "content-type": "application/json",
+                "cache-control": "private, no-store",
+                "synthetic-traffic": "simulated",
+            },
             "body": body,
             "isBase64Encoded": False,
         }

@@ -22,6 +22,7 @@ from synthetic_boto3 import ExternalRequestRefused, admitted
 from tests.products.boto3 import ACCOUNT, Queue, attribute, attributes_sent, baggage_on, client_of, sent
 from tests.support.clients import OURS, THEIRS, has_no_marker, token_of
 from tests.support.recording_server import RecordingServer
+from tests.support.switches import by_opentelemetry, instrumented
 
 BELOW = ("urllib3", "http-client")
 SUBSETS = [subset for size in range(3) for subset in combinations(BELOW, size)]
@@ -155,3 +156,26 @@ def test_a_propagator_for_every_call_does_not_write_the_marker(
     assert has_no_marker(message)
     assert has_no_marker(outside)
     token_of(inside)
+
+
+@pytest.mark.parametrize("order", ["inside", "outside"])
+def test_attributes_that_are_kept_carry_no_marker_of_earlier_work(aws_url: str, order: str) -> None:
+    kept = {"tenant": {"DataType": "String", "StringValue": "7"}}
+    before = dict(kept)
+    with ExitStack() as undo:
+        if order == "outside":
+            undo.enter_context(instrumented("boto3"))
+        undo.enter_context(by_opentelemetry(BotocoreInstrumentor))
+        if order == "inside":
+            undo.enter_context(instrumented("boto3"))
+        queue = Queue(aws_url)
+
+        def send() -> None:
+            queue.sqs.send_message(QueueUrl=queue.url, MessageBody="ride", MessageAttributes=kept)
+
+        send()
+        with synthetic.simulated(run="rush-hour"):
+            send()
+        assert kept == before
+        send()
+        assert [bool(baggage_on(message)) for message in queue.received()] == [False, True, False]
