@@ -153,8 +153,8 @@ def _record_admission(marker: Marker, service: str | None) -> None:
         admissions = _admissions()
         _count_simulated = admissions.of(("simulated", None, None)).add
         admissions.of(("simulated", None, marker.run if counts_runs else None)).add()
-    except Exception:  # a meter provider that fails must not harm the request
-        _log.exception("an admission was not counted")
+    except Exception as error:  # a meter provider that fails must not harm the request
+        _failures.log(logging.ERROR, ADMISSION, "an admission was not counted", exc_info=error)
     if _of_admissions:
         _tell(_of_admissions, Outcome(ADMISSION, Action.ALLOW, marker, None, None, service))
 

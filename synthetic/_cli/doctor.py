@@ -117,7 +117,7 @@ def _settings() -> Iterator[Finding]:
     else:
         signs = "can verify and sign" if keys.signer else "can verify, but not sign"
         yield Finding(section, "ok", "keys", f"{', '.join(map(repr, keys.by_id))}: {signs}")
-    yield from _environment(environment, config.environment)
+    yield from _environment(config.environment)
     if config.is_halted(""):
         yield Finding(section, "note", "halt", "every run is halted: all simulated requests are refused")
     if config.internal_hosts.is_everything:
@@ -128,8 +128,9 @@ def _settings() -> Iterator[Finding]:
         yield Finding(section, "note", "external-call", "allowed, so simulated work really calls external hosts")
 
 
-def _environment(given: str | None, in_force: str) -> Iterator[Finding]:
-    if Sources({"environment": given}, tuple(SETTINGS)).raw("environment", None, "").value is None:
+def _environment(in_force: str) -> Iterator[Finding]:
+    is_default = in_force == SETTINGS["environment"].default
+    if is_default and Sources({}, tuple(SETTINGS)).raw("environment", None, "").value is None:
         text = f"not set, so it is {in_force!r}, as for all others that leave it out: set SYNTHETIC_ENVIRONMENT"
         yield Finding("settings", "note", "environment", text)
     else:

@@ -1,4 +1,4 @@
-"""Libraries that keep workers, unmodified: a job is handled as whoever submitted it would, whoever has started the workers.
+"""Libraries that keep workers, unmodified: a job is handled as its submitter would, whoever has started the workers.
 
 Jobs of simulated work, of real work and of nobody are interleaved.
 """
