@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import Context, copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeAlias, TypeVar, cast
 
 from synthetic._admission.decision import AS_REAL, Refused
 from synthetic._admission.entrance import Entrance
+from synthetic._admission.messages import under
 from synthetic._admission.problem import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, problem_of, refusal_of
 from synthetic._config.configuration import OnMissing, OnUnverified
-from synthetic._model.verdict import REAL, Received
+from synthetic._model.verdict import REAL, Real, Received
 from synthetic._work.state import enter
 
 if TYPE_CHECKING:
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SyntheticTrafficMiddleware"]
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 _HEADER = "HTTP_BAGGAGE"
+_PIECE: Final = 32768
 
 
 class SyntheticTrafficMiddleware:
@@ -48,24 +53,52 @@ class SyntheticTrafficMiddleware:
         """Handle one request."""
         header: str | None = environ.get(_HEADER)
         decision = self._entrance.decide(() if header is None else (header,))
-        context = copy_context()
         if decision is not AS_REAL:
             if isinstance(decision, Refused):
                 return _answer(refusal_of(decision.reason), environ, start_response)
             if decision.onward is not None:
                 environ = _with_baggage(environ, decision.onward_joined())
             if isinstance(decision.verdict, Received):
-                return _simulated(decision.verdict, context, self.app, environ, _uncached(start_response))
-        context.run(enter, REAL)
+                return _simulated(decision.verdict, self.app, environ, _uncached(start_response))
+        context: _Runner
+        if _IN_PLACE in environ:
+            context = _InPlace(REAL)
+        else:
+            context = copy_context()
+            context.run(enter, REAL)
         body = context.run(self.app, environ, start_response)
         return body if type(body) in _FINISHED or _is_file(body, environ) else _Steps(context, body)
 
 
+_IN_PLACE = "werkzeug.debug.preserve_context"
+"""Flask's test client keeps the contexts of a request open for the test, which closes them in its own context."""
+
+
+class _InPlace:
+    """Runs each part of a request under its verdict in the caller's own context."""
+
+    __slots__ = ("_verdict",)
+
+    def __init__(self, verdict: Real | Received) -> None:
+        self._verdict = verdict
+
+    def run(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return under(self._verdict, partial(call, *args, **kwargs))
+
+
+_Runner: TypeAlias = "Context | _InPlace"
+
+
 def _simulated(
-    verdict: Received, context: Context, app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
+    verdict: Received, app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
 ) -> Iterable[bytes]:
     goes_on = False
-    context.run(enter, verdict, marks_span=True)
+    context: _Runner
+    if _IN_PLACE in environ:
+        context = _InPlace(verdict)
+    else:
+        context = copy_context()
+        context.run(enter, verdict, marks_span=True)
     verdict.begin()
     try:
         body = context.run(app, environ, start_response)
@@ -86,9 +119,14 @@ _FINISHED = (list, tuple)
 
 
 def _is_file(body: Iterable[bytes], environ: WSGIEnvironment) -> bool:
-    """Whether the server can send the body with ``sendfile``. Servers recognise such a body by its type."""
+    """Whether the server can send the body itself. Servers recognise such a body by its type, or its identity.
+
+    uWSGI's wrapper is a function that returns the file.
+    """
     wrapper: Any = environ.get("wsgi.file_wrapper")
-    return isinstance(wrapper, type) and isinstance(body, wrapper)
+    if isinstance(wrapper, type):
+        return isinstance(body, wrapper)
+    return wrapper is not None and hasattr(body, "read")
 
 
 class _Steps:
@@ -96,7 +134,7 @@ class _Steps:
 
     __slots__ = ("_body", "_context", "_is_closed")
 
-    def __init__(self, context: Context, body: Iterable[bytes]) -> None:
+    def __init__(self, context: _Runner, body: Iterable[bytes]) -> None:
         self._context = context
         self._body = body
         self._is_closed = False
@@ -125,7 +163,7 @@ class _SimulatedSteps(_Steps):
     def __init__(
         self,
         verdict: Received,
-        context: Context,
+        context: _Runner,
         body: Iterable[bytes],
         environ: WSGIEnvironment,
         start_response: StartResponse,
@@ -136,7 +174,7 @@ class _SimulatedSteps(_Steps):
         self._start_response = start_response
 
     def __iter__(self) -> Iterator[bytes]:
-        steps = super().__iter__()
+        steps = self._pieces() if _is_file(self._body, self._environ) else super().__iter__()
         has_started = False
         while True:
             try:
@@ -151,6 +189,13 @@ class _SimulatedSteps(_Steps):
                 return
             has_started = has_started or bool(step)
             yield step
+
+    def _pieces(self) -> Iterator[bytes]:
+        """Read a file as the server would have done, and not line by line: uWSGI's need not be iterable."""
+        read = getattr(self._body, "read", None)
+        if read is None:
+            return super().__iter__()
+        return iter(partial(self._context.run, read, _PIECE), b"")
 
     def close(self) -> None:
         is_first = not self._is_closed

@@ -17,6 +17,7 @@ from synthetic.integration import IsOn, callback_of
 __all__ = ["delaying", "handing_over", "is_plumbing", "keeping", "requesting"]
 
 _CHANNELS: Any = (Channel, BlockingChannel)
+"""The application hands over their methods to a loop, to publish or to acknowledge. pika itself does not."""
 
 
 def handing_over(original: Any, is_on: IsOn) -> Any:
@@ -24,7 +25,7 @@ def handing_over(original: Any, is_on: IsOn) -> Any:
 
     @wraps(original)
     def add_callback_threadsafe(self: Any, callback: Any) -> Any:
-        return original(self, _kept(callback) if is_on() else callback)
+        return original(self, _kept(callback, _CHANNELS) if is_on() else callback)
 
     return add_callback_threadsafe
 
@@ -34,7 +35,7 @@ def delaying(original: Any, is_on: IsOn) -> Any:
 
     @wraps(original)
     def call_later(self: Any, delay: Any, callback: Any) -> Any:
-        return original(self, delay, _kept(callback) if is_on() else callback)
+        return original(self, delay, _kept(callback, _CHANNELS) if is_on() else callback)
 
     return call_later
 
@@ -59,15 +60,24 @@ def keeping(original: Any, is_on: IsOn) -> Any:
     return add
 
 
-def _kept(callback: Any) -> Any:
-    return callback_of(callback) if callable(callback) and not is_plumbing(callback) else callback
+def _kept(callback: Any, unless: Any = ()) -> Any:
+    """Return a callback under the present verdict. pika's own stays as it is, ``unless`` it is a method of these."""
+    is_theirs = not callable(callback) or (is_plumbing(callback) and not isinstance(_owner_of(callback), unless))
+    return callback if is_theirs else callback_of(callback)
 
 
 def is_plumbing(callback: Any) -> bool:
-    """Whether this is pika's own callback. A method of a channel is not: the application has handed it over."""
+    """Whether this is a function or a method of pika itself."""
+    owner = _owner_of(callback)
+    module = getattr(_inner(callback), "__module__", "") if owner is None else type(owner).__module__
+    return str(module).startswith("pika.")
+
+
+def _owner_of(callback: Any) -> object:
+    return getattr(_inner(callback), "__self__", None)
+
+
+def _inner(callback: Any) -> Any:
     while isinstance(callback, partial):
         callback = callback.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    owner: object = getattr(callback, "__self__", None)
-    if owner is None:
-        return str(getattr(callback, "__module__", "")).startswith("pika.")
-    return type(owner).__module__.startswith("pika.") and not isinstance(owner, _CHANNELS)
+    return callback  # pyright: ignore[reportUnknownVariableType]
