@@ -82,13 +82,14 @@ class SyntheticTrafficMiddleware:
     async def _admitted(self, decision: Admitted, scope: Scope, receive: Receive, send: Send) -> None:
         if decision.onward is not None:
             scope = {**scope, "headers": _with_baggage(scope["headers"], decision.onward)}
-        if isinstance(decision.verdict, Received):
-            send = _SimulatedSend(send)
+        response = _SimulatedResponse(send) if isinstance(decision.verdict, Received) else None
+        if response is not None:
+            send = response.send
         entered = enter(decision.verdict, is_work=True, marks_span=True)
         try:
             await self.app(scope, receive, send)
         except Exception as error:
-            answer = problem_of(error) if isinstance(send, _SimulatedSend) and not send.has_started else None
+            answer = None if response is None or response.has_started else problem_of(error)
             if answer is None or scope["type"] != "http":
                 raise
             await _answer(answer, scope, receive, send)
@@ -122,8 +123,8 @@ _CACHE_CONTROL = (b"cache-control", SIMULATED_CACHE_CONTROL.encode())
 _STARTS = frozenset({"http.response.start", "websocket.http.response.start"})
 
 
-class _SimulatedSend:
-    """``send`` for a simulated response, which no shared cache may keep. It knows whether the response has started."""
+class _SimulatedResponse:
+    """A simulated response, which no shared cache may keep."""
 
     __slots__ = ("_send", "has_started")
 
@@ -131,12 +132,13 @@ class _SimulatedSend:
         self._send = send
         self.has_started = False
 
-    def __call__(self, message: Message) -> Awaitable[None]:
+    async def send(self, message: Message) -> None:
+        """Send a part of the response. A coroutine function, as the server's: frameworks look at that."""
         if message["type"] in _STARTS:
             self.has_started = True
             kept = [header for header in message.get("headers", ()) if header[0].lower() not in _CACHE_HEADERS]
             message = {**message, "headers": [*kept, _CACHE_CONTROL]}
-        return self._send(message)
+        await self._send(message)
 
 
 async def _answer(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:

@@ -38,10 +38,10 @@ puts one in force and returns an ``Entered``, with which ``leave`` restores what
 ``VERDICT.get() is REAL`` first.
 
 **Jobs and workers.** ``job_of`` returns a function that runs under the verdict of the work that submits it. ``Carried``
-runs under a given verdict, for example the ``marked_verdict``. ``callback_of`` returns a callback for a library that
-calls it in a thread or loop of its own: under the verdict of the code that registers it, and equal to its function. A
-worker outlives the work that starts it: ``started_unset`` starts it without a verdict, and ``is_worker`` recognizes
-one. ``carry_into`` and ``is_pool_thread`` are for greenlets.
+runs under a given verdict, for example the ``marked_verdict``. ``callback_of`` returns a ``Callback`` for a library
+that calls it in a thread or loop of its own: under the verdict of the code that registers it, and equal to its
+function. A worker outlives the work that starts it: ``started_unset`` starts it without a verdict, and ``is_worker``
+recognizes one. ``carry_into`` and ``is_pool_thread`` are for greenlets.
 
 **Log brokers.** ``verdict_or_refusal`` and ``Sorted`` sort a batch of ``Incoming`` messages, which are handed out as
 ``Handling``. ``Policies`` say where a ``RefusedMessage`` goes (a ``Policy``: ``OnRefused``, ``Park`` or ``"raise"``).
@@ -77,7 +77,7 @@ from synthetic._instrument.patches import IsOn, Patch, Patches, always_on
 from synthetic._model.reason import Reason
 from synthetic._model.verdict import REAL, Real, Received, Simulated, Unverified, Verdict
 from synthetic._wire.carrier import BAGGAGE, Carrier, baggage_in, is_baggage
-from synthetic._work.callbacks import callback_of
+from synthetic._work.callbacks import Callback, callback_of
 from synthetic._work.carry import Carried
 from synthetic._work.claimed import claimed_by, has_marker
 from synthetic._work.greenlets import carry_into, is_pool_thread
@@ -95,6 +95,7 @@ __all__ = [
     "VERDICT",
     "Admitted",
     "AdmittedMessage",
+    "Callback",
     "Carried",
     "Carrier",
     "Entered",
