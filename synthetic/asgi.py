@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any
 
@@ -9,7 +10,14 @@ from opentelemetry.context import get_current
 
 from synthetic._admission.decision import Admitted, Refused
 from synthetic._admission.entrance import Entrance
-from synthetic._admission.problem import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, problem_of, refusal_of
+from synthetic._admission.problem import (
+    CACHE_HEADERS,
+    SIMULATED_CACHE_CONTROL,
+    Problem,
+    problem_of,
+    refusal_of,
+    server_error_of,
+)
 from synthetic._config import in_force
 from synthetic._config.configuration import OnMissing, OnUnverified
 from synthetic._model.verdict import REAL, Received
@@ -82,17 +90,20 @@ class SyntheticTrafficMiddleware:
     async def _admitted(self, decision: Admitted, scope: Scope, receive: Receive, send: Send) -> None:
         if decision.onward is not None:
             scope = {**scope, "headers": _with_baggage(scope["headers"], decision.onward)}
-        response = _SimulatedResponse(send) if isinstance(decision.verdict, Received) else None
+        verdict = decision.verdict
+        response = _SimulatedResponse(verdict, scope, receive, send) if isinstance(verdict, Received) else None
         if response is not None:
             send = response.send
         entered = enter(decision.verdict, is_work=True, marks_span=True)
         try:
             await self.app(scope, receive, send)
         except Exception as error:
-            answer = None if response is None or response.has_started else problem_of(error)
-            if answer is None or scope["type"] != "http":
+            answer = None if response is None else problem_of(error)
+            if response is None or answer is None or scope["type"] != "http":
                 raise
-            await _answer(answer, scope, receive, send)
+            if response.has_started and not response.is_answered:
+                raise
+            await response.answer(answer)
         finally:
             leave(entered)
 
@@ -124,21 +135,40 @@ _STARTS = frozenset({"http.response.start", "websocket.http.response.start"})
 
 
 class _SimulatedResponse:
-    """A simulated response, which no shared cache may keep."""
+    """A simulated response, which no shared cache may keep.
 
-    __slots__ = ("_send", "has_started")
+    If the application answers a refused effect with a server error, the answer is a 403 instead.
+    """
 
-    def __init__(self, send: Send) -> None:
+    __slots__ = ("_receive", "_scope", "_send", "_verdict", "has_started", "is_answered")
+
+    def __init__(self, verdict: Received, scope: Scope, receive: Receive, send: Send) -> None:
+        self._verdict = verdict
+        self._scope = scope
+        self._receive = receive
         self._send = send
         self.has_started = False
+        self.is_answered = False
 
     async def send(self, message: Message) -> None:
         """Send a part of the response. A coroutine function, as the server's: frameworks look at that."""
+        if self.is_answered:
+            return
         if message["type"] in _STARTS:
+            if message["status"] >= 500 and message["type"] == "http.response.start" and not self.has_started:
+                answer = server_error_of(self._verdict, sys.exc_info()[1])
+                if answer is not None:
+                    return await self.answer(answer)
             self.has_started = True
             kept = [header for header in message.get("headers", ()) if header[0].lower() not in _CACHE_HEADERS]
             message = {**message, "headers": [*kept, _CACHE_CONTROL]}
         await self._send(message)
+
+    async def answer(self, problem: Problem) -> None:
+        """Send this problem as the response, unless one was sent."""
+        if not self.is_answered:
+            self.has_started = self.is_answered = True
+            await _answer(problem, self._scope, self._receive, self._send)
 
 
 async def _answer(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeAlias, TypeVar, cas
 from synthetic._admission.decision import AS_REAL, Refused
 from synthetic._admission.entrance import Entrance
 from synthetic._admission.messages import under
-from synthetic._admission.problem import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, problem_of, refusal_of
+from synthetic._admission.problem import (
+    CACHE_HEADERS,
+    SIMULATED_CACHE_CONTROL,
+    Problem,
+    problem_of,
+    refusal_of,
+    server_error_of,
+)
 from synthetic._config.configuration import OnMissing, OnUnverified
 from synthetic._model.verdict import REAL, Real, Received
 from synthetic._work.state import enter
@@ -59,7 +66,7 @@ class SyntheticTrafficMiddleware:
             if decision.onward is not None:
                 environ = _with_baggage(environ, decision.onward_joined())
             if isinstance(decision.verdict, Received):
-                return _simulated(decision.verdict, self.app, environ, _uncached(start_response))
+                return _simulated(decision.verdict, self.app, environ, _Start(decision.verdict, start_response))
         context: _Runner
         if _IN_PLACE in environ:
             context = _InPlace(REAL)
@@ -90,7 +97,7 @@ _Runner: TypeAlias = "Context | _InPlace"
 
 
 def _simulated(
-    verdict: Received, app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
+    verdict: Received, app: WSGIApplication, environ: WSGIEnvironment, start_response: _Start
 ) -> Iterable[bytes]:
     goes_on = False
     context: _Runner
@@ -102,13 +109,16 @@ def _simulated(
     verdict.begin()
     try:
         body = context.run(app, environ, start_response)
+        if start_response.answer is not None:
+            _close(context, body)
+            return _body_of(start_response.answer, environ)
         goes_on = type(body) not in _FINISHED
         return _SimulatedSteps(verdict, context, body, environ, start_response) if goes_on else body
     except Exception as error:
         answer = problem_of(error)
         if answer is None:
             raise
-        return _answer(answer, environ, start_response, sys.exc_info())
+        return _answer(answer, environ, start_response.start_response, sys.exc_info())
     finally:
         if not goes_on:
             verdict.end()
@@ -146,9 +156,7 @@ class _Steps:
 
     def close(self) -> None:
         self._is_closed = True
-        close = cast("Callable[[], object] | None", getattr(self._body, "close", None))
-        if close is not None:
-            self._context.run(close)
+        _close(self._context, self._body)
 
     def __del__(self) -> None:
         if not self._is_closed:
@@ -166,7 +174,7 @@ class _SimulatedSteps(_Steps):
         context: _Runner,
         body: Iterable[bytes],
         environ: WSGIEnvironment,
-        start_response: StartResponse,
+        start_response: _Start,
     ) -> None:
         super().__init__(context, body)
         self._verdict = verdict
@@ -185,7 +193,10 @@ class _SimulatedSteps(_Steps):
                 answer = None if has_started else problem_of(error)
                 if answer is None:
                     raise
-                yield from _answer(answer, self._environ, self._start_response, sys.exc_info())
+                yield from _answer(answer, self._environ, self._start_response.start_response, sys.exc_info())
+                return
+            if not has_started and self._start_response.answer is not None:
+                yield from _body_of(self._start_response.answer, self._environ)
                 return
             has_started = has_started or bool(step)
             yield step
@@ -211,17 +222,50 @@ def _with_baggage(environ: WSGIEnvironment, header: str) -> WSGIEnvironment:
     return {**rest, _HEADER: header} if header else rest
 
 
-def _uncached(start_response: StartResponse) -> StartResponse:
-    def start_uncached(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
-        kept = [header for header in headers if header[0].lower() not in CACHE_HEADERS]
-        return start_response(status, [*kept, ("Cache-Control", SIMULATED_CACHE_CONTROL)], exc_info)
+class _Start:
+    """``start_response`` for a simulated response, which no shared cache may keep.
 
-    return cast("StartResponse", start_uncached)
+    If the application answers a refused effect with a server error, the ``answer`` is a 403 instead.
+    """
+
+    __slots__ = ("_verdict", "answer", "start_response")
+
+    def __init__(self, verdict: Received, start_response: StartResponse) -> None:
+        self._verdict = verdict
+        self.start_response = start_response
+        self.answer: Problem | None = None
+
+    def __call__(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
+        if status.startswith("5"):
+            self.answer = server_error_of(self._verdict, sys.exc_info()[1])
+            if self.answer is not None:
+                self.start_response(_status_of(self.answer), list(self.answer.headers), exc_info)
+                return _written_nowhere
+        kept = [header for header in headers if header[0].lower() not in CACHE_HEADERS]
+        return self.start_response(status, [*kept, ("Cache-Control", SIMULATED_CACHE_CONTROL)], exc_info)
+
+
+def _written_nowhere(data: bytes, /) -> None:
+    pass
+
+
+def _close(context: _Runner, body: Iterable[bytes]) -> None:
+    close = cast("Callable[[], object] | None", getattr(body, "close", None))
+    if close is not None:
+        context.run(close)
 
 
 def _answer(
     problem: Problem, environ: WSGIEnvironment, start_response: StartResponse, exc_info: Any = None
 ) -> list[bytes]:
-    start_response(f"{problem.status} {problem.title}", list(problem.headers), exc_info)
+    start_response(_status_of(problem), list(problem.headers), exc_info)
+    return _body_of(problem, environ)
+
+
+def _status_of(problem: Problem) -> str:
+    return f"{problem.status} {problem.title}"
+
+
+def _body_of(problem: Problem, environ: WSGIEnvironment) -> list[bytes]:
     # Some servers send the body of a HEAD response, and the next response would begin with it.
     return [] if environ.get("REQUEST_METHOD") == "HEAD" else [problem.body]
