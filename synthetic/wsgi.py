@@ -206,7 +206,8 @@ class _SimulatedSteps(_Steps):
         read = getattr(self._body, "read", None)
         if read is None:
             return super().__iter__()
-        return iter(partial(self._context.run, read, _PIECE), b"")
+        run: Any = self._context.run
+        return cast("Iterator[bytes]", iter(partial(run, read, _PIECE), b""))
 
     def close(self) -> None:
         is_first = not self._is_closed

@@ -53,7 +53,7 @@ def source_of(event: object) -> Source:
             f"{type(event).__qualname__} is no event of Lambda, but what another decorator has made of one. Put the "
             "decorators of synthetic_awslambda outermost, or pass on the event itself, a mapping."
         )
-    keys = mapping(event)
+    keys = mapping(cast("object", event))
     if "requestContext" in keys or "httpMethod" in keys or ("method" in keys and "headers" in keys):
         return "socket" if mapping(keys.get("requestContext")).get("eventType") in _LATER else "http"
     if isinstance(keys.get("Records"), (list, tuple)):
@@ -101,7 +101,9 @@ def records_of(event: object) -> list[Event]:
     """Return the records of an event that has them. Raises TypeError for any other."""
     source = source_of(event)
     if source == "records":
-        return list(cast("Sequence[Event]", mapping(event)["Records"] if isinstance(event, Mapping) else event))
+        return list(
+            cast("Sequence[Event]", mapping(cast("object", event))["Records"] if isinstance(event, Mapping) else event)
+        )
     if source == "topics":
         lists = (mapping(mapping(event).get(name)).values() for name in _TOPICS)
         return list(chain.from_iterable(chain.from_iterable(lists)))

@@ -92,7 +92,7 @@ def in_each(name: str, departing: Callable[[Parameters, Parameters], Parameters]
     def batch(parameters: Parameters) -> Parameters:
         given: Any = parameters.get(name)
         before = cast("list[Parameters]", given)
-        if not isinstance(given, (list, tuple)) or not all(isinstance(one, Mapping) for one in before):
+        if not isinstance(given, (list, tuple)) or not all(isinstance(cast("object", one), Mapping) for one in before):
             return parameters
         after = [departing(message, parameters) for message in before]
         if all(one is other for one, other in zip(before, after, strict=True)):

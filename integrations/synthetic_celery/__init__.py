@@ -15,7 +15,7 @@ import celery.worker.request  # type: ignore[import-untyped]
 import celery.worker.strategy  # type: ignore[import-untyped]
 from celery.app.amqp import AMQP  # type: ignore[import-untyped]
 from celery.app.task import Task  # type: ignore[import-untyped]
-from celery.worker.request import Request
+from celery.worker.request import Request  # pyright: ignore[reportMissingTypeStubs]
 
 from synthetic.integration import Integration, Patch, Patches
 from synthetic_celery import _explicit

@@ -52,7 +52,7 @@ _NEVER = object()
 
 def _own(response: Any) -> Any:
     """Return a copy for one simulated request. The application may give one response to several, also to real ones."""
-    own: Any = object.__new__(type(response))
+    own: Any = object.__new__(response.__class__)
     own.__dict__.update(response.__dict__)
     own.headers = type(response.headers)(dict(response.headers.items()))
     own.cookies = copy(response.cookies)

@@ -41,7 +41,7 @@ def mark(message: Any) -> None:
 
 def unmark(message: Any) -> None:
     """Put the caller's own options back. A stale marker that real work left out stays out."""
-    sent = vars(message).pop(_SENT, None)
+    sent: Any = message.__dict__.pop(_SENT, None)
     if sent is not None and message.options.get(BAGGAGE) is sent[0]:
         del message.options[BAGGAGE]
         message.options.update(sent[1])

@@ -57,7 +57,7 @@ class Adapters:
         return get_adapter
 
     def _covers(self, adapter: Any) -> bool:
-        kind: type[Any] = type(adapter)
+        kind = adapter.__class__
         send: Any = getattr(kind, "send", None)
         if getattr(send, "_synthetic", None) is None:
             owner = next((owner for owner in kind.__mro__ if "send" in vars(owner)), None)
