@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from synthetic._admission.problem import (
     is_cache_header,
     problem_of,
     refusal_of,
+    server_error_of,
 )
 from synthetic._config import in_force
 from synthetic._config.configuration import OnMissing, OnUnverified
@@ -93,16 +95,20 @@ class SyntheticTrafficMiddleware:
         elif isinstance(decision.verdict, Received):
             # A copy: uvicorn with httptools appends the trailers of the body, which nobody has admitted, to its list.
             scope = {**scope, "headers": list(scope["headers"])}
-        if isinstance(decision.verdict, Received):
-            send = _SimulatedSend(send)
+        verdict = decision.verdict
+        response = _SimulatedResponse(verdict, scope, receive, send) if isinstance(verdict, Received) else None
+        if response is not None:
+            send = response.send
         entered = enter(decision.verdict, is_work=True, marks_span=True)
         try:
             await self.app(scope, receive, send)
         except Exception as error:
-            answer = problem_of(error) if isinstance(send, _SimulatedSend) and not send.has_started else None
-            if answer is None or scope["type"] != "http":
+            answer = None if response is None else problem_of(error)
+            if response is None or answer is None or scope["type"] != "http":
                 raise
-            await _answer(answer, scope, receive, send)
+            if response.has_started and not response.is_answered:
+                raise
+            await response.answer(answer)
         finally:
             leave(entered)
 
@@ -133,20 +139,40 @@ _CACHE_CONTROL = (b"cache-control", SIMULATED_CACHE_CONTROL.encode())
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
 
-class _SimulatedSend:
-    """``send`` for a simulated response, which no shared cache may keep. It knows whether the response has started."""
+class _SimulatedResponse:
+    """A simulated response, which no shared cache may keep.
 
-    __slots__ = ("_send", "has_started")
+    If the application answers a refused effect with a server error, the answer is a 403 instead.
+    """
 
-    def __init__(self, send: Send) -> None:
+    __slots__ = ("_receive", "_scope", "_send", "_verdict", "has_started", "is_answered")
+
+    def __init__(self, verdict: Received, scope: Scope, receive: Receive, send: Send) -> None:
+        self._verdict = verdict
+        self._scope = scope
+        self._receive = receive
         self._send = send
         self.has_started = False
+        self.is_answered = False
 
-    def __call__(self, message: Message) -> Awaitable[None]:
+    async def send(self, message: Message) -> None:
+        """Send a part of the response. A coroutine function, as the server's: frameworks look at that."""
+        if self.is_answered:
+            return
         if message["type"] in _STARTS:
+            if message["type"] == "http.response.start" and message["status"] >= 500 and not self.has_started:
+                answer = server_error_of(self._verdict, sys.exc_info()[1])
+                if answer is not None:
+                    return await self.answer(answer)
             self.has_started = True
             message = {**message, "headers": _simulated_headers(message.get("headers") or ())}
-        return self._send(message)
+        await self._send(message)
+
+    async def answer(self, problem: Problem) -> None:
+        """Send this problem as the response, unless one was sent."""
+        if not self.is_answered:
+            self.has_started = self.is_answered = True
+            await _answer(problem, self._scope, self._receive, self._send)
 
 
 def _simulated_headers(headers: Headers) -> list[tuple[bytes, bytes]]:

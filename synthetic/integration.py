@@ -44,9 +44,10 @@ puts one in force and returns an ``Entered``, with which ``leave`` restores what
 ``VERDICT.get() is REAL`` first.
 
 **Jobs and workers.** ``job_of`` returns a function that runs under the verdict of the work that submits it. ``Carried``
-runs under a given verdict, for example the ``marked_verdict``. A worker outlives the work that starts it:
-``started_unset`` starts it without a verdict, and ``is_worker`` recognizes one. ``carry_into`` and ``is_pool_thread``
-are for greenlets.
+runs under a given verdict, for example the ``marked_verdict``. ``callback_of`` returns a ``Callback`` for a library
+that calls it in a thread or loop of its own: under the verdict of the code that registers it, and equal to its
+function. A worker outlives the work that starts it: ``started_unset`` starts it without a verdict, and ``is_worker``
+recognizes one. ``carry_into`` and ``is_pool_thread`` are for greenlets.
 
 **What others record.** ``without_tokens`` returns text, bytes or nested values without tokens: for error reports, local
 variables and log entries.
@@ -97,6 +98,7 @@ from synthetic._instrument.patches import IsOn, Patch, Patches, always_on
 from synthetic._model.reason import Reason
 from synthetic._model.verdict import REAL, Real, Received, Simulated, Unverified, Verdict
 from synthetic._wire.carrier import BAGGAGE, Carrier, baggage_in, is_baggage
+from synthetic._work.callbacks import Callback, callback_of
 from synthetic._work.carry import Carried
 from synthetic._work.claimed import claimed_by, has_marker
 from synthetic._work.greenlets import carry_into, is_pool_thread
@@ -115,6 +117,7 @@ __all__ = [
     "VERDICT",
     "Admitted",
     "AdmittedMessage",
+    "Callback",
     "Carried",
     "Carrier",
     "DefaultGuard",
@@ -150,6 +153,7 @@ __all__ = [
     "await_under",
     "baggage_in",
     "beside_message",
+    "callback_of",
     "carry_into",
     "claimed_by",
     "current_verdict",

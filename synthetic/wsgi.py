@@ -6,10 +6,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import Context, copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeAlias, TypeVar, cast
 
 from synthetic._admission.decision import AS_REAL, Refused
 from synthetic._admission.entrance import Entrance
+from synthetic._admission.messages import under
 from synthetic._admission.problem import (
     ACKNOWLEDGEMENT,
     SIMULATED,
@@ -18,9 +19,10 @@ from synthetic._admission.problem import (
     is_cache_header,
     problem_of,
     refusal_of,
+    server_error_of,
 )
 from synthetic._config.configuration import OnMissing, OnUnverified
-from synthetic._model.verdict import REAL, Received
+from synthetic._model.verdict import REAL, Real, Received
 from synthetic._work.state import enter
 
 if TYPE_CHECKING:
@@ -28,8 +30,12 @@ if TYPE_CHECKING:
 
 __all__ = ["SyntheticTrafficMiddleware"]
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 _HEADER = "HTTP_BAGGAGE"
 _ACKNOWLEDGEMENT = ACKNOWLEDGEMENT.title()
+_PIECE: Final = 32768
 
 
 class SyntheticTrafficMiddleware:
@@ -57,34 +63,65 @@ class SyntheticTrafficMiddleware:
         """Handle one request."""
         header: str | None = environ.get(_HEADER)
         decision = self._entrance.decide(() if header is None else (header,))
-        context = copy_context()
         if decision is not AS_REAL:
             if isinstance(decision, Refused):
                 return _answer(refusal_of(decision.reason), environ, start_response)
             if decision.onward is not None:
                 environ = _with_baggage(environ, decision.onward_joined())
             if isinstance(decision.verdict, Received):
-                return _simulated(decision.verdict, context, self.app, environ, _uncached(start_response))
-        context.run(enter, REAL)
+                return _simulated(decision.verdict, self.app, environ, _Start(decision.verdict, start_response))
+        context: _Runner
+        if _IN_PLACE in environ:
+            context = _InPlace(REAL)
+        else:
+            context = copy_context()
+            context.run(enter, REAL)
         body = context.run(self.app, environ, start_response)
         return body if type(body) in _FINISHED or _is_file(body, environ) else _Steps(context, body)
 
 
+_IN_PLACE = "werkzeug.debug.preserve_context"
+"""Flask's test client keeps the contexts of a request open for the test, which closes them in its own context."""
+
+
+class _InPlace:
+    """Runs each part of a request under its verdict in the caller's own context."""
+
+    __slots__ = ("_verdict",)
+
+    def __init__(self, verdict: Real | Received) -> None:
+        self._verdict = verdict
+
+    def run(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return under(self._verdict, partial(call, *args, **kwargs))
+
+
+_Runner: TypeAlias = "Context | _InPlace"
+
+
 def _simulated(
-    verdict: Received, context: Context, app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
+    verdict: Received, app: WSGIApplication, environ: WSGIEnvironment, start_response: _Start
 ) -> Iterable[bytes]:
     goes_on = False
-    context.run(enter, verdict, marks_span=True)
+    context: _Runner
+    if _IN_PLACE in environ:
+        context = _InPlace(verdict)
+    else:
+        context = copy_context()
+        context.run(enter, verdict, marks_span=True)
     verdict.begin()
     try:
         body = context.run(app, environ, start_response)
+        if start_response.answer is not None:
+            _close(context, body)
+            return _body_of(start_response.answer, environ)
         goes_on = type(body) not in _FINISHED
         return _SimulatedSteps(verdict, context, body, environ, start_response) if goes_on else body
     except Exception as error:
         answer = problem_of(error)
         if answer is None:
             raise
-        return _answer(answer, environ, start_response, sys.exc_info())
+        return _answer(answer, environ, start_response.start_response, sys.exc_info())
     finally:
         if not goes_on:
             verdict.end()
@@ -95,9 +132,14 @@ _FINISHED = (list, tuple)
 
 
 def _is_file(body: Iterable[bytes], environ: WSGIEnvironment) -> bool:
-    """Whether the server can send the body with ``sendfile``. Servers recognise such a body by its type."""
+    """Whether the server can send the body itself. Servers recognise such a body by its type, or its identity.
+
+    uWSGI's wrapper is a function that returns the file.
+    """
     wrapper: Any = environ.get("wsgi.file_wrapper")
-    return isinstance(wrapper, type) and isinstance(body, wrapper)
+    if isinstance(wrapper, type):
+        return isinstance(body, wrapper)
+    return wrapper is not None and hasattr(body, "read")
 
 
 class _Steps:
@@ -105,7 +147,7 @@ class _Steps:
 
     __slots__ = ("_body", "_context", "_is_closed")
 
-    def __init__(self, context: Context, body: Iterable[bytes]) -> None:
+    def __init__(self, context: _Runner, body: Iterable[bytes]) -> None:
         self._context = context
         self._body = body
         self._is_closed = False
@@ -117,9 +159,7 @@ class _Steps:
 
     def close(self) -> None:
         self._is_closed = True
-        close = cast("Callable[[], object] | None", getattr(self._body, "close", None))
-        if close is not None:
-            self._context.run(close)
+        _close(self._context, self._body)
 
     def __del__(self) -> None:
         if not self._is_closed:
@@ -134,10 +174,10 @@ class _SimulatedSteps(_Steps):
     def __init__(
         self,
         verdict: Received,
-        context: Context,
+        context: _Runner,
         body: Iterable[bytes],
         environ: WSGIEnvironment,
-        start_response: StartResponse,
+        start_response: _Start,
     ) -> None:
         super().__init__(context, body)
         self._verdict = verdict
@@ -145,7 +185,7 @@ class _SimulatedSteps(_Steps):
         self._start_response = start_response
 
     def __iter__(self) -> Iterator[bytes]:
-        steps = super().__iter__()
+        steps = self._pieces() if _is_file(self._body, self._environ) else super().__iter__()
         has_started = False
         while True:
             try:
@@ -156,10 +196,21 @@ class _SimulatedSteps(_Steps):
                 answer = None if has_started else problem_of(error)
                 if answer is None:
                     raise
-                yield from _answer(answer, self._environ, self._start_response, sys.exc_info())
+                yield from _answer(answer, self._environ, self._start_response.start_response, sys.exc_info())
+                return
+            if not has_started and self._start_response.answer is not None:
+                yield from _body_of(self._start_response.answer, self._environ)
                 return
             has_started = has_started or bool(step)
             yield step
+
+    def _pieces(self) -> Iterator[bytes]:
+        """Read a file as the server would have done, and not line by line: uWSGI's need not be iterable."""
+        read = getattr(self._body, "read", None)
+        if read is None:
+            return super().__iter__()
+        run: Any = self._context.run
+        return cast("Iterator[bytes]", iter(partial(run, read, _PIECE), b""))
 
     def close(self) -> None:
         is_first = not self._is_closed
@@ -175,20 +226,53 @@ def _with_baggage(environ: WSGIEnvironment, header: str) -> WSGIEnvironment:
     return {**rest, _HEADER: header} if header else rest
 
 
-def _uncached(start_response: StartResponse) -> StartResponse:
-    def start_uncached(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
+class _Start:
+    """``start_response`` for a simulated response, which no shared cache may keep.
+
+    If the application answers a refused effect with a server error, the ``answer`` is a 403 instead.
+    """
+
+    __slots__ = ("_verdict", "answer", "start_response")
+
+    def __init__(self, verdict: Received, start_response: StartResponse) -> None:
+        self._verdict = verdict
+        self.start_response = start_response
+        self.answer: Problem | None = None
+
+    def __call__(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
+        if status.startswith("5"):
+            self.answer = server_error_of(self._verdict, sys.exc_info()[1])
+            if self.answer is not None:
+                self.start_response(_status_of(self.answer), list(self.answer.headers), exc_info)
+                return _written_nowhere
         kept = [header for header in headers if not is_cache_header(header[0])]
         kept.append(("Cache-Control", SIMULATED_CACHE_CONTROL))
         if not any(name.lower() == ACKNOWLEDGEMENT for name, _ in kept):
             kept.append((_ACKNOWLEDGEMENT, SIMULATED))
-        return start_response(status, kept, exc_info)
+        return self.start_response(status, kept, exc_info)
 
-    return cast("StartResponse", start_uncached)
+
+def _written_nowhere(data: bytes, /) -> None:
+    pass
+
+
+def _close(context: _Runner, body: Iterable[bytes]) -> None:
+    close = cast("Callable[[], object] | None", getattr(body, "close", None))
+    if close is not None:
+        context.run(close)
 
 
 def _answer(
     problem: Problem, environ: WSGIEnvironment, start_response: StartResponse, exc_info: Any = None
 ) -> list[bytes]:
-    start_response(f"{problem.status} {problem.title}", list(problem.headers), exc_info)
+    start_response(_status_of(problem), list(problem.headers), exc_info)
+    return _body_of(problem, environ)
+
+
+def _status_of(problem: Problem) -> str:
+    return f"{problem.status} {problem.title}"
+
+
+def _body_of(problem: Problem, environ: WSGIEnvironment) -> list[bytes]:
     # Some servers send the body of a HEAD response, and the next response would begin with it.
     return [] if environ.get("REQUEST_METHOD") == "HEAD" else [problem.body]

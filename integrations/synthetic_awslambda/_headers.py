@@ -1,20 +1,35 @@
-"""What invoked a function, and where its marker is: in headers, in attributes, in a body, or in the event itself.
+"""What invoked a function, and where its marker is: in headers, in attributes, or in an envelope that is declared.
 
-Lambda parses events from JSON: every mapping in them is a dict, and every sequence a list.
+Lambda parses events from JSON. Other decorators may have put mappings of their own around them, for example the data
+classes of aws-lambda-powertools.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, Final, Literal, TypeAlias, cast
 
 from synthetic.integration import BAGGAGE, baggage_in, is_baggage
-from synthetic_aws_shared._headers import mapping, of_attributes, of_body, of_document, of_notification
+from synthetic_aws_shared._headers import Envelopes, mapping, of_attributes, of_body, of_event, of_notification
 
-__all__ = ["Event", "Source", "baggage_of", "headers_of", "is_head", "records_of", "source_of", "with_baggage"]
+__all__ = [
+    "Event",
+    "Source",
+    "baggage_of_event",
+    "baggage_of_record",
+    "headers_of",
+    "is_head",
+    "rebuilt",
+    "records_of",
+    "source_of",
+    "with_baggage",
+]
 
-Event: TypeAlias = "dict[str, Any]"
+Event: TypeAlias = "Mapping[str, Any]"
+_SCALARS: Final = (str, int, float, type(None))
+"""Other JSON. A direct invocation may send it, and it has no place for a marker."""
+
 Source = Literal["http", "socket", "records", "topics", "event"]
 
 _TOPICS: Final = ("records", "rmqMessagesByQueue")
@@ -28,17 +43,22 @@ def source_of(event: object) -> Source:
     """Return what kind of event it is.
 
     HTTP comes from API Gateway, function URLs, ALB and VPC Lattice; events of an open socket from API Gateway; records
-    from SQS, SNS or a pipe, which sends the list alone; topics from Kafka and RabbitMQ. Anything else is an event, for
-    example one of EventBridge.
+    from SQS, SNS or a pipe, which sends the list alone; topics from Kafka and RabbitMQ. Any other JSON is an event, for
+    example one of EventBridge. Raises TypeError for other objects: their marker would be overlooked.
     """
-    if isinstance(event, list):
+    if isinstance(event, (list, tuple)):
         return "records"
-    keys = mapping(event)
+    if not isinstance(event, (Mapping, *_SCALARS)):
+        raise TypeError(
+            f"{type(event).__qualname__} is no event of Lambda, but what another decorator has made of one. Put the "
+            "decorators of synthetic_awslambda outermost, or pass on the event itself, a mapping."
+        )
+    keys = mapping(cast("object", event))
     if "requestContext" in keys or "httpMethod" in keys or ("method" in keys and "headers" in keys):
         return "socket" if mapping(keys.get("requestContext")).get("eventType") in _LATER else "http"
-    if isinstance(keys.get("Records"), list):
+    if isinstance(keys.get("Records"), (list, tuple)):
         return "records"
-    return "topics" if any(isinstance(keys.get(name), dict) for name in _TOPICS) else "event"
+    return "topics" if any(isinstance(keys.get(name), Mapping) for name in _TOPICS) else "event"
 
 
 def headers_of(event: Event) -> list[str]:
@@ -62,7 +82,13 @@ def with_baggage(event: Event, onward: Sequence[str]) -> Event:
                 is_listed = any(isinstance(value, list) for value in present.values())
                 kept[BAGGAGE] = list(onward) if is_listed else ",".join(onward)
             changed[key] = kept
-    return changed
+    return rebuilt(event, changed)
+
+
+def rebuilt(event: Event, changed: dict[str, Any]) -> Event:
+    """Return ``changed`` as an event of the same type: the handler may use more of it than a mapping has."""
+    kind: Any = type(event)
+    return cast("Event", changed if isinstance(event, dict) else kind(changed))
 
 
 def is_head(event: Event) -> bool:
@@ -75,22 +101,34 @@ def records_of(event: object) -> list[Event]:
     """Return the records of an event that has them. Raises TypeError for any other."""
     source = source_of(event)
     if source == "records":
-        return cast("list[Event]", event if isinstance(event, list) else mapping(event)["Records"])
+        return list(
+            cast("Sequence[Event]", mapping(cast("object", event))["Records"] if isinstance(event, Mapping) else event)
+        )
     if source == "topics":
         lists = (mapping(mapping(event).get(name)).values() for name in _TOPICS)
         return list(chain.from_iterable(chain.from_iterable(lists)))
     raise TypeError("this event has no records: decorate a handler of HTTP or of single events with admit()")
 
 
-def baggage_of(event: object) -> list[str]:
-    """Return the ``baggage`` of one record, or of an event other than HTTP."""
-    record = mapping(event)
-    if "messageAttributes" in record:
-        return of_attributes(record["messageAttributes"]) + of_body(record.get("body"))
-    if notification := mapping(record.get("Sns")):
-        return of_notification(notification)
-    in_properties = mapping(record.get("basicProperties")).get("headers")
-    return of_document(record) + _of_headers(record.get("headers")) + _of_headers(in_properties)
+def baggage_of_record(record: object, envelopes: Envelopes) -> list[str]:
+    """Return the ``baggage`` of one record. Raises TypeError for what is no mapping."""
+    if not isinstance(record, Mapping):
+        raise TypeError(f"{type(record).__qualname__} is no record of Lambda: pass on the record itself, a mapping")
+    given = mapping(cast("object", record))
+    if "messageAttributes" in given:
+        return of_attributes(given["messageAttributes"]) + of_body(given.get("body"), envelopes)
+    if notification := mapping(given.get("Sns")):
+        return of_notification(notification, envelopes)
+    if "topic" in given:
+        return _of_headers(given.get("headers"))
+    return _of_headers(mapping(given.get("basicProperties")).get("headers"))
+
+
+def baggage_of_event(event: object, envelopes: Envelopes) -> list[str]:
+    """Return the ``baggage`` of an event other than HTTP that has no records."""
+    keys = mapping(event)
+    in_headers = _of_headers(keys.get("headers")) if "headers" in envelopes else []
+    return (of_event(keys) if "eventbridge" in envelopes else []) + in_headers
 
 
 def _of_headers(headers: object) -> list[str]:

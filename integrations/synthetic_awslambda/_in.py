@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final, overload
 
 from synthetic.integration import (
@@ -14,13 +14,15 @@ from synthetic.integration import (
     OnMissing,
     OnUnverified,
     Refused,
+    has_marker,
     problem_of,
     refusal_of,
     under,
     verdict_on_values,
 )
+from synthetic_aws_shared._headers import Envelope, Envelopes, declared
 from synthetic_awslambda._answers import answer, uncached
-from synthetic_awslambda._headers import Event, baggage_of, headers_of, source_of, with_baggage
+from synthetic_awslambda._headers import Event, baggage_of_event, headers_of, source_of, with_baggage
 from synthetic_awslambda._records import by_verdict, merged
 
 __all__ = ["admit"]
@@ -36,11 +38,23 @@ _UNTAKEN: Final = {
 }
 
 
+_OF_EVENTS: Final[Envelopes] = frozenset(("eventbridge", "headers"))
+
+_UNDECLARED: Final = (
+    "this event has a marker where admit() was not told to look: in its detail, or in its headers. If only services "
+    "that take part write these, use @admit(envelopes=['eventbridge']) for EventBridge, or ['headers'] for others"
+)
+
+
 @overload
 def admit(handler: Handler, /) -> Handler: ...
 @overload
 def admit(
-    *, edge: bool | None = None, on_unverified: OnUnverified | None = None, on_missing: OnMissing | None = None
+    *,
+    edge: bool | None = None,
+    on_unverified: OnUnverified | None = None,
+    on_missing: OnMissing | None = None,
+    envelopes: Collection[Envelope] = (),
 ) -> Callable[[Handler], Handler]: ...
 def admit(
     handler: Handler | None = None,
@@ -49,6 +63,7 @@ def admit(
     edge: bool | None = None,
     on_unverified: OnUnverified | None = None,
     on_missing: OnMissing | None = None,
+    envelopes: Collection[Envelope] = (),
 ) -> Any:
     """Decorate a Lambda handler, with or without parentheses.
 
@@ -58,11 +73,18 @@ def admit(
     the whole batch again (with ``each_record``, only the failed records). A batch of records with different verdicts is
     split, and the handler is called for each part.
 
-    The arguments are for HTTP events, and those of ``synthetic.asgi.SyntheticTrafficMiddleware``; a wrong one raises
-    ConfigurationError here. TypeError for anything that Lambda cannot call as a plain function, such as a coroutine
-    function, and for events of Kafka, of RabbitMQ and of an open WebSocket, at the call: ``admit`` cannot tell their
-    markers.
+    ``envelopes`` says what else than attributes may have the marker. ``"sns"``: the bodies of a queue are notifications
+    of SNS. ``"eventbridge"``: an event of EventBridge, or the body of a message that is one, has it in its ``detail``.
+    ``"headers"``: a direct invocation has it in ``headers``. Declare only what nobody else can write: whoever writes
+    the whole body writes the envelope as well.
+
+    The other arguments are for HTTP events, and those of ``synthetic.asgi.SyntheticTrafficMiddleware``; a wrong one
+    raises ConfigurationError here. TypeError for anything that Lambda cannot call as a plain function, such as a
+    coroutine function. The call raises TypeError for events of Kafka, of RabbitMQ and of an open WebSocket, and for
+    objects that are no event: ``admit`` cannot tell their markers. So does an event with a marker in an envelope
+    that is not declared.
     """
+    known = declared(envelopes, "sns", "eventbridge", "headers")
     entrance = Entrance(edge=edge, on_unverified=on_unverified, on_missing=on_missing)
     entrance.open()
 
@@ -75,10 +97,12 @@ def admit(
             if source == "http":
                 return _http(handler, event, context, entrance)
             if source == "records":
-                return _records(handler, event, context)
+                return _records(handler, event, context, known)
             if source in _UNTAKEN:
                 raise TypeError(_UNTAKEN[source])
-            return under(verdict_on_values(baggage_of(event)), handler, event, context)
+            if has_marker(baggage_of_event(event, _OF_EVENTS - known)):
+                raise TypeError(_UNDECLARED)
+            return under(verdict_on_values(baggage_of_event(event, known)), handler, event, context)
 
         return admitting
 
@@ -112,5 +136,5 @@ def _http(handler: Handler, event: Event, context: Any, entrance: Entrance) -> A
         return answer(problem, event)
 
 
-def _records(handler: Handler, event: Any, context: Any) -> Any:
-    return merged([under(verdict, handler, part, context) for verdict, part in by_verdict(event)])
+def _records(handler: Handler, event: Any, context: Any, envelopes: Envelopes) -> Any:
+    return merged([under(verdict, handler, part, context) for verdict, part in by_verdict(event, envelopes)])

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, cast, overload
 
 from synthetic.errors import MessageRefused
 from synthetic.integration import AdmittedMessage, Real, Received, under, verdict_on_values
-from synthetic_aws_shared._headers import mapping
-from synthetic_awslambda._headers import Event, baggage_of, records_of
+from synthetic_aws_shared._headers import Envelope, Envelopes, declared, mapping
+from synthetic_awslambda._headers import Event, baggage_of_event, baggage_of_record, rebuilt, records_of
 
 __all__ = ["BatchResponse", "admitted", "by_verdict", "each_record", "merged"]
 
@@ -20,16 +21,28 @@ _log = logging.getLogger("synthetic")
 BatchResponse = dict[str, list[dict[str, str]]]
 
 
-def admitted(record: Any) -> AdmittedMessage:
+def admitted(record: Any, *, envelopes: Collection[Envelope] = ()) -> AdmittedMessage:
     """Admit one record of SQS, SNS, Kafka or RabbitMQ, or one event of EventBridge, for the length of a ``with`` block.
 
-    The block gives its marker, or None for real work. Raises ``synthetic.MessageRefused`` if it must not be handled.
+    The block gives its marker, or None for real work. For ``envelopes``, see ``admit``. Raises
+    ``synthetic.MessageRefused`` if the record must not be handled, and TypeError if it is no mapping.
     """
-    return AdmittedMessage(verdict_on_values(baggage_of(record)))
+    known = declared(envelopes, "sns", "eventbridge", "headers")
+    values = baggage_of_record(record, known)
+    return AdmittedMessage(verdict_on_values(values + baggage_of_event(record, known)))
 
 
-def each_record(handle: Callable[[Any], Any]) -> Callable[[Any, Any], BatchResponse]:
+Handle = Callable[[Any], Any]
+
+
+@overload
+def each_record(handle: Handle, /) -> Callable[[Any, Any], BatchResponse]: ...
+@overload
+def each_record(*, envelopes: Collection[Envelope] = ()) -> Callable[[Handle], Callable[[Any, Any], BatchResponse]]: ...
+def each_record(handle: Handle | None = None, /, *, envelopes: Collection[Envelope] = ()) -> Any:
     """Turn a function of one record into a Lambda handler. It runs under the record's own verdict.
+
+    Use it with or without parentheses. For ``envelopes``, see ``admit``.
 
     For SQS the handler returns the partial batch response: a record that is refused, or whose handling raises, is among
     the ``batchItemFailures``; the queue delivers it again and, by its redrive policy, moves it to the dead-letter
@@ -38,7 +51,11 @@ def each_record(handle: Callable[[Any], Any]) -> Callable[[Any, Any], BatchRespo
     group is left for the next delivery. Other sources have no partial response: the first error is raised. TypeError
     for events without records.
     """
+    known = declared(envelopes, "sns", "eventbridge")
+    return partial(_each, envelopes=known) if handle is None else _each(handle, known)
 
+
+def _each(handle: Handle, envelopes: Envelopes) -> Callable[[Any, Any], BatchResponse]:
     @functools.wraps(handle)
     def handler(event: Any, context: Any) -> BatchResponse:
         records = records_of(event)
@@ -48,7 +65,7 @@ def each_record(handle: Callable[[Any], Any]) -> Callable[[Any, Any], BatchRespo
         for record in records:
             group: str | None = mapping(record.get("attributes")).get("MessageGroupId")
             if group not in stopped:
-                error = _failure(handle, record)
+                error = _failure(handle, record, envelopes)
                 if error is None:
                     continue
                 last = error
@@ -62,9 +79,9 @@ def each_record(handle: Callable[[Any], Any]) -> Callable[[Any, Any], BatchRespo
     return handler
 
 
-def _failure(handle: Callable[[Any], Any], record: Event) -> Exception | None:
+def _failure(handle: Handle, record: Event, envelopes: Envelopes) -> Exception | None:
     try:
-        under(verdict_on_values(baggage_of(record)), handle, record)
+        under(verdict_on_values(baggage_of_record(record, envelopes)), handle, record)
     except Exception as error:
         if "messageId" not in record:
             raise
@@ -74,13 +91,13 @@ def _failure(handle: Callable[[Any], Any], record: Event) -> Exception | None:
     return None
 
 
-def by_verdict(event: Any) -> Iterator[tuple[Real | Received, Any]]:
+def by_verdict(event: Any, envelopes: Envelopes) -> Iterator[tuple[Real | Received, Any]]:
     """Split an event into events whose records have one verdict, in their order.
 
     All records are admitted before the first is handled. Raises MessageRefused.
     """
     verdicts: list[tuple[Real | Received, Event]] = [
-        (verdict_on_values(baggage_of(record)), record) for record in records_of(event)
+        (verdict_on_values(baggage_of_record(record, envelopes)), record) for record in records_of(event)
     ]
     alike = groupby(verdicts, lambda pair: pair[0])
     parts = [(verdict, [record for _, record in part]) for verdict, part in alike]
@@ -88,7 +105,8 @@ def by_verdict(event: Any) -> Iterator[tuple[Real | Received, Any]]:
         yield parts[0][0] if parts else verdict_on_values(()), event
         return
     for verdict, records in parts:
-        yield verdict, records if isinstance(event, list) else {**event, "Records": records}
+        is_bare = isinstance(event, (list, tuple))
+        yield verdict, records if is_bare else rebuilt(event, {**cast("Event", event), "Records": records})
 
 
 def merged(results: list[Any]) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias, cast
 
 import synthetic
 from synthetic.integration import BAGGAGE, baggage_in, dispatch, forget_injected, is_baggage, is_injected
-from synthetic_aws_shared._headers import of_attributes, of_body
+from synthetic_aws_shared._headers import Envelopes, of_attributes, of_body
 from synthetic_boto3._refusal import NoRoomForMarker
 
 __all__ = ["Parameters", "asked_for", "baggage_of", "in_attributes", "in_details", "in_each", "is_for_a_person"]
@@ -23,12 +23,12 @@ A message that already has more is neither: it is left to AWS.
 """
 
 
-def baggage_of(message: Any) -> list[str]:
-    """Return the ``baggage`` of a message that was received from SQS: a dict, or a ``Message`` of a resource."""
-    if isinstance(message, dict):
+def baggage_of(message: Any, envelopes: Envelopes) -> list[str]:
+    """Return the ``baggage`` of a message that was received from SQS: a mapping, or a ``Message`` of a resource."""
+    if isinstance(message, Mapping):
         received = cast("Parameters", message)
-        return of_attributes(received.get("MessageAttributes")) + of_body(received.get("Body"))
-    return of_attributes(message.message_attributes) + of_body(message.body)
+        return of_attributes(received.get("MessageAttributes")) + of_body(received.get("Body"), envelopes)
+    return of_attributes(message.message_attributes) + of_body(message.body, envelopes)
 
 
 def in_attributes(message: Parameters, call: Parameters | None = None) -> Parameters:
@@ -63,7 +63,7 @@ def _marked(message: Parameters) -> Parameters:
     if not given:
         header = dispatch(None).header
         return message if header is None else {**message, "MessageAttributes": {BAGGAGE: _attribute(header)}}
-    if not isinstance(given, dict):
+    if not isinstance(given, Mapping):
         return message  # botocore raises its own error for it
     attributes = cast("Parameters", given)
     present = of_attributes(attributes)
@@ -93,7 +93,7 @@ def in_each(name: str, departing: Callable[[Parameters, Parameters], Parameters]
     def batch(parameters: Parameters) -> Parameters:
         given: Any = parameters.get(name)
         before = cast("list[Parameters]", given)
-        if not isinstance(given, (list, tuple)) or not all(isinstance(one, dict) for one in before):
+        if not isinstance(given, (list, tuple)) or not all(isinstance(cast("object", one), Mapping) for one in before):
             return parameters
         after = [departing(message, parameters) for message in before]
         if all(one is other for one, other in zip(before, after, strict=True)):
@@ -124,11 +124,20 @@ def _in_detail(event: Parameters, call: Parameters) -> Parameters:
     header = dispatch(carried).header
     if header == carried:
         return event
+    if present and _is_data(detail) and dispatch(None).header is not None:
+        raise NoRoomForMarker(
+            f"the event's Detail has a member {BAGGAGE!r} that is no text: there is no room for the marker, without "
+            "which it would be handled as real. Give that member another name."
+        )
     if present:
         text = json.dumps({name: value for name, value in detail.items() if not is_baggage(name)})
     if header is not None:
         text = _with_member(text, header)
     return {**event, "Detail": text}
+
+
+def _is_data(detail: Parameters) -> bool:
+    return not all(isinstance(value, str) for name, value in detail.items() if is_baggage(name))
 
 
 in_details: Final = in_each("Entries", _in_detail)

@@ -11,13 +11,15 @@ from __future__ import annotations
 from typing import Any
 
 import celery.concurrency.prefork  # type: ignore[import-untyped]
+import celery.worker.request  # type: ignore[import-untyped]
+import celery.worker.strategy  # type: ignore[import-untyped]
 from celery.app.amqp import AMQP  # type: ignore[import-untyped]
 from celery.app.task import Task  # type: ignore[import-untyped]
-from celery.worker.request import Request  # type: ignore[import-untyped]
+from celery.worker.request import Request  # pyright: ignore[reportMissingTypeStubs]
 
 from synthetic.integration import Integration, Patch, Patches
 from synthetic_celery import _explicit
-from synthetic_celery._in import Tracer, of_its_task, receiving, starting_unset
+from synthetic_celery._in import CALLBACKS, Tracer, making, of_its_task, receiving, starting_unset
 from synthetic_celery._in_eager import applying
 from synthetic_celery._out import Sender
 from synthetic_celery._refusal import TaskRefused
@@ -28,15 +30,13 @@ __all__ = ["SyntheticAMQP", "SyntheticTask", "TaskRefused", "integration"]
 SyntheticAMQP: Any = _explicit.SyntheticAMQP
 SyntheticTask: Any = _explicit.SyntheticTask
 
-_CALLBACKS = ("on_failure", "on_timeout", "_announce_cancelled", "_announce_revoked")
-"""What a worker's main process calls for a task that the pool cannot report on any more."""
-
 integration: Integration = Patches(
     Patch(AMQP, "send_task_message", Sender),
     Patch(Task, "start_strategy", receiving),
     Patch(Task, "__trace__", Tracer),
     Patch(Task, "apply", applying),
-    *(Patch(Request, name, of_its_task) for name in _CALLBACKS),
+    *(Patch(Request, name, of_its_task) for name in CALLBACKS),
+    *(Patch(module, "create_request_cls", making) for module in (celery.worker.request, celery.worker.strategy)),
     Patch(celery.concurrency.prefork, "process_initializer", starting_unset),
 )
 """The entry point ``celery``."""

@@ -9,7 +9,7 @@ from celery.app.task import Task  # type: ignore[import-untyped]
 from celery.worker.request import Request  # type: ignore[import-untyped]
 
 from synthetic.integration import always_on
-from synthetic_celery._in import Tracer, of_its_task, receiving
+from synthetic_celery._in import Tracer, cover_request, of_its_task, receiving
 from synthetic_celery._in_eager import applying
 from synthetic_celery._out import Sender
 
@@ -28,12 +28,16 @@ class SyntheticAMQP(AMQP):  # type: ignore[misc]
 
 
 class SyntheticRequest(Request):  # type: ignore[misc]
-    """What a worker's main process keeps of a ``SyntheticTask`` that runs."""
+    """What a worker's main process keeps of a ``SyntheticTask`` that runs. Derive a class of your own from it."""
 
     on_failure: Any = of_its_task(_request.on_failure, always_on)
     on_timeout: Any = of_its_task(_request.on_timeout, always_on)
     _announce_cancelled: Any = of_its_task(_request._announce_cancelled, always_on)
     _announce_revoked: Any = of_its_task(_request._announce_revoked, always_on)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cover_request(cls, always_on)
 
 
 class SyntheticTask(Task):  # type: ignore[misc]

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial, wraps
-from typing import Any
+from typing import Any, Final
 
 from celery.app.task import Context  # type: ignore[import-untyped]
 
 from synthetic.errors import MessageRefused
-from synthetic.integration import AdmittedMessage, IsOn, enter, under, verdict_on_values
+from synthetic.integration import REAL, AdmittedMessage, IsOn, enter, under, verdict_on_values
 from synthetic_celery._headers import markers_of, markers_received
 from synthetic_celery._refusal import hold, not_run, refused_in
 
-__all__ = ["Tracer", "of_its_task", "receiving", "starting_unset"]
+__all__ = ["CALLBACKS", "Tracer", "cover_request", "making", "of_its_task", "receiving", "starting_unset"]
 
 
 def receiving(original: Any, is_on: IsOn) -> Any:
@@ -32,11 +32,13 @@ def receiving(original: Any, is_on: IsOn) -> Any:
         def receive(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> Any:
             if is_on():
                 try:
-                    message.synthetic_verdict = verdict_on_values(markers_received(message))
+                    message.synthetic_verdict = verdict = verdict_on_values(markers_received(message))
                 except MessageRefused as error:
                     if error.is_later:
                         return hold(consumer, message)
                     raise refused_in(app, task, message, body, error) from None
+                if verdict is not REAL:  # signals, and the application's own class of requests
+                    return under(verdict, handle, message, body, ack, reject, callbacks)
             return handle(message, body, ack, reject, callbacks)
 
         return receive
@@ -59,6 +61,36 @@ def of_its_task(original: Any, is_on: IsOn) -> Any:
             return original(request, *args, **kwargs)
 
     return method
+
+
+CALLBACKS: Final = ("on_failure", "on_timeout", "_announce_cancelled", "_announce_revoked")
+"""What a worker's main process calls for a task that the pool cannot report on any more: methods of ``Request``."""
+
+_OTHERS: Final = ("on_accepted", "on_retry", "on_success", "cancel", "execute_using_pool", "revoked", "terminate")
+"""Methods in which Celery itself runs no code of the application."""
+
+
+def making(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``create_request_cls``, which makes the class of the requests of one task, from ``Task.Request``."""
+
+    @wraps(original)
+    def create_request_cls(*args: Any, **kwargs: Any) -> Any:
+        made: Any = original(*args, **kwargs)
+        if is_on():
+            cover_request(made, is_on)
+        return made
+
+    return create_request_cls
+
+
+def cover_request(made: Any, is_on: IsOn) -> None:
+    """Cover what the application's own class of requests does, also before and after it calls ``super()``."""
+    own = [
+        kind for kind in made.__mro__ if not kind.__module__.startswith(("celery.", "synthetic_celery.", "builtins"))
+    ]
+    for name in (*CALLBACKS, *_OTHERS):
+        if any(name in vars(kind) for kind in own):
+            setattr(made, name, of_its_task(getattr(made, name), is_on))
 
 
 class Tracer:

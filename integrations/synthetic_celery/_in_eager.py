@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import wraps
 from typing import Any
 
@@ -10,7 +11,7 @@ from celery.states import FAILURE  # type: ignore[import-untyped]
 from celery.utils import uuid  # type: ignore[import-untyped]
 
 from synthetic.errors import MessageRefused
-from synthetic.integration import AdmittedMessage, IsOn, current_verdict, has_marker, verdict_on_values
+from synthetic.integration import AdmittedMessage, IsOn, current_verdict, go_on_after, has_marker, verdict_on_values
 from synthetic_celery._headers import departing, markers_in
 from synthetic_celery._refusal import TaskRefused
 
@@ -27,8 +28,13 @@ def applying(original: Any, is_on: IsOn) -> Any:
     def apply(task: Any, *args: Any, headers: Any = None, **options: Any) -> Any:
         if not headers or not is_on():
             return original(task, *args, headers=headers, **options)
-        headers, _ = departing(headers)
-        values = markers_in(headers) if current_verdict() is None else []
+        values: Sequence[str] = ()
+        try:
+            headers, _ = departing(headers)
+            if current_verdict() is None:
+                values = markers_in(headers)
+        except Exception as error:
+            headers = go_on_after(error, headers)
         if not has_marker(values):
             return original(task, *args, headers=headers, **options)
         try:

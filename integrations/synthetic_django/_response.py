@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import AsyncIterator, Callable
+from copy import copy
 from functools import partial
 from typing import Any
 
@@ -31,6 +32,7 @@ def cover(response: Any, verdict: Real | Received) -> Any:
     steps: _AsyncSteps | None = None
     end: Callable[[], object] = verdict.end
     if verdict is not REAL:
+        response = _own(response)
         end = weakref.finalize(response, verdict.end)
         for name in [name for name, _ in response.items() if is_cache_header(name)]:
             del response[name]
@@ -49,6 +51,17 @@ def cover(response: Any, verdict: Real | Received) -> Any:
 
 
 _NEVER = object()
+
+
+def _own(response: Any) -> Any:
+    """Return a copy for one simulated request. The application may give one response to several, also to real ones."""
+    own: Any = object.__new__(response.__class__)
+    own.__dict__.update(response.__dict__)
+    own.headers = type(response.headers)(dict(response.headers.items()))
+    own.cookies = copy(response.cookies)
+    if isinstance(own.__dict__.get("close"), _Close):
+        del own.close  # that of another request, which is not over yet
+    return own
 
 
 class _AsyncSteps:

@@ -29,7 +29,7 @@ class SyntheticTrafficMiddleware(dramatiq.Middleware):
     def before_enqueue(self, broker: dramatiq.Broker, message: Any, delay: int | None) -> None:
         """Add the marker of the present work. Raises UnverifiedMarker."""
         try:
-            mark(message.options)
+            mark(message)
         except UnverifiedMarker as error:
             raise UnverifiedMessage(error.reason) from None
         except Exception as error:  # dramatiq logs an error that is not its own, and sends the message all the same
@@ -37,7 +37,7 @@ class SyntheticTrafficMiddleware(dramatiq.Middleware):
 
     def after_enqueue(self, broker: dramatiq.Broker, message: Any, delay: int | None) -> None:
         """Take the marker out again."""
-        unmark(message.options)
+        unmark(message)
 
     def before_process_message(self, broker: dramatiq.Broker, message: Any) -> None:
         """Put the verdict on the message in force. Raises MessageSkipped."""

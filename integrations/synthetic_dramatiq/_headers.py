@@ -6,26 +6,24 @@ other work, so the header is taken out after that.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from synthetic.integration import BAGGAGE, baggage_in, dispatch, go_on_after
 
 __all__ = ["mark", "unmark"]
 
 
-class _Sent(str):
-    """The header of a message that is being enqueued; ``own`` are the caller's options in its place."""
+_SENT: Final = "_synthetic_sent"
+"""The attribute of a message that is being enqueued: its header, and the caller's options in its place.
 
-    __slots__ = ("own",)
-    own: dict[str, Any]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return str, (str(self),)
+The header itself is a plain ``str``, because encoders need not take a subclass.
+"""
 
 
-def mark(options: dict[str, Any]) -> None:
+def mark(message: Any) -> None:
     """Write the header that a message leaves with. Raises UnverifiedMarker."""
-    unmark(options)  # enqueuing it may have failed before
+    unmark(message)  # enqueuing it may have failed before
+    options: dict[str, Any] = message.options
     try:
         present = baggage_in(options)
         carried = ",".join(present) if present else None
@@ -37,13 +35,13 @@ def mark(options: dict[str, Any]) -> None:
     names = [name for name in options if baggage_in({name: options[name]})] if present else []
     own = {name: options.pop(name) for name in names}
     if header is not None:
-        options[BAGGAGE] = sent = _Sent(header)
-        sent.own = own
+        options[BAGGAGE] = header
+        object.__setattr__(message, _SENT, (header, own))  # messages are frozen
 
 
-def unmark(options: dict[str, Any]) -> None:
+def unmark(message: Any) -> None:
     """Put the caller's own options back. A stale marker that real work left out stays out."""
-    sent: Any = options.get(BAGGAGE)
-    if type(sent) is _Sent:
-        del options[BAGGAGE]
-        options.update(sent.own)
+    sent: Any = message.__dict__.pop(_SENT, None)
+    if sent is not None and message.options.get(BAGGAGE) is sent[0]:
+        del message.options[BAGGAGE]
+        message.options.update(sent[1])

@@ -22,7 +22,7 @@ def starting(original: Any, is_on: IsOn) -> Any:
     def emit_before(broker: Any, signal: str, *args: Any, **kwargs: Any) -> Any:
         if signal == "enqueue":
             if is_on():
-                mark(args[0].options)
+                mark(args[0])
         elif signal == "process_message":
             skip_if_refused(broker, args[0])
         return original(broker, signal, *args, **kwargs)
@@ -39,6 +39,6 @@ def ending(original: Any, is_on: IsOn) -> Any:
             return original(broker, signal, *args, **kwargs)
         finally:
             if signal == "enqueue":
-                unmark(args[0].options)
+                unmark(args[0])
 
     return emit_after

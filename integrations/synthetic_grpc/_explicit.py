@@ -10,6 +10,7 @@ import grpc
 import grpc.aio
 
 from synthetic.integration import Within, directly
+from synthetic_grpc._callbacks import covered
 from synthetic_grpc._out import Way
 from synthetic_grpc._out_aio import KINDS
 from synthetic_grpc._refusal import AioExternalRpcRefused, ExternalRpcRefused
@@ -54,8 +55,10 @@ class ClientInterceptor(
         if metadata is not details.metadata:
             details = _Details(details, metadata)
         answer = within(continuation, details, request)
-        if within is directly or not isinstance(answer, GeneratorType):
-            return answer
+        if not isinstance(answer, GeneratorType):
+            return covered(answer)
+        if within is directly:
+            return cast("Any", answer)
         # OpenTelemetry's interceptor returns a generator, which writes its headers at the first step.
         return _begun_in(within, cast("Any", answer))
 

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-from pika.adapters.blocking_connection import BlockingChannel  # type: ignore[import-untyped]
-
 from synthetic.errors import MessageRefused
 from synthetic.integration import IsOn, under, verdict_on
+from synthetic_pika._callbacks import is_plumbing
 from synthetic_pika._refusal import reject
 
-__all__ = ["consuming", "covered", "getting"]
+__all__ = ["consuming", "covered", "getting", "returning"]
 
 R = TypeVar("R")
 
@@ -24,7 +23,7 @@ def consuming(original: Any, is_on: IsOn) -> Any:
     def basic_consume(
         channel: Any, queue: Any, on_message_callback: Any, auto_ack: Any = False, *args: Any, **kwargs: Any
     ) -> Any:
-        if is_on() and not _is_plumbing(on_message_callback):
+        if is_on() and callable(on_message_callback) and not is_plumbing(on_message_callback):
             on_message_callback = covered(on_message_callback, auto_ack, is_on)
         return original(channel, queue, on_message_callback, auto_ack, *args, **kwargs)
 
@@ -36,11 +35,23 @@ def getting(original: Any, is_on: IsOn) -> Any:
 
     @wraps(original)
     def basic_get(channel: Any, queue: Any, callback: Any, auto_ack: Any = False, *args: Any, **kwargs: Any) -> Any:
-        if is_on() and not _is_plumbing(callback):
+        if is_on() and callable(callback) and not is_plumbing(callback):
             callback = covered(callback, auto_ack, is_on)
         return original(channel, queue, callback, auto_ack, *args, **kwargs)
 
     return basic_get
+
+
+def returning(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``add_on_return_callback`` of either kind of channel: a message comes back if it has reached no queue."""
+
+    @wraps(original)
+    def add_on_return_callback(channel: Any, callback: Any) -> Any:
+        if is_on() and callable(callback) and not is_plumbing(callback):
+            callback = covered(callback, True, is_on)
+        return original(channel, callback)
+
+    return add_on_return_callback
 
 
 def covered(callback: Callable[..., R], auto_ack: bool, is_on: IsOn) -> Callable[..., R | None]:
@@ -59,9 +70,3 @@ def covered(callback: Callable[..., R], auto_ack: bool, is_on: IsOn) -> Callable
         return under(verdict, callback, channel, method, properties, body)
 
     return on_message
-
-
-def _is_plumbing(callback: Any) -> bool:
-    """Whether this is the blocking connection's own callback, or no callback at all."""
-    owner: object = getattr(callback, "__self__", None)
-    return not callable(callback) or type(owner).__module__ == BlockingChannel.__module__

@@ -6,14 +6,12 @@ Each redirect hop is decided anew.
 
 from __future__ import annotations
 
-import requests
-
-from synthetic.integration import Integration, Patch, Patches, noting_injections
+from synthetic.integration import Integration, Patches, noting_injections
 from synthetic_requests._explicit import SyntheticAdapter
-from synthetic_requests._out import carrying
+from synthetic_requests._out import Adapters
 from synthetic_requests._refusal import ExternalRequestRefused
 
 __all__ = ["ExternalRequestRefused", "SyntheticAdapter", "integration"]
 
-integration: Integration = Patches(Patch(requests.Session, "get_adapter", carrying), noting_injections())
+integration: Integration = Patches(Adapters(), noting_injections())
 """The entry point ``requests``: every call of every session sends the marker along."""

@@ -17,6 +17,7 @@ from rq import get_current_job
 from synthetic.errors import ConfigurationError, MessageRefused
 from synthetic.integration import (
     REAL,
+    Callback,
     Carried,
     IsOn,
     Patches,
@@ -107,7 +108,7 @@ def calling_back(original: property, is_on: IsOn) -> Any:
         if verdict is None:
             _log.warning("job %s was refused: its callback is not called", job.id)
             return None
-        return Carried(verdict, function)
+        return Callback(verdict, function)  # equal to the function, which applications compare
 
     return _Callback(callback, original)
 

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple, cast
 
 from synthetic._model.reason import Reason, detail_of
 from synthetic._model.throttled import ThrottledLog
+from synthetic._model.verdict import Simulated
 from synthetic.errors import EffectRefused, UnverifiedMarker
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "problem",
     "problem_of",
     "refusal_of",
+    "server_error_of",
 ]
 
 PROBLEM_JSON = "application/problem+json"
@@ -69,11 +71,26 @@ def problem_of(error: BaseException) -> Problem | None:
     if isinstance(error, EffectRefused):
         # The caller learns which effect was refused. How to change that is only logged.
         _refused.warn(error.effect, str(error))
-        detail = "A side effect of this simulated request was refused."
-        return problem(403, detail, "effect-refused", effect=error.effect)
+        return _effect_refused(error.effect)
     if isinstance(error, UnverifiedMarker):
         return refusal_of(error.reason)
     return None
+
+
+def server_error_of(verdict: Simulated, error: BaseException | None) -> Problem | None:
+    """Return the response in place of an application's own server error (5xx) to a simulated request.
+
+    Frameworks turn errors into responses. ``error`` is what is being handled now. None if no effect was refused.
+    """
+    answer = None if error is None else problem_of(error)
+    if answer is None and verdict.refused is not None:
+        answer = _effect_refused(verdict.refused)
+    return answer
+
+
+def _effect_refused(effect: str) -> Problem:
+    detail = "A side effect of this simulated request was refused."
+    return problem(403, detail, "effect-refused", effect=effect)
 
 
 def problem(status: int, detail: str, reason: str, *headers: tuple[str, str], **members: str) -> Problem:

@@ -186,6 +186,8 @@ def _external(
     action = Action.ALLOW if wanted is Action.ALLOW or (wanted is None and sends_telemetry()) else Action.REFUSE
     ledger.record(ledger.Outcome(EXTERNAL_CALL, action, marker, host, None, config.service))
     if action is Action.REFUSE:
+        if isinstance(verdict, Simulated):
+            verdict.refused = EXTERNAL_CALL
         work = f"simulated work (run {marker.run!r})" if marker else "a call that carries a marker"
         called = f"{host!r}, which is" if host else "an unknown host (a client made before instrument()?), which is"
         raise refused(

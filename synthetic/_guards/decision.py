@@ -8,7 +8,8 @@ from synthetic import ledger
 from synthetic._config.in_force import active
 from synthetic._model.action import Action
 from synthetic._model.marker import Marker
-from synthetic._work.state import current
+from synthetic._model.verdict import Simulated
+from synthetic._work.state import current, current_verdict
 from synthetic.errors import EffectRefused
 
 __all__ = ["allows", "decide"]
@@ -44,6 +45,9 @@ def _why(effect: str, wanted: Action | None, environment: str, *, has_returns: b
 
 
 def _refuse(effect: str, marker: Marker, target: str, why: str) -> NoReturn:
+    verdict = current_verdict()
+    if isinstance(verdict, Simulated):
+        verdict.refused = effect
     raise EffectRefused(
         f"{target} was not executed: it has the effect {effect!r} and this work is simulated "
         f"(run {marker.run!r}); {why}",

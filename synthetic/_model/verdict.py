@@ -45,7 +45,7 @@ class Simulated:
     it: a thread, a task, a timer, a copied context (docs/protocol.md, "Inside and onward").
     """
 
-    __slots__ = ("_parts", "baggage", "is_simulated", "marker")
+    __slots__ = ("_parts", "baggage", "is_simulated", "marker", "refused")
 
     def __init__(self, marker: Marker, baggage: Baggage | None = None) -> None:
         self.marker: Final = marker
@@ -53,6 +53,8 @@ class Simulated:
         """True until the work ends. Then the verdict is spent: nobody can tell whose work its holder does."""
         self.baggage: Baggage = [] if baggage is None else baggage
         """Verdicts with one token share it."""
+        self.refused: str | None = None
+        """The last effect of this work that was refused. A framework may answer it with a server error."""
         self._parts: list[None] = []
 
     def begin(self) -> None:

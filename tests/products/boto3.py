@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs
 from uuid import uuid4
 
@@ -128,6 +128,8 @@ def attribute(baggage: str | None) -> dict[str, Any]:
         return {}
     return {"MessageAttributes": {"baggage": {"DataType": "String", "StringValue": baggage}}}
 
+
+Envelopes = tuple[Literal["sns", "eventbridge"], ...]
 
 Send = Callable[[str, str | None], Any]
 """Send a text with this ``baggage``, or with none, so that it arrives at a queue."""

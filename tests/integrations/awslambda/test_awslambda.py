@@ -44,7 +44,7 @@ class Function(Sqs):
     def invoke(self, event: Any, context: Any) -> Any:
         with ledger.recorded() as outcomes:
             try:
-                return each_record(self.handle)(event, context)
+                return each_record(envelopes=self.envelopes)(self.handle)(event, context)
             finally:
                 reasons = iter(outcome.reason.value for outcome in outcomes if outcome.reason is not None)
                 missing = [_name_of(record) for record in event["Records"] if _name_of(record) not in self.seen]

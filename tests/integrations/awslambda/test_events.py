@@ -7,11 +7,13 @@ import inspect
 import json
 import logging
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Final
 
 import pytest
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2, SQSEvent, event_source
+from aws_lambda_powertools.utilities.data_classes.common import DictWrapper
 
 import synthetic
 from synthetic._model.verdict import REAL
@@ -24,6 +26,7 @@ from tests.support.keys import entry, mint, shared_key
 from tests.support.markers import DAY, REFUSED, STRANGERS, expired
 
 Keys = dict[str, Any]
+ALL: Final = ("sns", "eventbridge")
 
 
 @pytest.fixture(autouse=True)
@@ -252,7 +255,7 @@ def test_a_handler_that_lambda_cannot_call_is_an_error_when_it_is_decorated() ->
 
 @pytest.mark.parametrize("make", [events.sns, events.bridge, lambda *record: events.sqs(events.sqs_record(*record))])
 def test_a_message_is_admitted_by_its_marker(make: Any, keys: Keys) -> None:
-    function = admit(lambda event, context: works())
+    function = admit(envelopes=["eventbridge"])(lambda event, context: works())
     with synthetic.simulated(run="stale"):
         assert function(make("ride"), CONTEXT) == {"run": None, "explicit": True}
     late = mint(keys, claims={"run": "peak", **expired(6 * DAY)})
@@ -266,15 +269,145 @@ def test_a_message_is_admitted_by_its_marker(make: Any, keys: Keys) -> None:
     assert VERDICT.get() is None
 
 
-def test_a_marker_is_found_inside_of_every_envelope(keys: Keys) -> None:
+def test_a_marker_is_found_inside_of_every_declared_envelope(keys: Keys) -> None:
     good = entry(mint(keys))
     event, notified = events.bridge("ride", good), events.notification("ride", good)
-    for body in (event, notified, event["detail"], events.notification(json.dumps(event))):
-        with admitted(events.sqs_record(json.dumps(body))) as marker:
+    for body in (event, notified, events.notification(json.dumps(event))):
+        with admitted(events.sqs_record(json.dumps(body)), envelopes=ALL) as marker:
             assert marker is not None
-    for delivered in (event, event["detail"], events.sns(json.dumps(event))["Records"][0]):
-        with admitted(delivered) as marker:
+    for delivered in (event, events.sns(json.dumps(event))["Records"][0]):
+        with admitted(delivered, envelopes=ALL) as marker:
             assert marker is not None
+
+
+def user_data(header: str) -> list[Any]:
+    """What a real user may have typed, anywhere that a marker could be looked for."""
+    event, notified = events.bridge("ride", header), events.notification("ride", header)
+    inner = {"headers": {"baggage": header}, "messageAttributes": {"baggage": {"stringValue": header}}, "Sns": notified}
+    return [
+        {"order": "laptop", "baggage": header},
+        {"order": "laptop", "BAGGAGE": [header]},
+        {"MessageAttributes": {"baggage": {"Type": "String", "Value": header}}},
+        [{"baggage": header}],
+        event["detail"],
+        inner,
+    ]
+
+
+@pytest.mark.parametrize("envelopes", [(), ("sns", "eventbridge")])
+@pytest.mark.parametrize("word", [None, "synthetic-traffic", "synthetic-traffic=x"])
+def test_a_body_is_never_read_for_a_marker(keys: Keys, envelopes: Any, word: str | None) -> None:
+    header = entry(mint(keys)) if word is None else word
+    seen: list[Any] = []
+    for data in user_data(header):
+        body = json.dumps(data)
+        for record in (events.sqs_record(body), events.sns(body)["Records"][0]):
+            with admitted(record, envelopes=envelopes) as marker:
+                assert marker is None
+        batch = events.sqs(events.sqs_record("{}", group="a"), events.sqs_record(body, group="a"))
+        each = each_record(envelopes=envelopes)(lambda record: seen.append(works()))
+        assert each(batch, CONTEXT) == {"batchItemFailures": []}
+        assert admit(envelopes=envelopes)(lambda event, context: works())(batch, CONTEXT)["run"] is None
+    assert {works["run"] for works in seen} == {None}
+
+
+def test_an_envelope_counts_only_where_it_is_declared(keys: Keys) -> None:
+    good = entry(mint(keys))
+    in_sns = events.sqs_record(json.dumps(events.notification("ride", good)))
+    in_event = events.sqs_record(json.dumps(events.bridge("ride", good)))
+    for record, declared in ((in_sns, "sns"), (in_event, "eventbridge")):
+        for envelopes in ((), ("sns",), ("eventbridge",)):
+            with admitted(record, envelopes=envelopes) as marker:  # type: ignore[arg-type]
+                assert (marker is not None) == (declared in envelopes)
+
+
+@pytest.mark.parametrize("make", [admit, each_record, lambda **options: admitted(events.sqs_record("ride"), **options)])
+@pytest.mark.parametrize("wrong", ["snss", ["sqs"], "eventbridge,sns"])
+def test_an_unknown_envelope_is_an_error(make: Any, wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match="is not one of sns, eventbridge"):
+        make(envelopes=wrong)
+
+
+def test_an_event_with_a_marker_in_an_envelope_that_is_not_declared_raises_an_error(keys: Keys) -> None:
+    good = entry(mint(keys))
+    for event, envelope in ((events.bridge("ride", good), "eventbridge"), ({"headers": {"baggage": good}}, "headers")):
+        with pytest.raises(TypeError, match=f"{envelope}"):
+            admit(lambda event, context: works())(event, CONTEXT)
+        function = admit(envelopes=[envelope])(lambda event, context: works())  # type: ignore[list-item]
+        assert function(event, CONTEXT)["run"] == "rush-hour"
+
+
+class Mapped(Mapping[str, Any]):
+    """An event as other decorators pass it on: a mapping, and no dict."""
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        self._data = data
+
+    def __getitem__(self, name: str) -> Any:
+        return self._data[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+
+@pytest.mark.parametrize("kind", [Mapped, DictWrapper])
+def test_a_marker_is_found_in_mappings_that_are_no_dict(keys: Keys, gateway: Any, kind: Any) -> None:
+    good, forged = entry(mint(keys)), entry(mint(shared_key()))
+    types: set[Any] = set()
+
+    def function(event: Any, context: Any) -> Any:
+        types.add(type(event))
+        return {"statusCode": 200, "body": json.dumps(works())}
+
+    assert body_of(admit(function)(kind(gateway([f"user=7,{good}"])), CONTEXT))["run"] == "rush-hour"
+    assert admit(function)(kind(gateway([forged])), CONTEXT)["statusCode"] == 403
+    assert body_of(admit(function)(kind(gateway()), CONTEXT))["run"] is None
+    batch = events.sqs(events.sqs_record("1", good), events.sqs_record("2"))
+    assert body_of(admit(function)(kind(batch), CONTEXT))["run"] is None
+    assert types == {kind}
+    with admitted(kind(events.sqs_record("1", good))) as marker:
+        assert marker is not None
+    for call in (
+        lambda: admitted(kind(events.sqs_record("1", forged))),
+        lambda: admit(function)(kind(events.sns("1", forged)), CONTEXT),
+    ):
+        with pytest.raises(synthetic.MessageRefused):
+            call()
+
+
+def test_the_data_classes_of_powertools_keep_their_markers(keys: Keys) -> None:
+    good = entry(mint(keys))
+
+    @event_source(data_class=SQSEvent)
+    @admit
+    def queue(event: SQSEvent, context: Any) -> Any:
+        return [record.body for record in event.records], works()["run"]
+
+    @event_source(data_class=APIGatewayProxyEventV2)
+    @admit(on_unverified="strip")
+    def web(event: APIGatewayProxyEventV2, context: Any) -> Any:
+        return {
+            "statusCode": 200,
+            "body": json.dumps({**works(), "path": event.raw_path, "baggage": event.headers["baggage"]}),
+        }
+
+    context = copy.copy(CONTEXT)
+    assert queue(events.sqs(events.sqs_record("1", good)), context) == (["1"], "rush-hour")
+    assert queue(events.sqs(events.sqs_record("1", good), events.sqs_record("2")), context) == (["2"], None)
+    seen = body_of(web(events.gateway_v2([f"user=7,{STRANGERS[0]}"]), context))
+    assert seen == {"run": None, "explicit": True, "path": "/rides", "baggage": "user=7"}
+
+
+@pytest.mark.parametrize("wrong", [object(), events.EventSource, {"a"}, b"{}"])
+def test_what_is_no_event_raises_an_error_and_is_not_real(wrong: Any) -> None:
+    for call in (admit(handler), each_record(lambda record: None)):
+        with pytest.raises(TypeError, match="is no event of Lambda"):
+            call(wrong, CONTEXT)
+    with pytest.raises(TypeError, match="is no record of Lambda"):
+        admitted(wrong)
 
 
 def test_a_marker_in_bytes_or_in_a_list_is_found(keys: Keys) -> None:
@@ -291,11 +424,11 @@ def test_a_marker_in_bytes_or_in_a_list_is_found(keys: Keys) -> None:
         plain = {**events.sqs_record("ride"), "messageAttributes": {"baggage": header}}
         for delivered in (in_sqs, in_sns, in_list, with_mark, several, plain):
             if is_good:
-                with admitted(delivered) as marker:
+                with admitted(delivered, envelopes=ALL) as marker:
                     assert marker is not None
             else:
                 with pytest.raises(synthetic.MessageRefused):
-                    admitted(delivered)
+                    admitted(delivered, envelopes=ALL)
 
 
 def test_a_value_that_is_not_base64_is_read_unchanged() -> None:
@@ -319,7 +452,7 @@ def test_a_message_on_an_open_websocket_raises_an_error(keys: Keys) -> None:
     "body", ["", "{", "[]", '{"Type": "Notification", "MessageAttributes": 7, "baggage": 1}', '{"detail": "baggage"}']
 )
 def test_a_body_of_another_kind_carries_no_marker(body: str) -> None:
-    with admitted(events.sqs_record(body)) as marker:
+    with admitted(events.sqs_record(body), envelopes=ALL) as marker:
         assert marker is None
 
 
@@ -331,7 +464,7 @@ def test_any_other_event_is_explicitly_real(event: Any) -> None:
 def test_a_direct_invocation_with_headers_is_refused_like_a_message() -> None:
     event = {"ride": 7, "headers": {"baggage": entry(mint(shared_key()))}}
     with pytest.raises(synthetic.MessageRefused):
-        admit(handler)(event, CONTEXT)
+        admit(envelopes=["headers"])(handler)(event, CONTEXT)
 
 
 # Batches

@@ -23,6 +23,7 @@ from botocore.tokens import DeferredRefreshableToken
 
 import synthetic
 from synthetic import ledger
+from synthetic.errors import ConfigurationError
 from synthetic_boto3 import ExternalRequestRefused, NoRoomForMarker, admitted, cover
 from tests.products.boto3 import (
     Queue,
@@ -243,6 +244,36 @@ def test_only_a_simulated_event_is_refused_if_it_is_not_an_object(details: tuple
     with synthetic.real():
         _put(events, detail)
     assert left == [detail]
+
+
+@pytest.mark.parametrize("detail", ['{"baggage": {"count": 2}}', '{"ride": 7, "Baggage": 2}'])
+def test_only_a_simulated_event_is_refused_if_its_baggage_is_data(details: tuple[Any, list[str]], detail: str) -> None:
+    events, left = details
+    with synthetic.simulated(run="rush-hour"), pytest.raises(NoRoomForMarker, match="that is no text"):
+        _put(events, detail)
+    assert not left
+    with synthetic.real():
+        _put(events, detail)
+    assert left == [detail]
+
+
+# Received messages
+
+
+@pytest.mark.parametrize("envelopes", [(), ("sns", "eventbridge")])
+def test_a_marker_in_user_data_is_no_marker(queue: Queue, envelopes: Any) -> None:
+    with synthetic.simulated(run="captured"):
+        header = synthetic.headers()["baggage"]
+    for data in ({"order": "laptop", "baggage": header}, {"MessageAttributes": {"baggage": {"Value": header}}}):
+        queue.put(json.dumps(data))
+        message = queue.only()
+        with admitted(message, envelopes=envelopes) as marker:
+            assert marker is None
+
+
+def test_an_envelope_that_aws_does_not_know_is_an_error() -> None:
+    with pytest.raises(ConfigurationError, match="is not one of sns, eventbridge"):
+        admitted({"Body": "ride"}, envelopes=["headers"])
 
 
 # Every other service is a call to a host

@@ -11,6 +11,7 @@ import synthetic
 from synthetic_boto3 import admitted
 from tests.contract.messages import Broker, MessageContract, Seen, eventually, in_a_bare_thread
 from tests.products.boto3 import (
+    Envelopes,
     Queue,
     Send,
     attribute,
@@ -37,6 +38,7 @@ class Sqs:
     """The broker of the contract: a queue, and a consumer as it is usually written."""
 
     to: Callable[[Queue], Send] = staticmethod(to_sqs)
+    envelopes: Envelopes = ()
 
     def __init__(self, url: str) -> None:
         self.queue = Queue(url)
@@ -53,7 +55,7 @@ class Sqs:
     def consume(self) -> None:
         for message in self.queue.received():
             try:
-                with admitted(message):
+                with admitted(message, envelopes=self.envelopes):
                     self.seen[body_of(message)] = Seen.now(body_of(message), baggage_on(message))
                     self.queue.delete(message)
             except synthetic.MessageRefused as error:
@@ -106,6 +108,7 @@ class Resource(Sqs):
 
 class Sns(Sqs):
     to = staticmethod(to_sns)
+    envelopes = ("sns",)
 
 
 class RawSns(Sqs):
@@ -123,6 +126,7 @@ class RawSns(Sqs):
 
 class EventBridge(Sqs):
     to = staticmethod(to_bridge)
+    envelopes = ("eventbridge",)
 
 
 class Contract(MessageContract):

@@ -83,6 +83,34 @@ def test_the_error_callback_of_a_task_over_its_time_limit_has_the_verdict_of_the
     assert workers.notes.next(f"{stopped.id} errback") == run
 
 
+REPORTED: dict[str, tuple[str, dict[str, int], list[str]]] = {
+    "done": ("reports", {}, ["accepted"]),
+    "retried": ("reports", {"retries": 1}, ["accepted", "failed", "retried", "accepted"]),
+}
+
+
+@pytest.mark.parametrize("run", ["peak", "real"])
+@pytest.mark.parametrize("case", REPORTED)
+def test_a_class_of_requests_of_ones_own_has_the_verdict_of_its_task(
+    prefork: Celery, workers: Workers, case: str, run: str
+) -> None:
+    name, arguments, reports = REPORTED[case]
+    with work(run):
+        task = prefork.tasks[name].apply_async(kwargs=arguments)
+    seen = {workers.notes.next(f"{task.id} request") for _ in reports}
+    assert seen == {f"{report} {run}" for report in reports}
+
+
+@pytest.mark.parametrize("run", ["peak", "real"])
+def test_a_class_of_requests_of_ones_own_has_the_verdict_of_a_task_over_its_time_limit(
+    prefork: Celery, workers: Workers, run: str
+) -> None:
+    with work(run):
+        task = prefork.tasks["reports too long"].apply_async((new_name(),))
+    seen = [workers.notes.next(f"{task.id} request") for _ in range(4)]
+    assert sorted(seen) == sorted(f"{report} {run}" for report in ("accepted", "timeout", "timed out", "failed"))
+
+
 @pytest.mark.parametrize("run", ["peak", "real"])
 def test_the_error_callback_of_a_chord_with_an_expired_part_has_the_verdict_of_the_chord(
     prefork: Celery, workers: Workers, run: str

@@ -108,14 +108,14 @@ def test_an_error_of_the_application_is_not_changed(get: Any, keys: Keys) -> Non
         get("/plain/fail", marked(keys))
 
 
-def test_a_refused_effect_in_a_wrapped_application_is_a_500_in_a_view_and_a_403_in_a_stream(keys: Keys) -> None:
+def test_a_refused_effect_in_a_wrapped_application_is_a_403_in_a_view_and_in_a_stream(keys: Keys) -> None:
     synthetic.configure(keys=keys, policy={"payment": "refuse"})
     app = synthetic.wsgi.SyntheticTrafficMiddleware(wsgi_application())
     statuses: list[str] = []
     for path in ("/book", "/charging-steps"):
         body = opened(app, path, marked(keys), statuses)
         list(body)
-    assert statuses == ["500 Internal Server Error", "200 OK", "403 Forbidden"]
+    assert statuses == ["403 Forbidden", "200 OK", "403 Forbidden"]
 
 
 def test_the_log_line_of_django_has_a_verdict_only_where_the_application_is_wrapped(keys: Keys) -> None:
@@ -215,6 +215,14 @@ def test_a_cached_view_that_varies_on_baggage_never_mixes_real_and_simulated(key
         assert get("/kept-apart", [("baggage", entry(token))]).content == b"simulated"
         assert get("/kept-apart").content == b"real"
     assert pages == ["simulated", "real"]
+
+
+def test_a_response_that_requests_share_is_not_changed_by_a_simulated_one(keys: Keys) -> None:
+    for _ in range(2):
+        assert get("/shared")["Cache-Control"] == "public, max-age=3600"
+        simulated = get("/shared", marked(keys))
+        assert simulated["Cache-Control"] == "private, no-store"
+        assert (simulated.content, simulated.cookies["seen"].value) == (b"User-agent: *", "yes")
 
 
 def test_djangos_test_client_sends_no_marker_by_itself() -> None:

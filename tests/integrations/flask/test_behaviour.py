@@ -255,3 +255,34 @@ def test_the_error_handler_raises_other_errors_again() -> None:
     with pytest.raises(ValueError, match="another") as raised:
         synthetic_flask.refused(error)
     assert raised.value is error
+
+
+@pytest.mark.parametrize("is_simulated", [False, True])
+@pytest.mark.parametrize("is_installed", [False, True])
+def test_the_test_client_keeps_the_context_of_a_streamed_response(
+    keys: Keys, is_installed: bool, is_simulated: bool
+) -> None:
+    synthetic.configure(keys=keys)
+    app = Flask("streams")
+    seen: list[bool] = []
+
+    @app.get("/")
+    def index() -> Any:
+        @stream_with_context
+        def steps() -> Iterator[str]:
+            for _ in range(2):
+                seen.append(synthetic.is_synthetic())
+                yield flask.request.path
+
+        return Response(steps())
+
+    if is_installed:
+        synthetic_flask.install(app)
+    headers = marked(keys) if is_simulated else []
+    with app.test_client() as client:
+        client.get("/", headers=headers)
+        assert flask.request.path == "/"
+        assert client.get("/", headers=headers).text == "//"
+        assert flask.request.path == "/"
+    assert set(seen) == {is_simulated and is_installed}
+    assert VERDICT.get() is None

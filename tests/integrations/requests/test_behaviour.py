@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import pickle
 import threading
@@ -128,3 +129,44 @@ def test_a_subclass_of_session_with_its_own_send_is_covered(server: RecordingSer
         session.get(server.url())
     assert token_of(server.only)
     assert server.only.values("x-own") == ["1"]
+
+
+def test_a_session_gives_the_adapter_that_was_mounted() -> None:
+    session, mine = requests.Session(), requests.adapters.HTTPAdapter()
+    session.mount("https://a.example", mine)
+    assert session.get_adapter("https://a.example/x") is mine
+
+
+def test_an_adapter_of_any_class_sends_the_marker(server: RecordingServer) -> None:
+    class Own(requests.adapters.HTTPAdapter):
+        def send(self, *args: Any, **kwargs: Any) -> Any:
+            return super().send(*args, **kwargs)
+
+    class Other(requests.adapters.BaseAdapter):
+        def send(self, *args: Any, **kwargs: Any) -> Any:
+            return requests.adapters.HTTPAdapter().send(*args, **kwargs)
+
+        def close(self) -> None:
+            """Keep nothing open."""
+
+    replaced = requests.adapters.HTTPAdapter()
+    replaced.send = Own().send  # type: ignore[method-assign]
+    for adapter in (Own(), Other(), replaced):
+        session = requests.Session()
+        session.mount("http://", adapter)
+        with synthetic.simulated(run="rush-hour"):
+            response = session.get(server.url())
+            assert server.requests[-1].values("baggage") == [synthetic.headers()["baggage"]]
+        assert "baggage" not in response.request.headers
+        session.get(server.url())
+        assert not server.requests[-1].values("baggage")
+        session.close()
+
+
+def test_a_class_of_adapters_is_as_before_after_uninstrument(server: RecordingServer) -> None:
+    before = inspect.unwrap(requests.adapters.HTTPAdapter.send)
+    with requests.Session() as session:
+        session.get(server.url())
+    synthetic.uninstrument("requests")
+    assert requests.adapters.HTTPAdapter.send is before
+    synthetic.instrument("requests")

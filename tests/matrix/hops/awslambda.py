@@ -15,7 +15,7 @@ from tests.products.awslambda import CONTEXT, contrib
 _told: list[str] = []
 
 _each = each_record(lambda record: _told.append(seen()))
-_all = admit(lambda event, context: {"statusCode": 200, "body": _told.append(seen())})
+_all = admit(envelopes=["eventbridge"])(lambda event, context: {"statusCode": 200, "body": _told.append(seen())})
 
 
 def handler(event: Any, context: Any) -> Any:

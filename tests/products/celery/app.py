@@ -8,6 +8,7 @@ from typing import Any
 
 import redis
 from celery import Celery, Task, signals
+from celery.worker.request import Request  # type: ignore[import-untyped]
 from kombu import Exchange, Queue
 from opentelemetry.trace import NoOpTracerProvider
 
@@ -119,6 +120,36 @@ class Handled(Task):
         self.notes.add(task_id, f"after_return {seen()}")
 
 
+class Reporting(Request):  # type: ignore[misc]
+    """A class of requests that does something around ``super()``, in the main process of a worker."""
+
+    notes: Notes
+
+    def _note(self, what: str) -> None:
+        self.notes.add(f"{self.id} request", f"{what} {seen()}")
+
+    def on_accepted(self, *args: Any, **options: Any) -> Any:
+        super().on_accepted(*args, **options)
+        self._note("accepted")
+
+    def on_timeout(self, soft: bool, timeout: float) -> Any:
+        self._note("timeout")
+        super().on_timeout(soft, timeout)
+        self._note("timed out")
+
+    def on_failure(self, *args: Any, **options: Any) -> Any:
+        super().on_failure(*args, **options)
+        self._note("failed")
+
+    def on_retry(self, *args: Any, **options: Any) -> Any:
+        super().on_retry(*args, **options)
+        self._note("retried")
+
+    def on_success(self, *args: Any, **options: Any) -> Any:
+        super().on_success(*args, **options)
+        self._note("succeeded")
+
+
 def add_canvas(app: Celery, notes: Notes) -> None:
     """Parts of workflows. Each leaves its note under ``name``: what it is, and its work."""
 
@@ -199,6 +230,17 @@ def add_failures(app: Celery, notes: Notes) -> None:
     @app.task(shared=False, name="takes too long", time_limit=0.3)
     def takes_too_long(name: str) -> None:
         notes.next(f"never {name}", seconds=60)
+
+    Reporting.notes = notes
+
+    @app.task(shared=False, name="reports too long", time_limit=0.3, Request=Reporting)
+    def reports_too_long(name: str) -> None:
+        notes.next(f"never {name}", seconds=60)
+
+    @app.task(shared=False, name="reports", bind=True, Request=Reporting)
+    def reports(self: Task, *, retries: int = 0) -> None:
+        if self.request.retries < retries:
+            raise self.retry(countdown=0)
 
     @app.task(shared=False, name="of id")
     def of_id(task_id: str) -> None:

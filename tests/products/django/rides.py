@@ -53,6 +53,11 @@ async def async_state(request: Any) -> JsonResponse:
     return state(request)
 
 
+SHARED = HttpResponse("User-agent: *", headers={"Cache-Control": "public, max-age=3600"})
+"""One response for every request."""
+SHARED.set_cookie("seen", "yes")
+
+
 def book(request: Any) -> HttpResponse:
     charge()
     return HttpResponse("booked")
@@ -177,6 +182,7 @@ urlpatterns = [
         state, async_state, book, async_book, grouped, rendered, committing, endless, unverified, steps,
         charging_steps, async_steps, file, page,
     ]),
+    path("shared", lambda request: SHARED),
     path("kept-apart", cache_page(60)(vary_on_headers("baggage")(page))),
 ]  # fmt: skip
 
