@@ -1,0 +1,103 @@
+"""Which names of baggage entries spell the marker's key, once they are decoded as often as anybody may decode them.
+
+Each service on the way may decode a name once more, so names are decoded until nothing changes. Every step is linear in
+the length of the names. Nearly all of the work is done in C.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from functools import lru_cache
+from typing import Final
+
+__all__ = ["entry_pattern", "percent_decoded", "spelled"]
+
+_WIDE_SPACES: Final = "\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+_SPACES: Final = "\t-\r\x1c- " + _WIDE_SPACES
+"""What ``str.strip`` removes, and U+FEFF, which other languages remove too."""
+
+_WIDE: Final = re.compile(f"[{_WIDE_SPACES}]+")
+_CHAIN: Final = re.compile("%(?:25){2,}")
+_STRAY: Final = re.compile("%(?![0-9A-Fa-f]{2})")
+_DIGIT: Final = re.compile("%(?:25|3[0-9]|[46][1-6])")
+"""An escape that stands for a character of another escape."""
+
+_HEX: Final = frozenset("0123456789abcdefABCDEF")
+
+_ROUNDS: Final = 8
+"""Decodings after which a name without nested escapes has long stopped changing."""
+
+_NESTED_LIMIT: Final = 1024
+"""Characters of names with nested escapes (``%%37%33``) that are worth decoding. A longer list counts as the marker's.
+
+No program encodes names like this.
+"""
+
+
+@lru_cache(maxsize=16)
+def entry_pattern(key: str) -> re.Pattern[str]:
+    """Return the pattern that finds entries whose name may spell ``key``, in a list of entries after a comma.
+
+    Its groups are the name, the rest of a name that cannot spell the key after all, and the value.
+    """
+    # A name that can spell the key has no other characters, and is not shorter. The rest of a name is matched too, so
+    # that the search never goes back.
+    return re.compile(rf",([{re.escape(key)}0-9a-fA-F%+{_SPACES}]{{{len(key)},}})([^=;,]*)(?:=([^;,]*))?")
+
+
+def spelled(names: Collection[str], key: str) -> set[str]:
+    """Return those of ``names`` that spell ``key``. All must be names that the pattern has found."""
+    found: set[str] = set()
+    if not names:
+        return found
+    text = ",".join(names)
+    for _ in range(_ROUNDS):
+        forms = [form.strip() for form in _with_plain_spaces(text).split(",")]
+        found.update(name for name, form in zip(names, forms, strict=True) if form == key)
+        encoded = [(name, form) for name, form in zip(names, forms, strict=True) if "%" in form]
+        if encoded and _STRAY.search(text):
+            nested = [(name, form) for name, form in encoded if _STRAY.search(form)]
+            found |= _spelled_nested(nested, key)
+            encoded = [(name, form) for name, form in encoded if not _STRAY.search(form)]
+        if not encoded:
+            return found
+        names = [name for name, _ in encoded]
+        text = percent_decoded(",".join(form for _, form in encoded))
+    return found.union(names)
+
+
+def _spelled_nested(names: list[tuple[str, str]], key: str) -> set[str]:
+    # Each escape makes a name two characters shorter, and the key has no per cent sign.
+    possible = [
+        (name, form)
+        for name, form in names
+        if _DIGIT.search(form) and len(form) - 2 * form.count("%") >= len(key)
+    ]
+    is_too_much = sum(len(form) for _, form in possible) > _NESTED_LIMIT
+    return {name for name, form in possible if is_too_much or _without_escapes(form) == key}
+
+
+def _without_escapes(name: str) -> str:
+    """Return ``name`` when no escape is left in it. Read from its end, every escape is complete when its sign comes."""
+    done: list[str] = []
+    for character in reversed(name):
+        while character == "%" and len(done) > 1 and done[-1] in _HEX and done[-2] in _HEX:
+            character = chr(int(done.pop() + done.pop(), 16))
+        done.append(character)
+    return _with_plain_spaces(_as_utf8("".join(reversed(done)))).strip()
+
+
+def percent_decoded(text: str) -> str:
+    """Return ``text`` with its escapes decoded once. Encoded commas, and all but ASCII, become other characters."""
+    text = _CHAIN.sub("%25", text) if "%2525" in text else text
+    text = text.replace("%2c", "%00").replace("%2C", "%00").replace("\\", "\x00").replace("%", "\\x")
+    return _as_utf8(text.encode("ascii", "replace").decode("unicode_escape", "replace"))
+
+
+def _as_utf8(text: str) -> str:
+    return text if text.isascii() else text.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _with_plain_spaces(text: str) -> str:
+    return (text if text.isascii() else _WIDE.sub(" ", text)).replace("+", " ")
