@@ -8,11 +8,11 @@ are accepted. Every step is linear in the length of the header.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
-from synthetic._wire.readings import members_as_read, readings
+from synthetic._wire.readings import members_as_read, readings, utf8_in
 from synthetic._wire.spelling import entry_pattern, spelled
 
 __all__ = [
@@ -119,26 +119,47 @@ def _is_foreign(text: str, key: str) -> bool:
 def _found(headers: Sequence[str], joined: str, key: str) -> Found:
     values, odd = _search(headers, key)
     if values and not odd and not joined.isascii():
-        # Without the entries that were found, the bytes of the others may be read in another way.
-        _, odd = _search(_without_plain(headers, key), key)
+        foreign = _without_plain(headers, key)
+        if _wide(joined) > sum(map(_wide, foreign)):
+            # Without the bytes of the entries that were found, others may be UTF-8.
+            odd = _odd_in(utf8_in(foreign, key), key)
     return Found(values, odd, headers, key) if values or odd else NOTHING
+
+
+def _wide(text: str) -> int:
+    """Return the number of characters beyond ASCII."""
+    return len(text) - len(text.encode("ascii", "ignore"))
 
 
 def _search(headers: Sequence[str], key: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the values of the marker's entries, and those from each reader that finds others as well."""
     pattern = entry_pattern(key)
-    read = [[(name, value) for name, rest, value in pattern.findall("," + text) if not rest]
-            for text in readings(headers, key)]
+    read: list[list[tuple[str, str]]] = []
+    for text in readings(headers, key):
+        entries = pattern.findall("," + text)
+        if entries not in read:
+            read.append(entries)
     names = {name for entries in read for name, _ in entries}
     plain = {name for name in names if name.strip(" \t") == key}
-    ours = plain | spelled(names - plain, key)
-    values = [value.strip(" \t") for name, value in read[0] if name in plain]
+    odd_names = names - plain
+    odd_names.intersection_update(spelled(odd_names, key))
+    values = [value for name, value in read[0] if name in plain]
     odd: dict[str, None] = {}
     for entries in read:
-        found = [(name, value) for name, value in entries if name in ours]
-        if len(found) > len(values) or any(name not in plain for name, _ in found):
-            odd.update((value.strip(" \t"), None) for _, value in found)
-    return tuple(dict.fromkeys(values)), tuple(odd)
+        found = [value for name, value in entries if name in plain or name in odd_names]
+        if len(found) > len(values) or not odd_names.isdisjoint(name for name, _ in entries):
+            odd.update(dict.fromkeys(found))
+    return _distinct(values), _distinct(odd)
+
+
+def _odd_in(text: str, key: str) -> tuple[str, ...]:
+    entries = entry_pattern(key).findall("," + text)
+    ours = spelled({name for name, _ in entries}, key)
+    return _distinct(value for name, value in entries if name in ours)
+
+
+def _distinct(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value.strip(" \t") for value in dict.fromkeys(values)))
 
 
 def forward(foreign: Sequence[str], entry: str) -> list[str]:
@@ -199,9 +220,12 @@ def _without_odd(headers: Sequence[str], key: str) -> tuple[tuple[str, ...], boo
         if not dropped:
             kept.append(header)
             continue
-        members = [member for index, member in enumerate(header.split(",")) if index not in dropped]
-        if any(member.strip(" \t") for member in members):
-            kept.append(",".join(members))
+        members: list[str | None] = [*header.split(",")]
+        for index in dropped:
+            members[index] = None
+        rest = ",".join([member for member in members if member is not None])
+        if rest.strip(", \t"):
+            kept.append(rest)
     return tuple(kept), not any(_search(kept, key))
 
 
@@ -213,7 +237,7 @@ def _odd_members(header: str, key: str) -> set[int] | None:
             return None
         text, boundary = read
         text = boundary + text
-        entries = [entry for entry in entry_pattern(key).finditer(text) if not entry[2]]
+        entries = list(entry_pattern(key).finditer(text))
         ours = spelled({entry[1] for entry in entries}, key)
         index, position = -1, 0
         for entry in entries:

@@ -11,15 +11,17 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-__all__ = ["members_as_read", "readings"]
+__all__ = ["members_as_read", "readings", "utf8_in"]
 
-_BEGINNINGS: Final = (*"01234567nrtfvxuU", "\n")
+_BEGINNINGS: Final = "01234567nrtfvxuU\n"
 """What follows the backslash of an escape that can stand for a character of an entry's name, or for white space."""
 
+_NO_BEGINNING: Final = re.compile(rf"\\(?![{_BEGINNINGS}])")
 _NO_BYTE: Final = re.compile(r"\\[4-7][0-7]{2}")
 _NAMED: Final = re.compile(r"\\N\{([^{}]*)\}")
-_MOST_NAMED: Final = 64
-"""Different named characters (``\\N{SPACE}``) in headers with a stray byte. No program writes more."""
+_MOST_NAMES: Final = 64
+_MOST_NAMED: Final = 16
+"""Different names (``\\N{SPACE}``), and named characters, in headers with a stray byte. No program writes more."""
 
 _REPLACED: Final = "\ufffd"
 _BOUNDARY: Final = ",\u2028"
@@ -47,9 +49,15 @@ def readings(headers: Sequence[str], key: str) -> Iterator[str]:
         unescaped = _unescaped(joined)
         yield f"+{key}" if unescaped is None else unescaped
     if len(headers) > 1:
-        # Joined again: a reader that decodes each header by itself treats only one with a stray byte differently.
-        each = (_as_utf8(header) for header in headers if len(header) >= len(key) and not header.isascii())
-        yield ",".join(text for text in each if text is not None)
+        # A reader that decodes each header by itself treats only one with a stray byte differently.
+        yield utf8_in(headers, key)
+
+
+def utf8_in(headers: Sequence[str], key: str) -> str:
+    """Return those headers that are UTF-8, decoded and joined, as far as they are long enough to hold ``key``."""
+    long_enough = (header for header in headers if len(header) >= len(key) and not header.isascii())
+    each = (_as_utf8(header) for header in long_enough if _is_bytes(header))
+    return ",".join(text for text in each if text is not None)
 
 
 def members_as_read(header: str) -> Iterator[tuple[str, str] | None]:
@@ -86,16 +94,19 @@ def _unescaped(text: str) -> str | None:
     text = text.replace("\x00", "?").replace("\\\\", "??")
     if "\\N" in text:
         names = set(_NAMED.findall(text))
-        if len(names) > _MOST_NAMED:
+        numbered = {} if len(names) > _MOST_NAMES else {name: escape for name in names if (escape := _numbered(name))}
+        if len(names) > _MOST_NAMES or len(numbered) > _MOST_NAMED:
             return None
-        known = {name: escape for name in names if (escape := _numbered(name))}
-        if known:
-            text = _NAMED.sub(lambda match: known.get(match[1], "?"), text)
+        for name, escape in numbered.items():
+            text = text.replace(f"\\N{{{name}}}", escape)
     text = _NO_BYTE.sub("?", text)
     # The codec warns about a backslash that begins no escape, so none is left.
-    for beginning in _BEGINNINGS:
-        text = text.replace(f"\\{beginning}", f"\x00{beginning}")
-    text = text.replace("\\", "?").replace("\x00", "\\")
+    if text.count("\\") < len(text) // 16:
+        text = _NO_BEGINNING.sub("?", text)
+    else:  # takes longer, but not if there are more
+        for beginning in _BEGINNINGS:
+            text = text.replace(f"\\{beginning}", f"\x00{beginning}")
+        text = text.replace("\\", "?").replace("\x00", "\\")
     return text.encode("latin-1", "replace").decode("unicode_escape", "replace")
 
 

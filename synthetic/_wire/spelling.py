@@ -7,11 +7,11 @@ the length of the names. Nearly all of the work is done in C.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import Final
 
-__all__ = ["entry_pattern", "percent_decoded", "spelled"]
+__all__ = ["entry_pattern", "is_complete", "percent_decoded", "spelled"]
 
 _WIDE_SPACES: Final = "\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 _SPACES: Final = "\t-\r\x1c- " + _WIDE_SPACES
@@ -29,7 +29,7 @@ _ROUNDS: Final = 8
 """Decodings after which a name without nested escapes has long stopped changing."""
 
 _NESTED_LIMIT: Final = 1024
-"""Characters of names with nested escapes (``%%37%33``) that are worth decoding. A longer list counts as the marker's.
+"""Characters of names with nested escapes (``%%37%33``) that are decoded. If there are more, every name counts as ours.
 
 No program encodes names like this.
 """
@@ -39,43 +39,49 @@ No program encodes names like this.
 def entry_pattern(key: str) -> re.Pattern[str]:
     """Return the pattern that finds entries whose name may spell ``key``, in a list of entries after a comma.
 
-    Its groups are the name, the rest of a name that cannot spell the key after all, and the value.
+    Its groups are the name and the value.
     """
-    # A name that can spell the key has no other characters, and is not shorter. The rest of a name is matched too, so
-    # that the search never goes back.
-    return re.compile(rf",([{re.escape(key)}0-9a-fA-F%+{_SPACES}]{{{len(key)},}})([^=;,]*)(?:=([^;,]*))?")
+    # No spelling of the key is shorter than the key, or begins with other characters. No repeat is ever undone, so that
+    # the search never goes back.
+    beginning = rf"[{re.escape(key)}0-9a-fA-F%+{_SPACES}]{{{len(key)}}}"
+    return re.compile(rf",({beginning}[^=;,]*)(?:=([^;,]*))?")
 
 
-def spelled(names: Collection[str], key: str) -> set[str]:
+def spelled(names: Collection[str], key: str) -> Collection[str]:
     """Return those of ``names`` that spell ``key``. All must be names that the pattern has found."""
     found: set[str] = set()
-    if not names:
-        return found
     text = ",".join(names)
     for _ in range(_ROUNDS):
-        forms = [form.strip() for form in _with_plain_spaces(text).split(",")]
-        found.update(name for name, form in zip(names, forms, strict=True) if form == key)
-        encoded = [(name, form) for name, form in zip(names, forms, strict=True) if "%" in form]
-        if encoded and _STRAY.search(text):
-            nested = [(name, form) for name, form in encoded if _STRAY.search(form)]
-            found |= _spelled_nested(nested, key)
-            encoded = [(name, form) for name, form in encoded if not _STRAY.search(form)]
-        if not encoded:
+        text = _with_plain_spaces(text)
+        if key in text:
+            found.update(name for name, form in zip(names, text.split(","), strict=True) if form.strip() == key)
+        if "%" not in text:
             return found
-        names = [name for name, _ in encoded]
-        text = percent_decoded(",".join(form for _, form in encoded))
-    return found.union(names)
+        if _STRAY.search(text):
+            forms = text.split(",")
+            nested = _spelled_nested(zip(names, forms, strict=True), key) if _DIGIT.search(text) else ()
+            if nested is None:
+                return names
+            found.update(nested)
+            complete = {name: form for name, form in zip(names, forms, strict=True) if not _STRAY.search(form)}
+            names, text = complete.keys(), ",".join(complete.values())
+        text = percent_decoded(text)
+    return names
 
 
-def _spelled_nested(names: list[tuple[str, str]], key: str) -> set[str]:
-    # Each escape makes a name two characters shorter, and the key has no per cent sign.
-    possible = [
-        (name, form)
-        for name, form in names
-        if _DIGIT.search(form) and len(form) - 2 * form.count("%") >= len(key)
-    ]
-    is_too_much = sum(len(form) for _, form in possible) > _NESTED_LIMIT
-    return {name for name, form in possible if is_too_much or _without_escapes(form) == key}
+def _spelled_nested(names: Iterable[tuple[str, str]], key: str) -> list[str] | None:
+    """Return those that spell ``key``, of names with their present forms; None if there are too many to tell."""
+    found: list[str] = []
+    length = 0
+    for name, form in names:
+        # Each escape makes a name two characters shorter, and the key has no per cent sign.
+        if len(form) - 2 * form.count("%") >= len(key) and _STRAY.search(form) and _DIGIT.search(form):
+            length += len(form)
+            if length > _NESTED_LIMIT:
+                return None
+            if _without_escapes(form) == key:
+                found.append(name)
+    return found
 
 
 def _without_escapes(name: str) -> str:
@@ -88,11 +94,19 @@ def _without_escapes(name: str) -> str:
     return _with_plain_spaces(_as_utf8("".join(reversed(done)))).strip()
 
 
+def is_complete(text: str) -> bool:
+    """Whether every per cent sign of ``text`` begins an escape."""
+    return _STRAY.search(text) is None
+
+
 def percent_decoded(text: str) -> str:
-    """Return ``text`` with its escapes decoded once. Encoded commas, and all but ASCII, become other characters."""
+    """Return ``text``, in which every escape is complete, decoded once.
+
+    Encoded commas, backslashes, and all but ASCII become other characters.
+    """
     text = _CHAIN.sub("%25", text) if "%2525" in text else text
     text = text.replace("%2c", "%00").replace("%2C", "%00").replace("\\", "\x00").replace("%", "\\x")
-    return _as_utf8(text.encode("ascii", "replace").decode("unicode_escape", "replace"))
+    return _as_utf8(text.encode("ascii", "replace").decode("unicode_escape"))
 
 
 def _as_utf8(text: str) -> str:
