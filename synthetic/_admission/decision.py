@@ -85,7 +85,7 @@ def decide(headers: Sequence[str], terms: Terms, config: Configuration) -> Decis
 
 def _is_strangers(found: Found, config: Configuration) -> bool:
     """Whether no entry names this library, and every entry can be removed."""
-    return found.is_clean and not names_us((*found.values, *found.odd), config.issuer)
+    return found.is_clean and not names_us(" ".join((*found.values, *found.odd)), config.issuer)
 
 
 def _authentic(token: str, config: Configuration) -> Claims | None:

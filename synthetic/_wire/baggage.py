@@ -211,10 +211,15 @@ def _is_kept(header: str, rest: str) -> bool:
 
 
 def _without_odd(headers: Sequence[str], key: str) -> tuple[tuple[str, ...], bool]:
-    """Return the headers without oddly spelled entries, and whether no reader finds one in them."""
+    """Return the headers without oddly spelled entries, and whether no reader finds one in them.
+
+    A header that has other readings, and is longer than any reader takes, keeps its entries: to search each of its
+    members would take long.
+    """
     kept: list[str] = []
-    for header in headers:
-        dropped = _odd_members(header, key)
+    has_readings = [not header.isascii() or "\\" in header for header in headers]
+    for header, has_other in zip(headers, has_readings, strict=True):
+        dropped = None if has_other and len(header) > HEADER_LIMIT else _odd_members(header, key)
         if dropped is None:
             return tuple(headers), False
         if not dropped:
@@ -226,7 +231,7 @@ def _without_odd(headers: Sequence[str], key: str) -> tuple[tuple[str, ...], boo
         rest = ",".join([member for member in members if member is not None])
         if rest.strip(", \t"):
             kept.append(rest)
-    return tuple(kept), not any(_search(kept, key))
+    return tuple(kept), not (any(has_readings) and any(_search(kept, key)))
 
 
 def _odd_members(header: str, key: str) -> set[int] | None:

@@ -24,8 +24,8 @@ _MOST_NAMED: Final = 16
 """Different names (``\\N{SPACE}``), and named characters, in headers with a stray byte. No program writes more."""
 
 _REPLACED: Final = "\ufffd"
-_BOUNDARY: Final = ",\u2028"
-"""Marks the commas that are not escaped. U+2028 counts as white space."""
+_BOUNDARY: Final = ",\t"
+"""Marks the commas that are not escaped."""
 
 
 def readings(headers: Sequence[str], key: str) -> Iterator[str]:
@@ -69,7 +69,7 @@ def members_as_read(header: str) -> Iterator[tuple[str, str] | None]:
     if not header.isascii():
         yield header.encode("latin-1", "replace").decode("utf-8", "replace"), ","
     if "\\" in header:
-        text = _unescaped(header.replace(",", ",\\u2028"))
+        text = _unescaped(header.replace(",", ",\\t"))
         is_clear = text is not None and text.count(_BOUNDARY) == header.count(",")
         yield (text, _BOUNDARY) if text is not None and is_clear else None
 
@@ -113,6 +113,9 @@ def _unescaped(text: str) -> str | None:
 def _numbered(name: str) -> str:
     """Return the escape with the number of a named character; empty if there is none."""
     try:
-        return "".join(f"\\U{ord(character):08x}" for character in unicodedata.lookup(name))
+        found = unicodedata.lookup(name)
     except KeyError:
         return ""
+    if len(found) > 1:
+        return ""  # a sequence, which the codec does not know
+    return f"\\x{ord(found):02x}" if ord(found) < 256 else f"\\U{ord(found):08x}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from base64 import urlsafe_b64decode
-from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
@@ -113,14 +112,14 @@ def verify(keys: Keys, token: str) -> Claims | Reason:
     return claims
 
 
-def names_us(values: Iterable[str], issuer: str) -> bool:
-    """Whether ``values`` hold a token, whole or cut, quoted or encoded, that claims to be a marker of ``issuer``.
+def names_us(text: str, issuer: str) -> bool:
+    """Whether ``text`` holds a token, whole or cut, quoted or encoded, that claims to be a marker of ``issuer``.
 
     The claim is used only to refuse. A token that was cut before its issuer counts too. So do more than ``_MOST_READ``
     texts that may be tokens, because it would take long to read them all.
     """
-    encoded = (text for text in _LONG_TEXT.findall(" ".join(values)) if is_complete(text))
-    likely = [part for text in islice(encoded, _MOST_READ + 1) for part in percent_decoded(text).split()]
+    encoded = filter(is_complete, _LONG_TEXT.findall(text))
+    likely = [part for one in islice(encoded, _MOST_READ + 1) for part in percent_decoded(one).split()]
     return len(likely) > _MOST_READ or any(_token_names_us(part.strip("\"'"), issuer) for part in likely)
 
 
