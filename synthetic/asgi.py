@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from functools import partial
 from typing import Any
 
 from opentelemetry.context import get_current
 
-from synthetic._admission.decision import Admitted, Refused
+from synthetic._admission.decision import AS_REAL, Admitted, Decision, Refused
 from synthetic._admission.entrance import Entrance
 from synthetic._admission.problem import CACHE_HEADERS, SIMULATED_CACHE_CONTROL, Problem, problem_of, refusal_of
 from synthetic._config import in_force
 from synthetic._config.configuration import OnMissing, OnUnverified
-from synthetic._model.verdict import REAL, Received
+from synthetic._model.verdict import REAL
 from synthetic._work.state import VERDICT, enter, leave
 from synthetic.errors import ConfigurationError
 
@@ -63,8 +64,14 @@ class SyntheticTrafficMiddleware:
         values: list[str] | None = None
         for name, value in headers:
             if len(name) == 7 and name.lower() == b"baggage":  # in any case, as in OpenTelemetry's getter
-                values = [*(values or ()), value.decode("latin-1")]
-        if values is None and self._entrance.open_under is in_force.config and not get_current():
+                if values is None:
+                    values = [value.decode("latin-1")]
+                else:
+                    values.append(value.decode("latin-1"))
+        decision: Decision = AS_REAL
+        if values is not None or self._entrance.open_under is not in_force.config:
+            decision = self._entrance.decide(values or ())
+        if decision is AS_REAL and not get_current():
             # The path of nearly every request, so it does nothing else.
             alone = _set_verdict(REAL)
             try:
@@ -74,7 +81,6 @@ class SyntheticTrafficMiddleware:
                     _reset_verdict(alone)
                 except ValueError:
                     pass  # finalised in another context: there is nothing to restore here
-        decision = self._entrance.decide(values or ())
         if isinstance(decision, Refused):
             return await _answer(refusal_of(decision.reason), scope, receive, send)
         return await self._admitted(decision, scope, receive, send)
@@ -82,13 +88,15 @@ class SyntheticTrafficMiddleware:
     async def _admitted(self, decision: Admitted, scope: Scope, receive: Receive, send: Send) -> None:
         if decision.onward is not None:
             scope = {**scope, "headers": _with_baggage(scope["headers"], decision.onward)}
-        if isinstance(decision.verdict, Received):
-            send = _SimulatedSend(send)
+        is_simulated = decision.verdict is not REAL
+        started: list[bool] = []
+        if is_simulated:
+            send = partial(_send_uncached, send, started)
         entered = enter(decision.verdict, is_work=True, marks_span=True)
         try:
             await self.app(scope, receive, send)
         except Exception as error:
-            answer = problem_of(error) if isinstance(send, _SimulatedSend) and not send.has_started else None
+            answer = problem_of(error) if is_simulated and not started else None
             if answer is None or scope["type"] != "http":
                 raise
             await _answer(answer, scope, receive, send)
@@ -122,21 +130,14 @@ _CACHE_CONTROL = (b"cache-control", SIMULATED_CACHE_CONTROL.encode())
 _STARTS = frozenset({"http.response.start", "websocket.http.response.start"})
 
 
-class _SimulatedSend:
-    """``send`` for a simulated response, which no shared cache may keep. It knows whether the response has started."""
-
-    __slots__ = ("_send", "has_started")
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.has_started = False
-
-    def __call__(self, message: Message) -> Awaitable[None]:
-        if message["type"] in _STARTS:
-            self.has_started = True
-            kept = [header for header in message.get("headers", ()) if header[0].lower() not in _CACHE_HEADERS]
-            message = {**message, "headers": [*kept, _CACHE_CONTROL]}
-        return self._send(message)
+def _send_uncached(send: Send, started: list[bool], message: Message) -> Awaitable[None]:
+    """Send a part of a simulated response, which no shared cache may keep. ``started`` notes that it has begun."""
+    if message["type"] in _STARTS:
+        started.append(True)
+        headers = [header for header in message.get("headers", ()) if header[0].lower() not in _CACHE_HEADERS]
+        headers.append(_CACHE_CONTROL)
+        message = {**message, "headers": headers}
+    return send(message)
 
 
 async def _answer(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from synthetic._wire.readings import members_as_read, readings, utf8_in
-from synthetic._wire.spelling import entry_pattern, spelled
+from synthetic._wire.spelling import entry_pattern, name_pattern, spelled
 
 __all__ = [
     "HEADER_LIMIT",
@@ -45,12 +45,19 @@ class Found:
 
     __slots__ = ("_headers", "_key", "_rest", "odd", "values")
 
-    def __init__(self, values: tuple[str, ...], odd: tuple[str, ...], headers: Sequence[str], key: str) -> None:
+    def __init__(
+        self,
+        values: tuple[str, ...],
+        odd: tuple[str, ...],
+        headers: Sequence[str],
+        key: str,
+        rest: tuple[tuple[str, ...], bool] | None = None,
+    ) -> None:
         self.values: Final = values
         self.odd: Final = odd
         self._headers = headers
         self._key = key
-        self._rest: tuple[tuple[str, ...], bool] | None = None
+        self._rest = rest
 
     def __repr__(self) -> str:
         return f"<found {len(self.values)} entries, {len(self.odd)} odd ones>"  # without values: they may be tokens
@@ -91,29 +98,51 @@ def entry_of(key: str, token: str) -> str:
 
 def find(headers: Sequence[str], key: str) -> Found:
     """Return what ``headers`` (the values of every ``baggage`` header, latin-1) hold under ``key``."""
-    if len(headers) > SEARCH_LIMIT or sum(map(len, headers)) > SEARCH_LIMIT:
+    if len(headers) == 1:
+        joined = headers[0]
+        is_too_long = len(joined) > SEARCH_LIMIT
+    else:
+        is_too_long = len(headers) > SEARCH_LIMIT or sum(map(len, headers)) > SEARCH_LIMIT
+        joined = "" if is_too_long else ",".join(headers)
+    if is_too_long:
         return TOO_LONG
-    joined = headers[0] if len(headers) == 1 else ",".join(headers)
-    return NOTHING if _is_foreign(joined, key) else _found(headers, joined, key)
+    if joined.isascii():
+        # Readers differ only on bytes beyond ASCII, and decode only names.
+        names = name_pattern(key).findall("," + joined)
+        if not names:
+            return NOTHING
+        if len(names) == 1 and names[0] == key:
+            return _only_plain(headers, key)
+    return _found(headers, joined, key)
 
 
-def first_token(headers: Sequence[str], key: str) -> str | None:
-    """Return the value of the marker's entry if the headers look as ``forward`` makes them; None if ``find`` must look.
+def first_token(header: str, key: str) -> str | None:
+    """Return the value of the marker's entry if the header looks as ``forward`` makes it; None if ``find`` must look.
 
     The value is not checked. The entry is canonical only if the value is an authentic token.
     """
-    if len(headers) != 1 or len(headers[0]) > HEADER_LIMIT:
+    prefix = key + "="
+    if not header.startswith(prefix) or len(header) > HEADER_LIMIT:
         return None
-    name, _, rest = headers[0].partition("=")
-    if name != key:
-        return None
-    token, _, others = rest.partition(",")
-    return token if not others or _is_foreign(others, key) else None
+    token, _, others = header[len(prefix) :].partition(",")
+    return token if not others or find((others,), key) is NOTHING else None
 
 
-def _is_foreign(text: str, key: str) -> bool:
-    """Whether no reader can find a marker's entry. Readers decode only names, and differ on bytes beyond ASCII."""
-    return text.isascii() and entry_pattern(key).search("," + text) is None
+def _only_plain(headers: Sequence[str], key: str) -> Found:
+    """Return the only entry whose name begins like the key, and is the key."""
+    value = ""
+    foreign: list[str] = []
+    for header in headers:
+        before, comma, entry = f",{header}".partition(f",{key}")
+        if not comma:
+            foreign.append(header)
+            continue
+        member, comma, after = entry.partition(",")
+        value = member[1:].partition(";")[0].strip(" \t") if member.startswith("=") else ""
+        rest = f"{before[1:]}{comma}{after}" if before else after
+        if rest.strip(", \t"):
+            foreign.append(rest)
+    return Found((value,), (), headers, key, (tuple(foreign), True))
 
 
 def _found(headers: Sequence[str], joined: str, key: str) -> Found:
@@ -201,13 +230,16 @@ def _plain_member(key: str) -> re.Pattern[str]:
 
 
 def _without_plain(headers: Sequence[str], key: str) -> tuple[str, ...]:
-    pattern = _plain_member(key)
-    kept = ((header, pattern.sub("", "," + header)) for header in headers)
-    return tuple(header if len(rest) > len(header) else rest[1:] for header, rest in kept if _is_kept(header, rest))
-
-
-def _is_kept(header: str, rest: str) -> bool:
-    return len(rest) > len(header) or bool(rest.strip(", \t"))
+    kept: list[str] = []
+    for header in headers:
+        if key in header:
+            rest = _plain_member(key).sub("", "," + header)
+            if len(rest) <= len(header):
+                if rest.strip(", \t"):
+                    kept.append(rest[1:])
+                continue
+        kept.append(header)
+    return tuple(kept)
 
 
 def _without_odd(headers: Sequence[str], key: str) -> tuple[tuple[str, ...], bool]:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import Final
 
-__all__ = ["entry_pattern", "is_complete", "percent_decoded", "spelled"]
+__all__ = ["entry_pattern", "is_complete", "name_pattern", "percent_decoded", "spelled"]
 
 _WIDE_SPACES: Final = "\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 _SPACES: Final = "\t-\r\x1c- " + _WIDE_SPACES
@@ -36,19 +36,22 @@ No program encodes names like this.
 
 
 @lru_cache(maxsize=16)
-def entry_pattern(key: str) -> re.Pattern[str]:
-    """Return the pattern that finds entries whose name may spell ``key``, in a list of entries after a comma.
-
-    Its groups are the name and the value.
-    """
+def name_pattern(key: str) -> re.Pattern[str]:
+    """Return the pattern that finds names that may spell ``key``, in a list of entries after a comma."""
     # No spelling of the key is shorter than the key, or begins with other characters. No repeat is ever undone, so that
     # the search never goes back.
     beginning = rf"[{re.escape(key)}0-9a-fA-F%+{_SPACES}]{{{len(key)}}}"
-    return re.compile(rf",({beginning}[^=;,]*)(?:=([^;,]*))?")
+    return re.compile(rf",({beginning}[^=;,]*)")
+
+
+@lru_cache(maxsize=16)
+def entry_pattern(key: str) -> re.Pattern[str]:
+    """Return the pattern that finds the entries with such names. Its groups are the name and the value."""
+    return re.compile(rf"{name_pattern(key).pattern}(?:=([^;,]*))?")
 
 
 def spelled(names: Collection[str], key: str) -> Collection[str]:
-    """Return those of ``names`` that spell ``key``. All must be names that the pattern has found."""
+    """Return those of ``names`` that spell ``key``. All must be names that a pattern has found."""
     found: set[str] = set()
     text = ",".join(names)
     for _ in range(_ROUNDS):
