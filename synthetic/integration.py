@@ -44,7 +44,8 @@ are for greenlets.
 
 **Log brokers.** ``verdict_or_refusal`` and ``Sorted`` sort a batch of ``Incoming`` messages, which are handed out as
 ``Handling``. ``Policies`` say where a ``RefusedMessage`` goes (a ``Policy``: ``OnRefused``, ``Park`` or ``"raise"``).
-``Offsets`` say how far each partition (a ``Place``) is done; a client event has the offset ``NOWHERE``. ``verbatim``
+``unmarked`` hands out a batch in which no
+message has baggage, as a whole. ``Offsets`` say how far each partition (a ``Place``) is done; a client event has the offset ``NOWHERE``. ``verbatim``
 and ``is_verbatim`` are for dead letters, which keep the headers that they came with.
 """
 
@@ -60,6 +61,7 @@ from synthetic._admission.log_brokers import (
     RefusedMessage,
     Sorted,
     is_verbatim,
+    unmarked,
     verbatim,
     verdict_or_refusal,
 )

@@ -12,6 +12,7 @@ from synthetic.integration import (
     NOWHERE,
     REAL,
     Incoming,
+    Place,
     go_on_after,
     is_verbatim,
     outgoing,
@@ -19,7 +20,7 @@ from synthetic.integration import (
     verdict_or_refusal,
 )
 
-__all__ = ["departing", "incoming"]
+__all__ = ["departing", "headers_of", "incoming", "incoming_with", "place_of"]
 
 _UNREADABLE: Final = [("baggage", "synthetic-traffic")]  # our entry without a value, which is refused as malformed
 
@@ -40,13 +41,26 @@ def departing(headers: Any) -> Any:
 
 def incoming(message: Message) -> Incoming:
     """Return a message that was received, with the verdict on it. Events of the client are real."""
-    place: Any = message.topic(), message.partition()
     if message.error() is not None:
-        return Incoming(message, place, NOWHERE, (), REAL)
+        return Incoming(message, place_of(message), NOWHERE, (), REAL)
+    return incoming_with(message, headers_of(message))
+
+
+def incoming_with(message: Message, headers: Any) -> Incoming:
+    """Do the same for a message, not an event, whose headers were read."""
     offset: Any = message.offset()
+    return Incoming(message, place_of(message), offset, headers or (), verdict_or_refusal(headers))
+
+
+def place_of(message: Message) -> Place:
+    """Return the topic and the partition of a message."""
+    place: Any = message.topic(), message.partition()
+    return place
+
+
+def headers_of(message: Message) -> Any:
+    """Return the headers of a message. Call it once for each: a second call may crash the interpreter."""
     try:
-        headers = _headers_of(message)
+        return _headers_of(message)
     except (SystemError, UnicodeError):
-        # A name that is not UTF-8. A second call of headers() would crash the interpreter.
-        return Incoming(message, place, offset, (), verdict_or_refusal(_UNREADABLE))
-    return Incoming(message, place, offset, headers or (), verdict_or_refusal(headers))
+        return _UNREADABLE  # a name is not UTF-8
