@@ -15,9 +15,10 @@ from synthetic._config.halts import halt_file, halted
 from synthetic._config.hosts import HostRule
 from synthetic._config.key_source import KeySource, load_keys
 from synthetic._config.policy import Policy, load_policy
-from synthetic._config.readers import Raw, choice, flag, function, modules, names, optional, seconds, text
+from synthetic._config.readers import Raw, choice, count, flag, function, modules, names, optional, seconds, text
 from synthetic._config.recorders import warn_about_recorders
 from synthetic._config.sources import Sources
+from synthetic._wire.keys import VERIFIED
 from synthetic._wire.token import LONGEST_LIFETIME
 from synthetic.errors import ConfigurationError
 
@@ -165,6 +166,14 @@ class Settings(TypedDict, total=False):
             "modules and packages whose threads and processes live on and serve everybody: they start undecided",
         ),
     ]
+    remembered_tokens: Annotated[
+        int | str | None,
+        Setting(
+            count(1024, 10_000_000),
+            VERIFIED,
+            "how many tokens are remembered as verified, for each actor has its own; a thousand take a megabyte or two",
+        ),
+    ]
     key: Annotated[str | None, Setting(_baggage_key, "synthetic-traffic", "the key of the baggage entry")]
     issuer: Annotated[
         str | None,
@@ -218,6 +227,7 @@ def build(arguments: Mapping[str, object]) -> Configuration:
     sources = Sources(arguments, tuple(SETTINGS))
     environment = _value(sources, "environment", "")  # first: it chooses the policy
     values = {name: _value(sources, name, environment) for name in SETTINGS}
+    values["keys"].remember(values["remembered_tokens"])
     warn_about_recorders()
     return Configuration(**values)
 
