@@ -122,7 +122,8 @@ _reset_verdict = VERDICT.reset
 
 def _with_baggage(headers: Headers, values: Sequence[str]) -> list[tuple[bytes, bytes]]:
     replaced = [(b"baggage", value.encode("latin-1")) for value in values]
-    return replaced + [header for header in headers if header[0].lower() != b"baggage"]
+    replaced += [header for header in headers if len(header[0]) != 7 or header[0].lower() != b"baggage"]
+    return replaced
 
 
 _CACHE_HEADERS = frozenset(name.encode() for name in CACHE_HEADERS)

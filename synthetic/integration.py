@@ -42,11 +42,11 @@ runs under a given verdict, for example the ``marked_verdict``. A worker outlive
 ``started_unset`` starts it without a verdict, and ``is_worker`` recognizes one. ``carry_into`` and ``is_pool_thread``
 are for greenlets.
 
-**Log brokers.** ``verdict_or_refusal`` and ``Sorted`` sort a batch of ``Incoming`` messages, which are handed out as
-``Handling``. ``Policies`` say where a ``RefusedMessage`` goes (a ``Policy``: ``OnRefused``, ``Park`` or ``"raise"``).
-``unmarked`` hands out a batch in which no
-message has baggage, as a whole. ``Offsets`` say how far each partition (a ``Place``) is done; a client event has the offset ``NOWHERE``. ``verbatim``
-and ``is_verbatim`` are for dead letters, which keep the headers that they came with.
+**Log brokers.** ``unmarked`` hands out a batch in which no message has baggage, as a whole. For any other,
+``verdict_or_refusal`` and ``Sorted`` sort ``Incoming`` messages, which are handed out as ``Handling``. ``Policies`` say
+where a ``RefusedMessage`` goes (a ``Policy``: ``OnRefused``, ``Park`` or ``"raise"``). ``Offsets`` say how far each
+partition (a ``Place``) is done; a client event has the offset ``NOWHERE``. ``verbatim`` and ``is_verbatim`` are for
+dead letters, which keep the headers that they came with.
 """
 
 from synthetic._admission.decision import AS_REAL, Admitted, Refused
@@ -152,6 +152,7 @@ __all__ = [
     "started_unset",
     "takes_part",
     "under",
+    "unmarked",
     "verbatim",
     "verdict_on",
     "verdict_on_values",

@@ -12,7 +12,6 @@ from synthetic.integration import (
     NOWHERE,
     REAL,
     Incoming,
-    Place,
     go_on_after,
     is_verbatim,
     outgoing,
@@ -20,7 +19,7 @@ from synthetic.integration import (
     verdict_or_refusal,
 )
 
-__all__ = ["departing", "headers_of", "incoming", "incoming_with", "place_of"]
+__all__ = ["departing", "headers_of", "incoming", "incoming_with"]
 
 _UNREADABLE: Final = [("baggage", "synthetic-traffic")]  # our entry without a value, which is refused as malformed
 
@@ -42,20 +41,16 @@ def departing(headers: Any) -> Any:
 def incoming(message: Message) -> Incoming:
     """Return a message that was received, with the verdict on it. Events of the client are real."""
     if message.error() is not None:
-        return Incoming(message, place_of(message), NOWHERE, (), REAL)
+        place: Any = message.topic(), message.partition()
+        return Incoming(message, place, NOWHERE, (), REAL)
     return incoming_with(message, headers_of(message))
 
 
 def incoming_with(message: Message, headers: Any) -> Incoming:
     """Do the same for a message, not an event, whose headers were read."""
-    offset: Any = message.offset()
-    return Incoming(message, place_of(message), offset, headers or (), verdict_or_refusal(headers))
-
-
-def place_of(message: Message) -> Place:
-    """Return the topic and the partition of a message."""
     place: Any = message.topic(), message.partition()
-    return place
+    offset: Any = message.offset()
+    return Incoming(message, place, offset, headers or (), verdict_or_refusal(headers))
 
 
 def headers_of(message: Message) -> Any:

@@ -25,7 +25,7 @@ from synthetic.integration import (
     unmarked,
     verdict_or_refusal,
 )
-from synthetic_confluent_kafka._headers import headers_of, incoming, incoming_with, place_of
+from synthetic_confluent_kafka._headers import headers_of, incoming, incoming_with
 
 __all__ = ["Policy", "SyntheticConsumer"]
 

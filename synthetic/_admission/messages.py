@@ -54,9 +54,7 @@ def verdict_on_values(values: Sequence[str]) -> Real | Received:
 
 def are_unmarked(carriers: Iterable[Carrier]) -> bool:
     """Whether messages with these headers are all real, because none of them has baggage."""
-    return _CONSUMER.open_under is in_force.config and not any(
-        [headers and baggage_in(headers) for headers in carriers]
-    )
+    return _CONSUMER.open_under is in_force.config and not any(headers and baggage_in(headers) for headers in carriers)
 
 
 class AdmittedMessage:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
-__all__ = ["Raw", "choice",
-    "count", "flag", "function", "modules", "names", "optional", "seconds", "text"]
+__all__ = ["Raw", "choice", "count", "flag", "function", "modules", "names", "optional", "seconds", "text"]
 
 T = TypeVar("T")
 

@@ -171,7 +171,7 @@ class Settings(TypedDict, total=False):
         Setting(
             count(1024, 10_000_000),
             VERIFIED,
-            "how many tokens are remembered as verified, for each actor has its own; a thousand take a megabyte or two",
+            "how many tokens are remembered as verified, because each actor has its own; 1,000 take about 1 MB",
         ),
     ]
     key: Annotated[str | None, Setting(_baggage_key, "synthetic-traffic", "the key of the baggage entry")]

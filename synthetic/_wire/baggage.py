@@ -100,20 +100,19 @@ def find(headers: Sequence[str], key: str) -> Found:
     """Return what ``headers`` (the values of every ``baggage`` header, latin-1) hold under ``key``."""
     if len(headers) == 1:
         joined = headers[0]
-        is_too_long = len(joined) > SEARCH_LIMIT
-    else:
-        is_too_long = len(headers) > SEARCH_LIMIT or sum(map(len, headers)) > SEARCH_LIMIT
-        joined = "" if is_too_long else ",".join(headers)
-    if is_too_long:
+        if len(joined) > SEARCH_LIMIT:
+            return TOO_LONG
+    elif len(headers) > SEARCH_LIMIT or sum(map(len, headers)) > SEARCH_LIMIT:
         return TOO_LONG
-    if joined.isascii():
-        # Readers differ only on bytes beyond ASCII, and decode only names.
-        names = name_pattern(key).findall("," + joined)
-        if not names:
-            return NOTHING
-        if len(names) == 1 and names[0] == key:
-            return _only_plain(headers, key)
-    return _found(headers, joined, key)
+    else:
+        joined = ",".join(headers)
+    # Readers differ only on bytes beyond ASCII, and decode only names.
+    if not joined.isascii():
+        return _found(headers, joined, key)
+    names = name_pattern(key).findall("," + joined)
+    if not names:
+        return NOTHING  # nearly always
+    return _only_plain(headers, key) if names == [key] else _found(headers, joined, key)
 
 
 def first_token(header: str, key: str) -> str | None:

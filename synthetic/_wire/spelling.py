@@ -14,8 +14,8 @@ from typing import Final
 __all__ = ["entry_pattern", "is_complete", "name_pattern", "percent_decoded", "spelled"]
 
 _WIDE_SPACES: Final = "\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
-_SPACES: Final = "\t-\r\x1c- " + _WIDE_SPACES
-"""What ``str.strip`` removes, and U+FEFF, which other languages remove too."""
+_ASCII_SPACES: Final = "\t-\r\x1c- "
+"""Together what ``str.strip`` removes, and U+FEFF, which other languages remove too."""
 
 _WIDE: Final = re.compile(f"[{_WIDE_SPACES}]+")
 _CHAIN: Final = re.compile("%(?:25){2,}")
@@ -37,17 +37,20 @@ No program encodes names like this.
 
 @lru_cache(maxsize=16)
 def name_pattern(key: str) -> re.Pattern[str]:
-    """Return the pattern that finds names that may spell ``key``, in a list of entries after a comma."""
-    # No spelling of the key is shorter than the key, or begins with other characters. No repeat is ever undone, so that
-    # the search never goes back.
-    beginning = rf"[{re.escape(key)}0-9a-fA-F%+{_SPACES}]{{{len(key)}}}"
-    return re.compile(rf",({beginning}[^=;,]*)")
+    """Return the pattern that finds names that may spell ``key``, in a list of entries in ASCII, after a comma."""
+    return re.compile(_name(key, _ASCII_SPACES))
 
 
 @lru_cache(maxsize=16)
 def entry_pattern(key: str) -> re.Pattern[str]:
-    """Return the pattern that finds the entries with such names. Its groups are the name and the value."""
-    return re.compile(rf"{name_pattern(key).pattern}(?:=([^;,]*))?")
+    """Return the pattern that finds the entries with such names, in any text. Its groups are the name and the value."""
+    return re.compile(rf"{_name(key, _ASCII_SPACES + _WIDE_SPACES)}(?:=([^;,]*))?")
+
+
+def _name(key: str, spaces: str) -> str:
+    # No spelling of the key is shorter than the key, or begins with other characters. No repeat is ever undone, so that
+    # the search never goes back.
+    return rf",([{re.escape(key)}0-9a-fA-F%+{spaces}]{{{len(key)}}}[^=;,]*)"
 
 
 def spelled(names: Collection[str], key: str) -> Collection[str]:
