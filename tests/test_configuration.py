@@ -86,6 +86,7 @@ SETTINGS = [
     ),
     Setting("lifetime", 60, "2m", '"1h"', value("lifetime"), (60, 120, 3600, 600)),
     Setting("linger", "1h", "0", "60.5", value("linger"), (3600, 0, 60.5, 300)),
+    Setting("remembered_tokens", 5000, "6000", "7000", value("remembered_tokens"), (5000, 6000, 7000, 16_384)),
     Setting("retention", "1d", "0", "3600.5", value("retention"), (86_400, 0, 3600.5, 604_800)),
     Setting("key", "one", "two", '"three"', value("key"), ("one", "two", "three", "synthetic-traffic")),
     Setting("issuer", "one", "two", '"three"', value("issuer"), ("one", "two", "three", "synthetic-traffic")),
