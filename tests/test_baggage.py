@@ -294,6 +294,9 @@ def _open_repeats(items: Any) -> Iterator[Any]:
             if argument[1] != _constants.MAXREPEAT:
                 yield from _open_repeats(argument[2])
                 continue
+            if inner is _constants.NOT_LITERAL:
+                yield f"^{re.escape(chr(members))}"
+                continue
             assert (len(argument[2]), inner) == (1, _constants.IN)
             is_negated = members[0][0] is _constants.NEGATE
             literals = "".join(re.escape(chr(value)) for kind, value in members if kind is _constants.LITERAL)
