@@ -8,7 +8,7 @@ from typing import Any
 
 from opentelemetry.context import get_current
 
-from synthetic._admission.decision import Admitted, Refused
+from synthetic._admission.decision import AS_REAL, Admitted, Decision, Refused
 from synthetic._admission.entrance import Entrance
 from synthetic._admission.problem import (
     ACKNOWLEDGEMENT,
@@ -73,8 +73,14 @@ class SyntheticTrafficMiddleware:
         values: list[str] | None = None
         for name, value in headers:
             if len(name) == 7 and name.lower() == b"baggage":  # in any case, as in OpenTelemetry's getter
-                values = [*(values or ()), value.decode("latin-1")]
-        if values is None and self._entrance.open_under is in_force.config and not get_current():
+                if values is None:
+                    values = [value.decode("latin-1")]
+                else:
+                    values.append(value.decode("latin-1"))
+        decision: Decision = AS_REAL
+        if values is not None or self._entrance.open_under is not in_force.config:
+            decision = self._entrance.decide(values or ())
+        if decision is AS_REAL and not get_current():
             # The path of nearly every request, so it does nothing else.
             alone = _set_verdict(REAL)
             try:
@@ -84,7 +90,6 @@ class SyntheticTrafficMiddleware:
                     _reset_verdict(alone)
                 except ValueError:
                     pass  # finalised in another context: there is nothing to restore here
-        decision = self._entrance.decide(values or ())
         if isinstance(decision, Refused):
             return await _answer(refusal_of(decision.reason), scope, receive, send)
         return await self._admitted(decision, scope, receive, send)
@@ -131,7 +136,8 @@ _reset_verdict = VERDICT.reset
 
 def _with_baggage(headers: Headers, values: Sequence[str]) -> list[tuple[bytes, bytes]]:
     replaced = [(b"baggage", value.encode("latin-1")) for value in values]
-    return replaced + [header for header in headers if header[0].lower() != b"baggage"]
+    replaced += [header for header in headers if len(header[0]) != 7 or header[0].lower() != b"baggage"]
+    return replaced
 
 
 _ACKNOWLEDGEMENT = (ACKNOWLEDGEMENT.encode(), SIMULATED.encode())

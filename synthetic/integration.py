@@ -52,10 +52,11 @@ recognizes one. ``carry_into`` and ``is_pool_thread`` are for greenlets.
 **What others record.** ``without_tokens`` returns text, bytes or nested values without tokens: for error reports, local
 variables and log entries.
 
-**Log brokers.** ``verdict_or_refusal`` and ``Sorted`` sort a batch of ``Incoming`` messages, which are handed out as
-``Handling``. ``Policies`` say where a ``RefusedMessage`` goes (a ``Policy``: ``OnRefused``, ``Park`` or ``"raise"``).
-``Offsets`` say how far each partition (a ``Place``) is done; a client event has the offset ``NOWHERE``. ``verbatim``
-and ``is_verbatim`` are for dead letters, which keep the headers that they came with.
+**Log brokers.** ``unmarked`` hands out a batch in which no message has baggage, as a whole. For any other,
+``verdict_or_refusal`` and ``Sorted`` sort ``Incoming`` messages, which are handed out as ``Handling``. ``Policies`` say
+where a ``RefusedMessage`` goes (a ``Policy``: ``OnRefused``, ``Park`` or ``"raise"``). ``Offsets`` say how far each
+partition (a ``Place``) is done; a client event has the offset ``NOWHERE``. ``verbatim`` and ``is_verbatim`` are for
+dead letters, which keep the headers that they came with.
 """
 
 from synthetic._admission.decision import AS_REAL, Admitted, Refused
@@ -70,6 +71,7 @@ from synthetic._admission.log_brokers import (
     RefusedMessage,
     Sorted,
     is_verbatim,
+    unmarked,
     verbatim,
     verdict_or_refusal,
 )
@@ -181,6 +183,7 @@ __all__ = [
     "started_unset",
     "takes_part",
     "under",
+    "unmarked",
     "verbatim",
     "verdict_on",
     "verdict_on_values",

@@ -18,8 +18,10 @@ from synthetic._admission.entrance import Entrance
 from synthetic._config import in_force
 from synthetic._model.reason import Reason
 from synthetic._model.throttled import ThrottledLog
+from synthetic._model.verdict import Unverified
+from synthetic._work.claimed import claimed_by
 from synthetic.asgi import SyntheticTrafficMiddleware
-from synthetic.errors import ConfigurationError
+from synthetic.errors import ConfigurationError, MessageRefused
 from tests.support.clients import run_script
 from tests.support.keys import entry, mint, shared_key
 from tests.support.servers import PATIENCE, uvicorn_server
@@ -465,3 +467,54 @@ for _ in range(2):
 def test_admitting_work_before_instrument_is_called_warns_once(keys: dict[str, Any], how: str, lines: int) -> None:
     printed = run_script(NOTHING_INSTRUMENTED, entry(mint(keys)), how, keys=keys)
     assert printed.count("synthetic.instrument() was not called") == lines
+
+
+LONG = ["x=" + "y" * 40_000, "z=" + "y" * 40_000]
+
+
+@pytest.mark.parametrize(
+    "entrance", [EDGE, INSIDE, {"on_unverified": "strip"}, {"on_missing": "refuse"}], ids=["edge", "in", "strip", "all"]
+)
+def test_headers_of_more_than_64_kib_are_refused_whatever_they_hold(
+    service: dict[str, Any], entrance: dict[str, Any]
+) -> None:
+    with ledger.recorded() as outcomes:
+        assert decide(LONG, **entrance) == "too-long"
+        assert decide([made(service), *LONG], **entrance) == "too-long"
+    assert [outcome.reason for outcome in outcomes] == [Reason.TOO_LONG, Reason.TOO_LONG]
+
+
+def test_headers_of_more_than_64_kib_are_refused_without_keys_too() -> None:
+    assert decide(LONG) == "too-long"
+
+
+def test_messages_and_extracted_carriers_with_more_than_64_kib_are_not_verified(service: dict[str, Any]) -> None:
+    with pytest.raises(MessageRefused) as refused:
+        synthetic.admitted([("baggage", value) for value in LONG])
+    assert refused.value.reason is Reason.TOO_LONG
+    claimed = claimed_by(LONG)
+    assert isinstance(claimed, Unverified)
+    assert claimed.reason is Reason.TOO_LONG
+
+
+def test_a_request_of_64_kib_is_searched(service: dict[str, Any]) -> None:
+    ours = made(service)
+    header = "x=" + "y" * (65_536 - len(ours) - 3) + "," + ours
+    assert decide([header]) == "simulated"
+    assert decide([header, "a"]) == "too-long"
+
+
+@pytest.mark.parametrize("name", ["syn%2574hetic-traffic", "%%37%33ynthetic-traffic", "\xef\xbb\xbfsynthetic-traffic"])
+def test_a_key_that_later_hops_make_ours_is_refused_or_removed(service: dict[str, Any], name: str) -> None:
+    token = made(service).partition("=")[2]
+    assert decide([f"a=1,{name}={token}"]) == "malformed"
+    assert decide([f"a=1,{name}={token}"], on_unverified="strip") == "malformed"
+    assert decide([f"a=1,{name}=1"]) == "malformed"
+    assert decide([f"a=1,{name}=1"], on_unverified="strip") == "real"
+
+
+def test_more_actors_are_remembered_on_request(keys: dict[str, Any]) -> None:
+    with synthetic.configured(keys=keys, remembered_tokens=2_000):
+        present = in_force.active().keys.current()
+        assert present is not None
+        assert present.verified.limit == 2_000

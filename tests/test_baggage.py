@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
 import pytest
 
-from synthetic._wire import baggage
-from synthetic._wire.baggage import NOTHING, entry_of, find, forward, merge
+from synthetic._wire.baggage import NOTHING, TOO_LONG, _plain_member, entry_of, find, forward, merge
+from synthetic._wire.spelling import entry_pattern, name_pattern
 from tests.support.fuzz import FOREIGN
 
 try:
@@ -97,6 +98,15 @@ def test_foreign_bytes_are_kept_unchanged() -> None:
         ("\\x2573ynthetic-traffic=x,b=\xff",),
         ("synthetic-traffic=x,%73ynthetic-traffic=x",),
         ("synthetic-traffic=x;\\x2csynthetic-traffic=y,b=\xff",),
+        ("syn%2574hetic-traffic=x",),
+        ("%" + "25" * 1000 + "73ynthetic-traffic=x",),
+        ("%%37%33ynthetic-traffic=x",),
+        ("%2Bsynthetic-traffic=x",),
+        ("%2520" * 1000 + "synthetic-traffic=x",),
+        ("\xef\xbb\xbfsynthetic-traffic=x",),
+        ("\ufeffsynthetic-traffic=x",),
+        ("%EF%BB%BFsynthetic-traffic%25EF%25BB%25BF=x",),
+        ("\\ufeffsynthetic-traffic=x,b=\xff",),
     ],
 )
 def test_an_oddly_spelled_entry_is_found_and_can_be_removed(headers: tuple[str, ...]) -> None:
@@ -113,7 +123,11 @@ def test_an_oddly_spelled_entry_is_found_and_can_be_removed(headers: tuple[str, 
         ("a=1\\x2csynthetic-traffic=x",),
         ("\\\\x73ynthetic-traffic=x,b=\xff",),
         ("\\x73ynthetic-traffic=x,b=\xc3\xa9",),
-        ("syn%2574hetic-traffic=x",),
+        ("syn%2553hetic-traffic=x",),
+        ("%EF%BB%BE" + "synthetic-traffic=x",),
+        ("%%37%34ynthetic-traffic=x",),
+        ("%73" * 20_000 + "=x",),
+        ("%" * 60_000 + "synthetic-traffic=x",),
         ("%53ynthetic-traffic=x",),
         ("a%2csynthetic-traffic=x",),
     ],
@@ -258,43 +272,75 @@ def test_the_work_grows_linearly_with_the_number_of_headers(unit: str) -> None:
     assert _work(*headers, *headers, "b=\xff") <= 2.05 * _work(*headers, "b=\xff") + 500
 
 
-def test_no_pattern_can_scan_the_same_text_twice() -> None:
-    """Each unbounded repeat is one set of characters that excludes the characters required before it.
+@pytest.mark.parametrize("pattern", [_plain_member(KEY), name_pattern(KEY), entry_pattern(KEY)])
+def test_no_pattern_can_scan_the_same_text_twice(pattern: re.Pattern[str]) -> None:
+    """A match begins with a comma, and no repeat goes beyond the next one.
 
     Two attempts therefore never repeat over the same text, and the length bounds the steps of the whole search.
     """
-    patterns = [value for value in vars(baggage).values() if isinstance(value, re.Pattern)]
-    repeats = [repeat for pattern in patterns for repeat in _open_repeats(_parser.parse(pattern.pattern))]
-    assert len(repeats) == 2
-    for before, excluded in repeats:
-        assert before
-        assert before <= excluded
+    first, *others = _parser.parse(pattern.pattern)
+    assert first == (_constants.LITERAL, ord(","))
+    repeats = list(_open_repeats(others))
+    assert repeats
+    for repeated in repeats:
+        assert re.compile(f"[{repeated}]").search(",") is None
 
 
-def _open_repeats(items: Any, previous: Any = None) -> Iterator[tuple[set[int], set[int]]]:
-    """Yield, for each unbounded repeat, the literals that can stand before it and the characters that it excludes."""
+def _open_repeats(items: Any) -> Iterator[Any]:
+    """Yield the set of characters of each unbounded repeat, as a pattern."""
     for operator, argument in items:
         if operator in (_constants.MAX_REPEAT, _constants.MIN_REPEAT):
-            if argument[1] == _constants.MAXREPEAT:
-                ((inner, members),) = argument[2]
-                assert (inner, members[0][0]) == (_constants.IN, _constants.NEGATE)
-                yield set(_literals([previous])), set(_literals(members[1:]))
-            else:
+            inner, members = argument[2][0]
+            if argument[1] != _constants.MAXREPEAT:
                 yield from _open_repeats(argument[2])
-        elif operator == _constants.BRANCH:
-            for branch in argument[1]:
-                yield from _open_repeats(branch)
-        elif operator == _constants.SUBPATTERN:
+                continue
+            if inner is _constants.NOT_LITERAL:
+                yield f"^{re.escape(chr(members))}"
+                continue
+            assert (len(argument[2]), inner) == (1, _constants.IN)
+            is_negated = members[0][0] is _constants.NEGATE
+            literals = "".join(re.escape(chr(value)) for kind, value in members if kind is _constants.LITERAL)
+            yield f"^{literals}" if is_negated else literals
+        elif operator is _constants.SUBPATTERN:
             yield from _open_repeats(argument[-1])
-        previous = (operator, argument)
 
 
-def _literals(items: Any) -> Iterator[int]:
-    for operator, argument in items:
-        if operator == _constants.LITERAL:
-            yield argument
-        elif operator == _constants.BRANCH:
-            for branch in argument[1]:
-                yield from _literals(branch)
-        elif operator == _constants.SUBPATTERN:
-            yield from _literals(argument[-1])
+HOSTILE = {
+    **{unit: unit * (60_000 // len(unit)) for unit in (*UNITS, "%25", "%%37%33", "%2", "%20", "\\q", "\\N{a}")},
+    "different names": ",".join(f"%73ynthetic-traffic{number:x}" for number in range(2_500)),
+    "different values": ",".join(f"synthetic-traffic={number:x}" for number in range(2_500)),
+    "different named characters": "".join(f"\\N{{{number:x}}}" for number in range(7_000)),
+}
+
+
+@pytest.mark.parametrize("header", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("tail", ["", ",b=\xff", ",a=\\,b=\xff"])
+def test_a_hostile_header_costs_little_for_each_byte(header: str, tail: str) -> None:
+    """The unit is what one turn of an empty loop takes, so that the speed of the machine does not matter."""
+    cost = min(_seconds(lambda: find((header + tail,), KEY)) for _ in range(3)) / len(header)
+    turn = min(_seconds(_turns) for _ in range(3)) / 100_000
+    assert cost < 8 * turn
+
+
+def _turns() -> None:
+    for _ in range(100_000):
+        pass
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    start = time.process_time()
+    call()
+    return time.process_time() - start
+
+
+@pytest.mark.parametrize("headers", [("x" * 65_537,), ("x" * 40_000, OURS + "," * 40_000), (",",) * 65_537])
+def test_headers_of_more_than_64_kib_are_not_searched(headers: tuple[str, ...]) -> None:
+    found = find(headers, KEY)
+    assert found is TOO_LONG
+    assert (found.is_empty, found.is_clean, found.values, found.odd) == (False, False, (), ())
+
+
+def test_an_entry_is_found_at_the_end_of_64_kib() -> None:
+    header = "x=" + "y" * (65_536 - len(OURS) - 3) + "," + OURS
+    assert len(header) == 65_536
+    assert find((header,), KEY).values == ("a.b.c",)

@@ -89,6 +89,7 @@ SETTINGS = [
         "uninstrumented", "admit", "refuse", '"admit"', value("uninstrumented"), ("admit", "refuse", "admit", "refuse")
     ),
     Setting("workers", ["a.b"], "c, d", '["e"]', value("workers"), (("a.b",), ("c", "d"), ("e",), ())),
+    Setting("remembered_tokens", 5000, "6000", "7000", value("remembered_tokens"), (5000, 6000, 7000, 16_384)),
     Setting("retention", "1d", "0", "3600.5", value("retention"), (86_400, 0, 3600.5, 604_800)),
     Setting("key", "one", "two", '"three"', value("key"), ("one", "two", "three", "synthetic-traffic")),
     Setting("issuer", "one", "two", '"three"', value("issuer"), ("one", "two", "three", "synthetic-traffic")),

@@ -17,7 +17,7 @@ from synthetic import ledger
 from synthetic._egress import departure as egress
 from synthetic._egress.departure import Departure, Within, directly
 from synthetic._wire import baggage as baggage_header
-from synthetic.errors import ConfigurationError, ExternalCallRefused
+from synthetic.errors import ConfigurationError, ExternalCallRefused, UnverifiedMarker
 from tests.support.keys import eddsa_pair, entry, mint, shared_key
 
 INSIDE, OUTSIDE = "payments", "api.example.com"
@@ -279,3 +279,10 @@ def test_a_coroutine_of_a_compiled_function_is_awaited_in_the_context_of_its_dep
             assert asyncio.run(sent(depart(INSIDE, None))) == token
         finally:
             context.detach(outside)
+
+
+def test_a_header_of_more_than_64_kib_does_not_leave() -> None:
+    header = "x=" + "y" * 65_535
+    for work in (synthetic.real(), synthetic.simulated(run="rush-hour")):
+        with work, pytest.raises(UnverifiedMarker, match="too-long"):
+            depart(INSIDE, header)

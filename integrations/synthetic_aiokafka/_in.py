@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition  # type: ignore[import-untyped]
 from aiokafka.errors import IllegalStateError  # type: ignore[import-untyped]
@@ -19,6 +20,7 @@ from synthetic.integration import (
     Place,
     Policies,
     Sorted,
+    unmarked,
     verdict_or_refusal,
 )
 
@@ -73,7 +75,12 @@ class SyntheticConsumer:
         The real messages are one group, and those of each token another. In a group, the messages of a partition stay
         in order.
         """
-        return await self._sorted([_incoming(message) for message in messages])
+        given = [*messages]
+        places, offsets = map(_place_of, given), map(_offset_of, given)
+        whole = unmarked(given, places, offsets, map(_headers_of, given), self._offsets)
+        if whole is not None:
+            return [whole] if given else []
+        return await self._sorted([_incoming(message) for message in given])
 
     async def commit(self) -> None:
         """Commit how far each partition is done. Raises the errors of ``AIOKafkaConsumer.commit``."""
@@ -87,11 +94,13 @@ class SyntheticConsumer:
 
     async def _one(self, receive: Callable[[], Awaitable[Record]]) -> Handling[Record]:
         while True:
-            one = _incoming(await receive())
-            if not isinstance(one.verdict, MessageRefused):
-                self._offsets.begin(one.place, one.offset)
-                return Handling(one.message, one.verdict, (one,), self._offsets)
-            await self._sorted([one])
+            message = await receive()
+            verdict = verdict_or_refusal(message.headers)
+            if not isinstance(verdict, MessageRefused):
+                span = _place_of(message), message.offset, message.offset
+                self._offsets.begin_span(span)
+                return Handling(message, verdict, (), self._offsets, (span,))
+            await self._sorted([_incoming(message)])
 
     async def _sorted(self, incoming: list[Incoming]) -> list[Handling[list[Record]]]:
         found = Sorted(incoming, self._policies)
@@ -121,6 +130,11 @@ class SyntheticConsumer:
             first.setdefault(one.place, one.offset)
         for place, offset in first.items():
             _unless_elsewhere(self._consumer.seek, TopicPartition(*place), offset)
+
+
+_place_of: Final[Callable[[Record], Place]] = operator.attrgetter("topic", "partition")
+_offset_of: Final[Callable[[Record], int]] = operator.attrgetter("offset")
+_headers_of: Final[Callable[[Record], Any]] = operator.attrgetter("headers")
 
 
 def _incoming(message: Record) -> Incoming:

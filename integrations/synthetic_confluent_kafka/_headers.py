@@ -19,7 +19,7 @@ from synthetic.integration import (
     verdict_or_refusal,
 )
 
-__all__ = ["departing", "incoming"]
+__all__ = ["departing", "headers_of", "incoming", "incoming_with"]
 
 _UNREADABLE: Final = [("baggage", "synthetic-traffic")]  # our entry without a value, which is refused as malformed
 
@@ -40,13 +40,22 @@ def departing(headers: Any) -> Any:
 
 def incoming(message: Message) -> Incoming:
     """Return a message that was received, with the verdict on it. Events of the client are real."""
-    place: Any = message.topic(), message.partition()
     if message.error() is not None:
+        place: Any = message.topic(), message.partition()
         return Incoming(message, place, NOWHERE, (), REAL)
+    return incoming_with(message, headers_of(message))
+
+
+def incoming_with(message: Message, headers: Any) -> Incoming:
+    """Do the same for a message, not an event, whose headers were read."""
+    place: Any = message.topic(), message.partition()
     offset: Any = message.offset()
-    try:
-        headers = _headers_of(message)
-    except (SystemError, UnicodeError):
-        # A name that is not UTF-8. A second call of headers() would crash the interpreter.
-        return Incoming(message, place, offset, (), verdict_or_refusal(_UNREADABLE))
     return Incoming(message, place, offset, headers or (), verdict_or_refusal(headers))
+
+
+def headers_of(message: Message) -> Any:
+    """Return the headers of a message. Call it once for each: a second call may crash the interpreter."""
+    try:
+        return _headers_of(message)
+    except (SystemError, UnicodeError):
+        return _UNREADABLE  # a name is not UTF-8

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import functools
+import operator
 import time
 from collections.abc import Callable, Iterable
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from synthetic.errors import ConfigurationError, MessageRefused
-from synthetic.integration import NOWHERE, REAL, Handling, Incoming, Offsets, OnRefused, Park, Place, Policies, Sorted
-from synthetic_confluent_kafka._headers import incoming
+from synthetic.integration import (
+    NOWHERE,
+    REAL,
+    Handling,
+    Incoming,
+    Offsets,
+    OnRefused,
+    Park,
+    Place,
+    Policies,
+    Sorted,
+    unmarked,
+    verdict_or_refusal,
+)
+from synthetic_confluent_kafka._headers import headers_of, incoming, incoming_with
 
 __all__ = ["Policy", "SyntheticConsumer"]
 
@@ -19,6 +33,10 @@ T = TypeVar("T")
 
 Policy: TypeAlias = "OnRefused[Message, None] | Park | Literal['raise']"
 
+_error_of: Final[Callable[[Message], Any]] = operator.methodcaller("error")
+_topic_of: Final[Callable[[Message], Any]] = operator.methodcaller("topic")
+_partition_of: Final[Callable[[Message], Any]] = operator.methodcaller("partition")
+_offset_of: Final[Callable[[Message], Any]] = operator.methodcaller("offset")
 _ELSEWHERE: Final = (KafkaError._UNKNOWN_PARTITION, KafkaError._STATE)
 
 
@@ -55,12 +73,17 @@ class SyntheticConsumer:
         message = self._received(self._consumer.poll, timeout) if self._parked else self._consumer.poll(timeout)
         if message is None:
             return Handling(None, REAL)
-        one = incoming(message)
-        if not isinstance(one.verdict, MessageRefused):
-            self._offsets.begin(one.place, one.offset)
-            return Handling(message, one.verdict, (one,), self._offsets)
-        self._sorted([one])
-        return Handling(None, REAL)
+        if message.error() is not None:
+            return Handling(message, REAL)
+        headers = headers_of(message)
+        verdict = verdict_or_refusal(headers)
+        if isinstance(verdict, MessageRefused):
+            self._sorted([incoming_with(message, headers)])
+            return Handling(None, REAL)
+        offset = message.offset()
+        span: Any = (message.topic(), message.partition()), offset, offset
+        self._offsets.begin_span(span)
+        return Handling(message, verdict, (), self._offsets, (span,))
 
     def consume(self, num_messages: int = 1, timeout: float = -1) -> list[Handling[list[Message]]]:
         """Receive a batch, as ``Consumer.consume`` does, in groups of one verdict each: see ``admit``."""
@@ -73,7 +96,15 @@ class SyntheticConsumer:
         The real messages are one group, and those of each token another. In a group, the messages of a partition stay
         in order. Events of the client (``message.error()``) are among the real messages.
         """
-        return self._sorted([incoming(message) for message in messages])
+        given = [*messages]
+        if any(map(_error_of, given)):
+            return self._sorted([incoming(message) for message in given])
+        headers = [*map(headers_of, given)]
+        places: Any = zip(map(_topic_of, given), map(_partition_of, given), strict=True)
+        whole = unmarked(given, places, map(_offset_of, given), headers, self._offsets)
+        if whole is not None:
+            return [whole] if given else []
+        return self._sorted([*map(incoming_with, given, headers)])
 
     def _received(self, receive: Callable[[float], T], timeout: float) -> T:
         """Receive for up to ``timeout`` seconds, and resume the partitions that were parked long enough."""
@@ -127,7 +158,7 @@ class SyntheticConsumer:
 
     def _store(self, place: Place, offset: int) -> None:
         try:
-            self._whole.store_offsets(offsets=[TopicPartition(place[0], place[1], offset)])
+            self._whole.store_offsets(offsets=[TopicPartition(*place, offset)])
         except KafkaException as error:
             _raise_unless_elsewhere(error)
 

@@ -14,7 +14,7 @@ from synthetic._model.marker import Marker
 from synthetic._model.reason import Reason, detail_of
 from synthetic._model.throttled import ThrottledLog
 from synthetic._model.verdict import REAL, Real, Received
-from synthetic._wire.baggage import Found, entry_of, find, first_token, forward, forward_joined
+from synthetic._wire.baggage import NOTHING, Found, entry_of, find, first_token, forward, forward_joined
 from synthetic._wire.claims import Claims
 from synthetic._wire.token import ENTRY_LIMIT, names_us, verify
 from synthetic._work.claimed import claims_in
@@ -64,13 +64,14 @@ class Terms(NamedTuple):
 
 def decide(headers: Sequence[str], terms: Terms, config: Configuration) -> Decision:
     """Decide on a carrier whose ``baggage`` headers have these values (text in latin-1, one character per byte)."""
-    token = first_token(headers, config.key)
-    if token is not None:
-        known = _authentic(token, config)
-        if known is not None:
+    key = config.key
+    if len(headers) == 1 and headers[0].startswith(key):
+        token = first_token(headers[0], key)
+        known = None if token is None else _authentic(token, config)
+        if token is not None and known is not None:
             return _on_marked(token, known, None, terms, config)
-    found = find(headers, config.key)
-    if found.is_empty:
+    found = find(headers, key)
+    if found is NOTHING:
         return _refuse(Reason.MISSING, None, config) if terms.must_be_marked else AS_REAL
     claims = claims_in(found, config)
     if isinstance(claims, Claims):
@@ -85,7 +86,7 @@ def decide(headers: Sequence[str], terms: Terms, config: Configuration) -> Decis
 
 def _is_strangers(found: Found, config: Configuration) -> bool:
     """Whether no entry names this library, and every entry can be removed."""
-    return found.is_clean and not any(names_us(value, config.issuer) for value in (*found.values, *found.odd))
+    return found.is_clean and not names_us(" ".join((*found.values, *found.odd)), config.issuer)
 
 
 def _authentic(token: str, config: Configuration) -> Claims | None:
@@ -93,7 +94,10 @@ def _authentic(token: str, config: Configuration) -> Claims | None:
     keys = config.keys.current()
     if keys is None or len(token) + len(config.key) >= ENTRY_LIMIT:
         return None
-    claims = keys.verified.get(token) or verify(keys, token)
+    known = keys.verified.get(token)
+    if known is not None:
+        return known
+    claims = verify(keys, token)
     return claims if isinstance(claims, Claims) else None
 
 
@@ -109,9 +113,12 @@ def _on_marked(
             f"{config.clock!r} failed, so simulated work is refused until it works again: {error!r}",
         )
         return _refuse(Reason.NOT_READY, claims.marker, config)
-    retention = terms.retention if now >= claims.expires_at else 0
-    refusal = claims.refusal(config.issuer, config.environment, now, retention)
+    refusal = None
+    if claims.accepted_under is not config or not claims.issued_at <= now < claims.expires_at:
+        retention = terms.retention if now >= claims.expires_at else 0
+        refusal = claims.refusal(config.issuer, config.environment, now, retention)
     if refusal is None:
+        claims.accepted_under = config
         if (config.halt or config.halt_file) and config.is_halted(claims.marker.run):
             refusal = Reason.HALTED
         elif not INSTRUMENTED and config.uninstrumented == "refuse":

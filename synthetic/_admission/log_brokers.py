@@ -14,13 +14,13 @@ from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from opentelemetry import context
 
-from synthetic._admission.messages import verdict_on
-from synthetic._admission.offsets import Offsets, Place
+from synthetic._admission.messages import are_unmarked, verdict_on
+from synthetic._admission.offsets import NOWHERE, Offsets, Place, Span
 from synthetic._model.marker import Marker
-from synthetic._model.verdict import Real, Received
+from synthetic._model.verdict import REAL, Real, Received
 from synthetic._wire.carrier import Carrier
 from synthetic._work.carry import for_work
-from synthetic._work.state import Entered, enter, leave
+from synthetic._work.state import BLOCKS, VERDICT, Entered, enter, leave
 from synthetic.errors import ConfigurationError, MessageRefused
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "RefusedMessage",
     "Sorted",
     "is_verbatim",
+    "unmarked",
     "verbatim",
     "verdict_or_refusal",
 ]
@@ -40,6 +41,7 @@ __all__ = [
 M_co = TypeVar("M_co", covariant=True)
 M_contra = TypeVar("M_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -166,15 +168,21 @@ class Handling(Generic[T_co]):
     If the block ends without an error, the messages are done and offsets may pass them; see ``Offsets``.
     """
 
-    __slots__ = ("_content", "_entered", "_messages", "_offsets", "_verdict")
+    __slots__ = ("_content", "_entered", "_messages", "_offsets", "_spans", "_verdict")
 
     def __init__(
-        self, content: T_co, verdict: Real | Received, messages: Sequence[Incoming] = (), offsets: Offsets | None = None
+        self,
+        content: T_co,
+        verdict: Real | Received,
+        messages: Sequence[Incoming] = (),
+        offsets: Offsets | None = None,
+        spans: Sequence[Span] = (),
     ) -> None:
         self._content: Final = content
         self._verdict: Final = verdict
         self._messages: Final = messages
         self._offsets: Final = offsets
+        self._spans: Final = spans
         self._entered: Entered | None = None
 
     @property
@@ -185,7 +193,11 @@ class Handling(Generic[T_co]):
     def __enter__(self) -> T_co:
         if self._entered is not None:
             raise RuntimeError("these messages are already being handled")
-        self._entered = enter(for_work(self._verdict), is_work=True, marks_span=True)
+        verdict = self._verdict
+        if verdict is REAL and not context.get_current():
+            self._entered = VERDICT.set(verdict), None, None, BLOCKS.get()  # as in enter, for nearly every message
+        else:
+            self._entered = enter(for_work(verdict), is_work=True, marks_span=True)
         return self._content
 
     def __exit__(
@@ -198,6 +210,30 @@ class Handling(Generic[T_co]):
         if self._offsets is not None:
             for one in self._messages:
                 self._offsets.end(one.place, one.offset, is_handled=kind is None)
+            for span in self._spans:
+                self._offsets.end_span(span, is_handled=kind is None)
+
+
+def unmarked(
+    messages: T, places: Iterable[Place], offsets: Iterable[int], carriers: Iterable[Carrier], account: Offsets
+) -> Handling[T] | None:
+    """Return the handling of messages that were received together, if none has baggage: nearly every batch.
+
+    None if each message needs a decision, or if a partition does not deliver in order.
+    """
+    if not are_unmarked(carriers):
+        return None
+    firsts: dict[Place, int] = {}
+    lasts: dict[Place, int] = {}
+    for place, offset in zip(places, offsets, strict=True):
+        if offset <= lasts.get(place, NOWHERE):
+            return None
+        firsts.setdefault(place, offset)
+        lasts[place] = offset
+    spans = [(place, first, lasts[place]) for place, first in firsts.items()]
+    for span in spans:
+        account.begin_span(span)
+    return Handling(messages, REAL, (), account, spans)
 
 
 class Sorted:

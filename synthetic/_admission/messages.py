@@ -6,7 +6,7 @@ an error, which the broker's retry or dead-letter handling sees.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
@@ -23,7 +23,7 @@ from synthetic._work.carry import for_work
 from synthetic._work.state import BLOCKS, VERDICT, abandon, enter, leave
 from synthetic.errors import MessageRefused
 
-__all__ = ["AdmittedMessage", "admitted", "await_under", "under", "verdict_on", "verdict_on_values"]
+__all__ = ["AdmittedMessage", "admitted", "are_unmarked", "await_under", "under", "verdict_on", "verdict_on_values"]
 
 R = TypeVar("R")
 
@@ -50,6 +50,11 @@ def verdict_on_values(values: Sequence[str]) -> Real | Received:
     if isinstance(decision, Refused):
         raise MessageRefused(decision.reason)
     return decision.verdict
+
+
+def are_unmarked(carriers: Iterable[Carrier]) -> bool:
+    """Whether messages with these headers are all real, because none of them has baggage."""
+    return _CONSUMER.open_under is in_force.config and not any(headers and baggage_in(headers) for headers in carriers)
 
 
 class AdmittedMessage:

@@ -61,7 +61,7 @@ def _explained(reason: Reason, values: tuple[str, ...], config: Configuration, k
     known = ", ".join(map(repr, keys.by_id))
     return {
         Reason.MALFORMED: "not three segments of canonical base64url, or the entry has an unusual spelling",
-        Reason.TOO_LONG: "an entry may have at most 1024 bytes",
+        Reason.TOO_LONG: "an entry may have at most 1024 bytes, and all headers together at most 65536",
         Reason.AMBIGUOUS: "several entries hold different tokens",
         Reason.UNKNOWN_KEY: f"the key {header.get('kid')!r} is not in this JWKS, which has {known}",
         Reason.BAD_SIGNATURE: f"the key {header.get('kid')!r} did not sign this",

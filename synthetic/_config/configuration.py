@@ -44,6 +44,7 @@ class Configuration(NamedTuple):
     lifetime: float
     retention: float
     workers: tuple[str, ...]
+    remembered_tokens: int
     ready: Callable[[], bool] | None
     shed: Callable[[], bool] | None
     clock: Callable[[], float]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from synthetic._config.watched import WatchedFile
-from synthetic._wire.keys import Keys, keys_in, parse_keys
+from synthetic._wire.keys import VERIFIED, Keys, keys_in, parse_keys
 
 __all__ = ["KeySource", "load_keys"]
 
@@ -23,10 +23,22 @@ class KeySource:
     def __init__(self, fixed: Keys | None = None, file: WatchedFile[Keys | None] | None = None) -> None:
         self._fixed = fixed
         self._file = file
+        self._remembered = VERIFIED
+
+    def remember(self, tokens: int) -> None:
+        """Have each generation of keys remember so many verified tokens."""
+        self._remembered = tokens
+        if self._fixed is not None:
+            self._fixed.verified.limit = tokens
 
     def current(self) -> Keys | None:
         """Return the current keys; None if there are none: not configured, or all revoked."""
-        return self._fixed if self._file is None else self._file.content()
+        if self._file is None:
+            return self._fixed
+        keys = self._file.content()
+        if keys is not None and keys.verified.limit != self._remembered:
+            keys.verified.limit = self._remembered
+        return keys
 
 
 def load_keys(value: object, base: Path) -> KeySource:

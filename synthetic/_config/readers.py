@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
-__all__ = ["Raw", "choice", "flag", "function", "modules", "names", "optional", "seconds", "text"]
+__all__ = ["Raw", "choice", "count", "flag", "function", "modules", "names", "optional", "seconds", "text"]
 
 T = TypeVar("T")
 
@@ -108,6 +108,20 @@ def seconds(shortest: float, longest: float) -> Callable[[Raw], float]:
         if not shortest <= value <= longest:
             raise ValueError(f"{raw.value!r} is not between {shortest:g} and {longest:g} seconds")
         return float(value)
+
+    return read
+
+
+def count(least: int, most: int) -> Callable[[Raw], int]:
+    """Return a reader of a number of things."""
+
+    def read(raw: Raw) -> int:
+        value = raw.value
+        if isinstance(value, str) and value.isdecimal():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ValueError(f"{raw.value!r} is not a number from {least} to {most}; a value that works: {least}")
+        return value
 
     return read
 

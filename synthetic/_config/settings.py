@@ -16,9 +16,10 @@ from synthetic._config.halts import halt_file, halted
 from synthetic._config.hosts import HostRule
 from synthetic._config.key_source import KeySource, load_keys
 from synthetic._config.policy import Policy, load_policy
-from synthetic._config.readers import Raw, choice, flag, function, modules, names, optional, seconds, text
+from synthetic._config.readers import Raw, choice, count, flag, function, modules, names, optional, seconds, text
 from synthetic._config.recorders import warn_about_recorders
 from synthetic._config.sources import Sources
+from synthetic._wire.keys import VERIFIED
 from synthetic._wire.token import LONGEST_LIFETIME
 from synthetic.errors import ConfigurationError
 
@@ -178,6 +179,14 @@ class Settings(TypedDict, total=False):
             "modules and packages whose threads and processes live on and serve everybody: they start undecided",
         ),
     ]
+    remembered_tokens: Annotated[
+        int | str | None,
+        Setting(
+            count(1024, 10_000_000),
+            VERIFIED,
+            "how many tokens are remembered as verified, because each actor has its own; 1,000 take about 1 MB",
+        ),
+    ]
     key: Annotated[str | None, Setting(_baggage_key, "synthetic-traffic", "the key of the baggage entry")]
     issuer: Annotated[
         str | None,
@@ -239,6 +248,7 @@ def build(arguments: Mapping[str, object]) -> Configuration:
     sources = Sources(arguments, tuple(SETTINGS))
     environment = _value(sources, "environment", "")  # first: it chooses the policy
     values = {name: _value(sources, name, environment) for name in SETTINGS}
+    values["keys"].remember(values["remembered_tokens"])
     warn_about_recorders()
     built = Configuration(**values)
     if sources.raw("environment", None, "").value is None and built.keys.current() is not None:

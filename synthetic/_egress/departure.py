@@ -20,11 +20,12 @@ from synthetic._config.configuration import Configuration
 from synthetic._config.in_force import active
 from synthetic._egress.telemetry import sends_telemetry
 from synthetic._model.action import Action
+from synthetic._model.reason import Reason
 from synthetic._model.verdict import REAL, Simulated, Verdict
-from synthetic._wire.baggage import NOTHING, Found, entry_of, find, merge
+from synthetic._wire.baggage import NOTHING, TOO_LONG, Found, entry_of, find, merge
 from synthetic._work.mirror import MIRROR, marked, unmarked
 from synthetic._work.state import VERDICT, current_verdict, marker_of
-from synthetic.errors import ExternalCallRefused
+from synthetic.errors import ExternalCallRefused, UnverifiedMarker
 
 __all__ = ["EXTERNAL_CALL", "Departure", "Within", "beside_message", "depart", "directly", "dispatch", "takes_part"]
 
@@ -110,7 +111,7 @@ def depart(url: str, header: str | None, *, refused: type[ExternalCallRefused] =
     if header is None and (_get_verdict() or REAL) is REAL and not context.get_current():
         return _BARE  # nearly every call
     config = active()
-    found = NOTHING if header is None else find((header,), config.key)
+    found = NOTHING if header is None else _found_in(header, config)
     verdict = current_verdict()
     if verdict is REAL or (marker_of(verdict) is None and found.is_empty):
         return _real(header, found, config)
@@ -135,10 +136,17 @@ def dispatch(header: str | None) -> Departure:
         return Departure(header)
     marker_of(verdict)
     config = active()
-    found = NOTHING if header is None else find((header,), config.key)
+    found = NOTHING if header is None else _found_in(header, config)
     if isinstance(verdict, Simulated):
         return _simulated(header, found, verdict, config)
     return _real(header, found, config)
+
+
+def _found_in(header: str, config: Configuration) -> Found:
+    found = find((header,), config.key)
+    if found is TOO_LONG:
+        raise UnverifiedMarker(Reason.TOO_LONG)
+    return found
 
 
 def takes_part(host: str) -> bool:

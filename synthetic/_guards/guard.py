@@ -1,8 +1,9 @@
 """``guard``: skip, substitute or refuse the side effect of a callable when the work is simulated.
 
 A guard has one of two shapes. A plain function becomes a closure, which binds as a method, pickles without help, and
-checks faster than an ``if`` in your code. A coroutine function, generator or asynchronous generator becomes a wrapt
-proxy: ``inspect`` must still see its kind, and the decision must be made at the call, not at the first step.
+checks faster than an ``if`` in your code. A generator or asynchronous generator becomes a wrapt proxy: ``inspect`` must
+still see its kind, and the decision must be made at the call, not at the first step. A coroutine function is the same,
+but from Python 3.12 on, a closure can be marked as one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import copy
 import functools
 import inspect
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import _AsyncGeneratorContextManager, _GeneratorContextManager  # pyright: ignore[reportPrivateUsage]
 from typing import Any, Final, ParamSpec, Protocol, TypeVar, cast, overload
@@ -111,6 +113,8 @@ def _decorated(function: Any, terms: Terms) -> Any:
             kind, _decorated(cast("Any", function).__wrapped__, terms._replace(instead=yielding(kind, terms.instead)))
         )
     site = _Site(function, terms)
+    if sys.version_info >= (3, 12) and site.kind == "coroutine":
+        return inspect.markcoroutinefunction(_closure(function, site))
     return _Proxy(function, site.decided, is_synthetic) if site.kind in VISIBLE_KINDS else _closure(function, site)
 
 

@@ -13,7 +13,7 @@ class Reason(str, Enum):
     MALFORMED = "malformed"
     """The entry is not a canonical token, or only an unusual spelling or decoding makes it the marker's entry."""
     TOO_LONG = "too-long"
-    """The entry is longer than 1 KiB."""
+    """The entry is longer than 1 KiB, or the headers are together longer than 64 KiB and were not searched."""
     AMBIGUOUS = "ambiguous"
     """The headers hold several entries with different tokens."""
     NO_KEYS = "no-keys"

@@ -90,7 +90,11 @@ class Received(Simulated):
     __slots__ = ("_token",)
 
     def __init__(self, marker: Marker, token: str, baggage: Baggage | None = None) -> None:
-        super().__init__(marker, baggage)
+        # As in Simulated: each simulated request and message makes one of these.
+        self.marker = marker  # type: ignore[misc]
+        self.is_simulated = True
+        self.baggage = [] if baggage is None else baggage
+        self._parts = []
         self._token = token
 
     def for_work(self) -> Received:

@@ -1,38 +1,63 @@
 """The marker's entry in a raw ``baggage`` header: find it, remove it, put it first. Foreign bytes never change.
 
 Headers are text in latin-1, one character per byte. An entry counts as the marker's if any reader of any supported
-OpenTelemetry release would read it as that. This is wider than the entries that are accepted. Every step is linear in
-the length of the header.
+OpenTelemetry release would read it as that, or if more decoding would make it that. This is wider than the entries that
+are accepted. Every step is linear in the length of the header.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
-from urllib.parse import unquote_plus
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Final
 
-__all__ = ["HEADER_LIMIT", "NOTHING", "Found", "entry_of", "find", "first_token", "forward", "forward_joined", "merge"]
+from synthetic._wire.readings import members_as_read, readings, utf8_in
+from synthetic._wire.spelling import entry_pattern, name_pattern, spelled
 
-HEADER_LIMIT = 8192
+__all__ = [
+    "HEADER_LIMIT",
+    "NOTHING",
+    "SEARCH_LIMIT",
+    "TOO_LONG",
+    "Found",
+    "entry_of",
+    "find",
+    "first_token",
+    "forward",
+    "forward_joined",
+    "merge",
+]
+
+HEADER_LIMIT: Final = 8192
 """Bytes. OpenTelemetry ignores a longer header (W3C Baggage asks for support of at least this length)."""
 
-_ODD_NAME = re.compile(r"(?:^|,)[^=,;%+]*[%+]")
-_ESCAPE = re.compile(r"\\(?:[\\'\"abfnrtv\n]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{1,3}|N\{[^{}]*\})")
+SEARCH_LIMIT: Final = 65_536
+"""Bytes of all headers together. Longer ones are not searched, and are refused whatever they hold."""
 
 
-class Found(NamedTuple):
+class Found:
     """What the ``baggage`` headers of one carrier hold.
 
     ``values`` are the distinct values of the marker's entries, in order. ``odd`` are the values of entries that only an
-    unusual spelling or decoding makes the marker's. ``foreign`` is the headers without the marker's entries.
-    ``is_clean`` is False if a reader would still find such an entry in ``foreign``: then only refusing is safe.
+    unusual spelling or decoding makes the marker's.
     """
 
-    values: tuple[str, ...] = ()
-    odd: tuple[str, ...] = ()
-    foreign: tuple[str, ...] = ()
-    is_clean: bool = True
+    __slots__ = ("_headers", "_key", "_rest", "odd", "values")
+
+    def __init__(
+        self,
+        values: tuple[str, ...],
+        odd: tuple[str, ...],
+        headers: Sequence[str],
+        key: str,
+        rest: tuple[tuple[str, ...], bool] | None = None,
+    ) -> None:
+        self.values: Final = values
+        self.odd: Final = odd
+        self._headers = headers
+        self._key = key
+        self._rest = rest
 
     def __repr__(self) -> str:
         return f"<found {len(self.values)} entries, {len(self.odd)} odd ones>"  # without values: they may be tokens
@@ -40,10 +65,30 @@ class Found(NamedTuple):
     @property
     def is_empty(self) -> bool:
         """True if no entry of the marker was found."""
-        return not (self.values or self.odd)
+        return self is NOTHING
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """The headers without the marker's entries. Empty if they were too long to search."""
+        return self._without()[0]
+
+    @property
+    def is_clean(self) -> bool:
+        """False if a reader would still find such an entry in ``foreign``: then only refusing is safe."""
+        return self is not TOO_LONG and self._without()[1]
+
+    def _without(self) -> tuple[tuple[str, ...], bool]:
+        rest = self._rest
+        if rest is None:
+            foreign = _without_plain(self._headers, self._key)
+            rest = self._rest = _without_odd(foreign, self._key) if self.odd else (foreign, True)
+        return rest
 
 
-NOTHING = Found()
+NOTHING: Final = Found((), (), (), "")
+
+TOO_LONG: Final = Found((), (), (), "")
+"""The headers were too long to search."""
 
 
 def entry_of(key: str, token: str) -> str:
@@ -53,45 +98,96 @@ def entry_of(key: str, token: str) -> str:
 
 def find(headers: Sequence[str], key: str) -> Found:
     """Return what ``headers`` (the values of every ``baggage`` header, latin-1) hold under ``key``."""
-    return NOTHING if _is_foreign(",".join(headers), key) else _found(headers, key)
+    if len(headers) == 1:
+        joined = headers[0]
+        if len(joined) > SEARCH_LIMIT:
+            return TOO_LONG
+    elif len(headers) > SEARCH_LIMIT or sum(map(len, headers)) > SEARCH_LIMIT:
+        return TOO_LONG
+    else:
+        joined = ",".join(headers)
+    # Readers differ only on bytes beyond ASCII, and decode only names.
+    if not joined.isascii():
+        return _found(headers, joined, key)
+    names = name_pattern(key).findall("," + joined)
+    if not names:
+        return NOTHING  # nearly always
+    return _only_plain(headers, key) if names == [key] else _found(headers, joined, key)
 
 
-def first_token(headers: Sequence[str], key: str) -> str | None:
-    """Return the value of the marker's entry if the headers look as ``forward`` makes them; None if ``find`` must look.
+def first_token(header: str, key: str) -> str | None:
+    """Return the value of the marker's entry if the header looks as ``forward`` makes it; None if ``find`` must look.
 
     The value is not checked. The entry is canonical only if the value is an authentic token.
     """
-    if len(headers) != 1 or len(headers[0]) > HEADER_LIMIT:
+    prefix = key + "="
+    if not header.startswith(prefix) or len(header) > HEADER_LIMIT:
         return None
-    name, _, rest = headers[0].partition("=")
-    if name != key:
-        return None
-    token, _, others = rest.partition(",")
-    return token if not others or _is_foreign(others, key) else None
+    token, _, others = header[len(prefix) :].partition(",")
+    return token if not others or find((others,), key) is NOTHING else None
 
 
-def _is_foreign(text: str, key: str) -> bool:
-    """Whether no reader can find a marker's entry. Readers decode only names, and differ on bytes beyond ASCII."""
-    if key in text or not text.isascii():
-        return False
-    return not ("%" in text or "+" in text) or _ODD_NAME.search(text) is None
-
-
-def _found(headers: Sequence[str], key: str) -> Found:
-    values: dict[str, None] = {}
+def _only_plain(headers: Sequence[str], key: str) -> Found:
+    """Return the only entry whose name begins like the key, and is the key."""
+    value = ""
     foreign: list[str] = []
-    plain = 0
     for header in headers:
-        members = header.split(",")
-        ours = [member for member in members if _is_plain(member, key)]
-        plain += len(ours)
-        values.update((_value_of(member), None) for member in ours)
-        foreign.extend(_rejoined(header, members, [member for member in members if not _is_plain(member, key)]))
-    odd = _hidden(headers, key, plain) or _hidden(foreign, key, 0)
-    if odd:
-        foreign = [text for header in foreign for text in _without_odd(header, key)]
-    left = _hidden(foreign, key, 0)
-    return Found(tuple(values), odd or left, tuple(foreign), not left) if values or odd or left else NOTHING
+        before, comma, entry = f",{header}".partition(f",{key}")
+        if not comma:
+            foreign.append(header)
+            continue
+        member, comma, after = entry.partition(",")
+        value = member[1:].partition(";")[0].strip(" \t") if member.startswith("=") else ""
+        rest = f"{before[1:]}{comma}{after}" if before else after
+        if rest.strip(", \t"):
+            foreign.append(rest)
+    return Found((value,), (), headers, key, (tuple(foreign), True))
+
+
+def _found(headers: Sequence[str], joined: str, key: str) -> Found:
+    values, odd = _search(headers, key)
+    if values and not odd and not joined.isascii():
+        foreign = _without_plain(headers, key)
+        if _wide(joined) > sum(map(_wide, foreign)):
+            # Without the bytes of the entries that were found, others may be UTF-8.
+            odd = _odd_in(utf8_in(foreign, key), key)
+    return Found(values, odd, headers, key) if values or odd else NOTHING
+
+
+def _wide(text: str) -> int:
+    """Return the number of characters beyond ASCII."""
+    return len(text) - len(text.encode("ascii", "ignore"))
+
+
+def _search(headers: Sequence[str], key: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the values of the marker's entries, and those from each reader that finds others as well."""
+    pattern = entry_pattern(key)
+    read: list[list[tuple[str, str]]] = []
+    for text in readings(headers, key):
+        entries = pattern.findall("," + text)
+        if entries not in read:
+            read.append(entries)
+    names = {name for entries in read for name, _ in entries}
+    plain = {name for name in names if name.strip(" \t") == key}
+    odd_names = names - plain
+    odd_names.intersection_update(spelled(odd_names, key))
+    values = [value for name, value in read[0] if name in plain]
+    odd: dict[str, None] = {}
+    for entries in read:
+        found = [value for name, value in entries if name in plain or name in odd_names]
+        if len(found) > len(values) or not odd_names.isdisjoint(name for name, _ in entries):
+            odd.update(dict.fromkeys(found))
+    return _distinct(values), _distinct(odd)
+
+
+def _odd_in(text: str, key: str) -> tuple[str, ...]:
+    entries = entry_pattern(key).findall("," + text)
+    ours = spelled({name for name, _ in entries}, key)
+    return _distinct(value for name, value in entries if name in ours)
+
+
+def _distinct(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value.strip(" \t") for value in dict.fromkeys(values)))
 
 
 def forward(foreign: Sequence[str], entry: str) -> list[str]:
@@ -127,80 +223,62 @@ def merge(header: str, found: Found, entry: str | None) -> str | None:
     return f"{entry},{rest}" if rest.strip(" \t") else entry
 
 
-def _is_plain(member: str, key: str) -> bool:
-    """Whether a member is the marker's entry in its plain spelling, with or without white space around the key."""
-    if key not in member:
-        return False
-    name = member.partition("=")[0].partition(";")[0]
-    return name.strip(" \t") == key
+@lru_cache(maxsize=16)
+def _plain_member(key: str) -> re.Pattern[str]:
+    return re.compile(rf",[ \t]*{re.escape(key)}[ \t]*(?![^=;,])[^,]*")
 
 
-def _value_of(member: str) -> str:
-    name, _, value = member.partition("=")
-    return "" if ";" in name else value.partition(";")[0].strip(" \t")
+def _without_plain(headers: Sequence[str], key: str) -> tuple[str, ...]:
+    kept: list[str] = []
+    for header in headers:
+        if key in header:
+            rest = _plain_member(key).sub("", "," + header)
+            if len(rest) <= len(header):
+                if rest.strip(", \t"):
+                    kept.append(rest[1:])
+                continue
+        kept.append(header)
+    return tuple(kept)
 
 
-def _rejoined(header: str, members: list[str], kept: list[str]) -> Iterator[str]:
-    if len(kept) == len(members):
-        yield header
-    elif any(member.strip(" \t") for member in kept):
-        yield ",".join(kept)
+def _without_odd(headers: Sequence[str], key: str) -> tuple[tuple[str, ...], bool]:
+    """Return the headers without oddly spelled entries, and whether no reader finds one in them.
+
+    A header that has other readings, and is longer than any reader takes, keeps its entries: to search each of its
+    members would take long.
+    """
+    kept: list[str] = []
+    has_readings = [not header.isascii() or "\\" in header for header in headers]
+    for header, has_other in zip(headers, has_readings, strict=True):
+        dropped = None if has_other and len(header) > HEADER_LIMIT else _odd_members(header, key)
+        if dropped is None:
+            return tuple(headers), False
+        if not dropped:
+            kept.append(header)
+            continue
+        members: list[str | None] = [*header.split(",")]
+        for index in dropped:
+            members[index] = None
+        rest = ",".join([member for member in members if member is not None])
+        if rest.strip(", \t"):
+            kept.append(rest)
+    return tuple(kept), not (any(has_readings) and any(_search(kept, key)))
 
 
-def _hidden(headers: Sequence[str], key: str, plain: int) -> tuple[str, ...]:
-    """Return the values of the marker's entries, from each reader that finds more than the ``plain`` ones."""
-    values: dict[str, None] = {}
-    for text in _readings(headers):
-        # No spelling of the key is shorter than the key. Skipping shorter members makes a header of commas cheap.
-        ours = [member for member in text.split(",") if len(member) >= len(key) and _decoded_name(member) == key]
-        if len(ours) > plain:
-            values.update((_value_of(unquote_plus(member)), None) for member in ours)
-    return tuple(values)
-
-
-def _decoded_name(member: str) -> str:
-    return unquote_plus(member.partition("=")[0].partition(";")[0]).strip()
-
-
-def _readings(headers: Sequence[str]) -> Iterator[str]:
-    """Yield every text that a supported reader could make of the headers, joined and one by one."""
-    joined = ",".join(headers)
-    yield joined
-    yield from _decodings(joined)
-    if len(headers) > 1:
-        # Joined again: a reader that decodes each header by itself treats only one with a stray byte differently.
-        yield ",".join(next(_decodings(header), header) for header in headers)
-
-
-def _decodings(text: str) -> Iterator[str]:
-    """Yield what OpenTelemetry's ASGI getter makes of the bytes, if it differs: UTF-8, or ``unicode_escape``."""
-    if text.isascii():
-        return
-    try:
-        yield text.encode("latin-1").decode("utf-8")
-    except UnicodeEncodeError:
-        return  # not the bytes of a header, but text from a caller
-    except UnicodeDecodeError:
-        if "\\" in text:
-            yield _ESCAPE.sub(_unescape, text)
-
-
-def _unescape(match: re.Match[str]) -> str:
-    # One escape at a time: on the whole text, the codec warns about unknown escapes and fails on truncated ones.
-    if match[0][1] in "01234567":
-        return chr(int(match[0][1:], 8))
-    try:
-        return match[0].encode("ascii").decode("unicode_escape")
-    except UnicodeError:
-        return match[0]
-
-
-def _without_odd(header: str, key: str) -> Iterator[str]:
-    members = header.split(",")
-    kept = [member for member in members if not _has_odd(member, key)]
-    yield from _rejoined(header, members, kept)
-
-
-def _has_odd(member: str, key: str) -> bool:
-    readings: Iterable[str] = (member, *_decodings(member), _ESCAPE.sub(_unescape, member))
-    return any(_decoded_name(part) == key for text in readings for part in text.split(","))
+def _odd_members(header: str, key: str) -> set[int] | None:
+    """Return the indices of the members that a reader takes for the marker's; None if that cannot be told."""
+    dropped: set[int] = set()
+    for read in members_as_read(header):
+        if read is None:
+            return None
+        text, boundary = read
+        text = boundary + text
+        entries = list(entry_pattern(key).finditer(text))
+        ours = spelled({entry[1] for entry in entries}, key)
+        index, position = -1, 0
+        for entry in entries:
+            if entry[1] in ours:
+                index += text[position : entry.start() + len(boundary)].count(boundary)
+                position = entry.start() + 1
+                dropped.add(index)
+    return dropped

@@ -39,7 +39,13 @@ def baggage_in(carrier: Any) -> list[str]:
 
 
 def _in_pairs(pairs: Iterable[tuple[Any, Any]]) -> list[str]:
-    return [text for name, value in pairs if is_baggage(name) for text in _texts(value)]
+    found: list[str] = []
+    for name, value in pairs:
+        if name.__class__ is str and name not in SPELLINGS:
+            continue  # nearly every header
+        if is_baggage(name):
+            found.extend(_texts(value))
+    return found
 
 
 def is_baggage(name: object) -> bool:

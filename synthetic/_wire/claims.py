@@ -17,7 +17,7 @@ LEEWAY: Final = 30
 class Claims:
     """The content of an authentic token. Times are in seconds since the epoch."""
 
-    __slots__ = ("_baggage", "environment", "expires_at", "issued_at", "issuer", "marker")
+    __slots__ = ("_baggage", "accepted_under", "environment", "expires_at", "issued_at", "issuer", "marker")
 
     def __init__(self, marker: Marker, *, issuer: str, environment: str, issued_at: float, expires_at: float) -> None:
         self.marker = marker
@@ -25,6 +25,8 @@ class Claims:
         self.environment = environment
         self.issued_at = issued_at
         self.expires_at = expires_at
+        self.accepted_under: object = None
+        """The configuration that these claims have satisfied. Until they expire, only halting has to be checked."""
         self._baggage: Baggage = []
 
     def refusal(self, issuer: str, environment: str, now: float, retention: float = 0) -> Reason | None:

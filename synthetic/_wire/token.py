@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 from base64 import urlsafe_b64decode
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
-from urllib.parse import unquote
 
 from synthetic._model.marker import Marker
 from synthetic._model.reason import Reason
 from synthetic._wire.claims import Claims
+from synthetic._wire.spelling import is_complete, percent_decoded
 
 if TYPE_CHECKING:
     from synthetic._wire.keys import Key, Keys
@@ -38,6 +39,11 @@ ENTRY_LIMIT = 1024
 
 LONGEST_LIFETIME = 24 * 3600
 """The most seconds between ``iat`` and ``exp``. Verification enforces this too."""
+
+_LONG_TEXT = re.compile(r"[\w.%-]{31,}", re.ASCII)
+"""What may be a token, or its encoding. A header that holds ``TYPE`` has 31 characters or more."""
+
+_MOST_READ = 8
 
 _FAR = 1e11
 """Seconds since the epoch. Later times, beyond the year 5000, are invalid: they would overflow arithmetic."""
@@ -107,12 +113,15 @@ def verify(keys: Keys, token: str) -> Claims | Reason:
     return claims
 
 
-def names_us(value: str, issuer: str) -> bool:
-    """Whether ``value`` holds a token, whole or cut, quoted or encoded, that claims to be a marker of ``issuer``.
+def names_us(text: str, issuer: str) -> bool:
+    """Whether ``text`` holds a token, whole or cut, quoted or encoded, that claims to be a marker of ``issuer``.
 
-    The claim is used only to refuse. A token that was cut before its issuer counts too.
+    The claim is used only to refuse. A token that was cut before its issuer counts too. So do more than ``_MOST_READ``
+    texts that may be tokens, because it would take long to read them all.
     """
-    return any(_token_names_us(part.strip("\"'"), issuer) for part in unquote(value).split())
+    encoded = filter(is_complete, _LONG_TEXT.findall(text))
+    likely = [part for one in islice(encoded, _MOST_READ + 1) for part in percent_decoded(one).split()]
+    return len(likely) > _MOST_READ or any(_token_names_us(part.strip("\"'"), issuer) for part in likely)
 
 
 def _token_names_us(token: str, issuer: str) -> bool:

@@ -14,7 +14,7 @@ from synthetic._config.configuration import Configuration
 from synthetic._config.in_force import active
 from synthetic._model.reason import Reason
 from synthetic._model.verdict import Received, Unverified
-from synthetic._wire.baggage import Found, entry_of, find
+from synthetic._wire.baggage import TOO_LONG, Found, entry_of, find
 from synthetic._wire.claims import Claims
 from synthetic._wire.memory import Memory
 from synthetic._wire.token import ENTRY_LIMIT, verify
@@ -79,10 +79,12 @@ def _in_time(claims: Claims, config: Configuration, arrives_at_edge: bool | None
 
 def claims_in(found: Found, config: Configuration) -> Claims | Reason:
     """Return the claims of the only entry found if its token is authentic, else the reason. Times are not checked."""
+    if found is TOO_LONG:
+        return Reason.TOO_LONG
     keys = config.keys.current()
     if keys is None:
         return Reason.NO_KEYS
-    if found.odd or not found.is_clean:
+    if found.odd:
         return Reason.MALFORMED
     token, *others = found.values
     if others:

@@ -18,6 +18,9 @@ __all__ = ["MIRROR", "alone", "is_mirrored", "marked", "marked_unverified", "unm
 
 MIRROR: Final = context.create_key("synthetic-verdict")
 
+_BAGGAGE: Final = next(iter(baggage.set_baggage("a", "b", context.Context())))
+"""The key under which OpenTelemetry keeps the baggage."""
+
 
 def verdict_in(present: context.Context) -> Verdict | None:
     """Return the verdict that an OpenTelemetry context holds: the mirror, else what its baggage claims."""
@@ -44,11 +47,7 @@ def marked(present: context.Context, verdict: Simulated, key: str) -> context.Co
 
 def alone(verdict: Simulated, key: str) -> context.Context:
     """Return an OpenTelemetry context that holds this verdict and nothing else."""
-    token = verdict.token()
-    kept = verdict.baggage
-    if not kept or kept[0][1] != token or kept[0][0] != key:
-        kept[:] = [(key, token, baggage.set_baggage(key, token, context.Context()))]
-    return context.Context({**kept[0][2], MIRROR: verdict})
+    return context.Context({_BAGGAGE: {key: verdict.token()}, MIRROR: verdict})
 
 
 def marked_unverified(present: context.Context, verdict: Unverified) -> context.Context:

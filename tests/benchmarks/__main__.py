@@ -21,6 +21,8 @@ Benchmarks: TypeAlias = dict[str, Callable[[Effort], Iterator[Row]]]
 CORE: Benchmarks = {
     "asgi": asgi.requests,
     "wsgi": wsgi.requests,
+    "foreign": asgi.foreign,
+    "actors": asgi.many_actors,
     "new_token": asgi.new_tokens,
     "is_synthetic": verdict.asked,
     "guard": guards.called,

@@ -19,6 +19,7 @@ from tests.benchmarks.material import (
     ENVIRONMENT,
     HEADERS,
     ISSUER,
+    SENTRY,
     asgi_application,
     receive,
     scope_of,
@@ -71,6 +72,67 @@ def requests(effort: Effort) -> Iterator[Row]:
     yield Row("ASGI, real: added time", real, _OPENTELEMETRY, times.added("opentelemetry", "bare"), at_most_one_in(80))
     peer = min(times.added("simulated, id given", "bare"), times.added("simulated, id generated", "bare"))
     yield Row("ASGI, simulated, token seen before: added time", simulated, _PEER, peer, at_most(1.0))
+
+
+def foreign(effort: Effort) -> Iterator[Row]:
+    """Requests with other people's baggage: what that adds to the same requests without it."""
+    with synthetic.configured(keys=(keys := shared_key())):
+        ours = entry(mint(keys))
+        application = SyntheticTrafficMiddleware(asgi_application)
+        headers: dict[str, tuple[str, ...]] = {
+            "real": (),
+            "real, foreign": (SENTRY,),
+            "alone": (ours,),
+            "after": (f"{SENTRY},{ours}",),
+            "second": (SENTRY, ours),
+            "before": (f"{ours},{SENTRY}",),
+        }
+        cases = {}
+        for name, values in headers.items():
+            sent = HEADERS + tuple(("baggage", value) for value in values)
+            cases[name] = _case(application, sent)
+            cases[f"bare, {name}"] = _case(asgi_application, sent)
+        times = interleaved(cases, effort.rounds)
+    added = {name: times.added(name, f"bare, {name}") for name in headers}
+    what = "ASGI, real, with Sentry's baggage: added time"
+    yield Row(what, added["real, foreign"], "without baggage", added["real"], at_most(2.5))
+    for place, name, limit in (
+        ("after Sentry's baggage", "after", 1.8),
+        ("in a second header", "second", 2.0),
+        ("before Sentry's baggage", "before", 1.2),
+    ):
+        what = f"ASGI, simulated, {place}: added time"
+        yield Row(what, added[name], "alone", added["alone"], at_most(limit))
+
+
+def many_actors(effort: Effort) -> Iterator[Row]:
+    """Actors in turn, each with its token, all of which are remembered."""
+    few, many = 1_000, 100_000
+    keys = shared_key()
+    with synthetic.configured(keys=keys, remembered_tokens=many):
+        values = [entry(mint(keys, claims={"sub": f"rider-{n}"})).encode() for n in range(many)]
+        bare, few_in_turn, many_in_turn = (
+            _in_turn(application, values[:number])
+            for application, number in (
+                (asgi_application, few),
+                (SyntheticTrafficMiddleware(asgi_application), few),
+                (SyntheticTrafficMiddleware(asgi_application), many),
+            )
+        )
+        few_in_turn.run(few)
+        many_in_turn.run(many)  # every token is verified once
+        times = interleaved({"bare": bare, "few": few_in_turn, "many": many_in_turn}, effort.rounds // 4)
+    what = f"ASGI, simulated, {many:,} actors in turn: added time"
+    yield Row(what, times.added("many", "bare"), f"{few:,} actors", times.added("few", "bare"), at_most(1.5))
+
+
+def _in_turn(application: Any, values: list[bytes]) -> Case:
+    code = _CALL.replace("loads(headers)", "[*loads(headers), (b'baggage', next(values))]")
+    names: dict[str, Any] = {"loads": marshal.loads, "receive": receive, "send": send}
+    scope = scope_of(HEADERS)
+    raw = marshal.dumps(scope["headers"])
+    run = statement(code, application=application, scope=scope, headers=raw, values=cycle(values), **names)
+    return Case(run, number=1_000)
 
 
 def new_tokens(effort: Effort) -> Iterator[Row]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import synthetic
@@ -21,12 +21,17 @@ WORKS: dict[str, Entered] = {
 """Both kinds of work, and how to begin them."""
 
 
-def added(what: str, kind: str, peer: str, cases: dict[str, Case], rounds: int) -> Row:
+def added(what: str, kind: str, peer: str, cases: dict[str, Case], rounds: int, one_in: int = 10) -> Row:
     """A row with the times that the cases "ours" and "peer" add to "bare". Real work has a goal."""
     times = interleaved(cases, rounds)
-    goal = at_most_one_in(10) if kind == "real" else None
+    goal = at_most_one_in(one_in) if kind == "real" else None
     ours, theirs = (times.added(name, "bare") for name in ("ours", "peer"))
     return Row(f"{what}, {kind}: added time", ours, peer, theirs, goal)
+
+
+def each_of(batch: int, run: Callable[[int], float], around: Entered = nullcontext) -> Case:
+    """A case that handles a whole ``batch`` at once. Its times are those of each of the batch."""
+    return Case(lambda number: run(max(1, number // batch)), around, number=batch, warm=batch)
 
 
 def around(*contexts: Entered) -> Entered:

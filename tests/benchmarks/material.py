@@ -20,6 +20,20 @@ HEADERS = (
 )
 """Eight headers as a browser behind a proxy sends them; no ``baggage`` among them."""
 
+SENTRY = ",".join(
+    (
+        "sentry-environment=production",
+        "sentry-release=rides%401.24.3%2B7f3c2a9",
+        "sentry-public_key=2f9c1e3b7a5d4c60b8e1f2a3d4c5b6a7",
+        "sentry-trace_id=771a43a4192642f0b136d5159a501700",
+        "sentry-org_id=4507951",
+        "sentry-sample_rate=0.25",
+        "sentry-transaction=%2Frides%2F%3Aid%2Freceipt%20%28Caf%C3%A9%20Z%C3%BCrich%29",
+        "sentry-sample_rand=0.420017",
+    )
+)
+"""What a page that uses Sentry sends with each request: eight members, some of them percent-encoded."""
+
 
 def with_request_id() -> tuple[tuple[str, str], ...]:
     """As many headers, with an identifier that a proxy has given to the request."""

@@ -11,9 +11,9 @@ from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
 from synthetic.wsgi import SyntheticTrafficMiddleware
-from tests.benchmarks.material import HEADERS, environ_of, start_response, wsgi_application
+from tests.benchmarks.material import HEADERS, SENTRY, environ_of, start_response, wsgi_application
 from tests.benchmarks.measure import Case, Effort, interleaved, statement
-from tests.benchmarks.table import Row, at_most_one_in
+from tests.benchmarks.table import Row, at_most, at_most_one_in
 from tests.support.keys import entry, mint, shared_key
 
 _PEER = "OpenTelemetry WSGI, no-op tracer"
@@ -39,6 +39,7 @@ def requests(effort: Effort) -> Iterator[Row]:
             {
                 "bare": _case(wsgi_application, HEADERS),
                 "real": _case(ours, HEADERS),
+                "real, foreign": _case(ours, (*HEADERS, ("baggage", SENTRY))),
                 "peer": _case(theirs, HEADERS),
                 "simulated": _case(ours, HEADERS + baggage),
                 "simulated peer": _case(theirs, HEADERS + baggage),
@@ -53,6 +54,13 @@ def requests(effort: Effort) -> Iterator[Row]:
             times.added(peer, "bare"),
             at_most_one_in(parts),
         )
+    yield Row(
+        "WSGI, real, with Sentry's baggage: added time",
+        times.added("real, foreign", "bare"),
+        "without baggage",
+        times.added("real", "bare"),
+        at_most(2.5),
+    )
 
 
 def _case(application: Any, headers: tuple[tuple[str, str], ...]) -> Case:

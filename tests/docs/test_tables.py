@@ -60,7 +60,7 @@ def test_the_configuration_page_states_each_default(row: list[str]) -> None:
     in_force: Any = getattr(active(), setting)
     if isinstance(in_force, bool):
         assert default == str(in_force).lower()
-    elif isinstance(in_force, float):
+    elif isinstance(in_force, (int, float)):
         with synthetic.configured(**{setting: default}):
             assert getattr(active(), setting) == in_force
     else:

@@ -70,6 +70,7 @@ def entry_cases(sign: Sign, now: int) -> list[Case]:
         _refused("a quoted value", "malformed", f'{KEY}="{good}"'),
         _refused("values are not percent-decoded", "malformed", f"{KEY}={good.replace('.', '%2E')}"),
         _refused("an entry of 1025 bytes", "too-long", f"{KEY}={'x' * (1025 - len(KEY) - 1)}"),
+        _refused("headers of together more than 64 KiB", "too-long", "x=" + "y" * 65_535),
         _refused("an entry of 1024 bytes is looked at", "malformed", f"{KEY}={'x' * (1024 - len(KEY) - 1)}"),
         _simulated("another key", [f"acme-sim={good},{KEY}=x"], [f"acme-sim={good},{KEY}=x"], key="acme-sim"),
     ]
@@ -88,11 +89,16 @@ def odd_cases(sign: Sign, now: int) -> list[Case]:
         "an octal escape beside a stray byte": f"\\163ynthetic-traffic={good},b=\xff",
         "a named escape beside a stray byte": f"\\N{{LATIN SMALL LETTER S}}ynthetic-traffic={good},b=\xff",
         "a plain entry and an odd one": f"{KEY}={good},%73ynthetic-traffic={good}",
+        "a key that is encoded twice": f"syn%2574hetic-traffic={good}",
+        "a key that is encoded five times": f"syn%2525252574hetic-traffic={good}",
+        "a key with encoded digits of an escape": f"%%37%33ynthetic-traffic={good}",
+        "a byte-order mark beside the key": f"\xef\xbb\xbf{KEY}={good}",
+        "an encoded byte-order mark beside the key": f"%EF%BB%BF{KEY}={good}",
+        "a byte-order mark that is encoded twice": f"{KEY}%25EF%25BB%25BF={good}",
     }
     left = {
         "an escape without a stray byte is no escape": f"\\x73ynthetic-traffic={good}",
         "an escaped backslash is no escape": f"\\\\x73ynthetic-traffic={good},b=\xff",
-        "the key is decoded once": f"syn%2574hetic-traffic={good}",
         "bytes that are not UTF-8 stay as they are": "name=Am\xe9lie,b=\xff",
     }
     return [_refused(name, "malformed", header) for name, header in spellings.items()] + [

@@ -8,14 +8,14 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.producer.message_accumulator import BatchBuilder
 from opentelemetry.instrumentation.aiokafka import AIOKafkaInstrumentor
 from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
 from synthetic_aiokafka import SyntheticConsumer
-from tests.benchmarks.compared import WORKS, added
+from tests.benchmarks.compared import WORKS, added, each_of
 from tests.benchmarks.measure import Case, Effort, statement, together
 from tests.benchmarks.table import Row
 from tests.products.kafka import headers_with
@@ -32,6 +32,7 @@ def rows(effort: Effort) -> Iterator[Row]:
         for kind, header in (("real", None), ("simulated", entry(mint(keys)))):
             yield _sent(kind, effort)
             yield _received(kind, headers_with([header]), effort)
+            yield _batch(kind, headers_with([header]), effort)
 
 
 def _done(work: Any) -> Any:
@@ -104,6 +105,12 @@ class _Endless:
         self._offset = 0
 
     async def next_record(self, _: Any) -> ConsumerRecord[bytes, bytes]:
+        return self._next()
+
+    async def fetched_records(self, _: Any, timeout: float = 0, max_records: int = 1) -> Any:
+        return {TopicPartition("rides", 0): [self._next() for _ in range(max_records)]}
+
+    def _next(self) -> ConsumerRecord[bytes, bytes]:
         self._offset += 1
         return ConsumerRecord("rides", 0, self._offset, 0, 0, b"7", b"ride", None, 1, 4, self._headers)
 
@@ -120,7 +127,27 @@ def _received(kind: str, headers: list[tuple[str, bytes]], effort: Effort) -> Ro
         "ours": case("with done(consumer.getone()): pass", _ours, nullcontext),
         "peer": case("done(consumer.getone())", lambda consumer: consumer, _by_opentelemetry),
     }
-    return added("aiokafka, getone", kind, _PEER, cases, effort.rounds // 2)
+    return added("aiokafka, getone", kind, _PEER, cases, effort.rounds // 2, one_in=4)
+
+
+_BATCH = 500
+
+
+def _batch(kind: str, headers: list[tuple[str, bytes]], effort: Effort) -> Row:
+    """Each message of a batch."""
+
+    def case(code: str, wrap: Callable[[Any], Any], installed: Callable[[], AbstractContextManager[None]]) -> Case:
+        consumer = asyncio.run(_made(_Consumer))
+        consumer._coordinator, consumer._fetcher = _Coordinator(), _Endless(headers)
+        return each_of(_BATCH, statement(code, done=_done, consumer=wrap(consumer), number=_BATCH), installed)
+
+    groups = "for group in done(consumer.getmany(max_records=number)):\n    with group: pass"
+    cases = {
+        "bare": case("done(consumer.getmany(max_records=number))", lambda consumer: consumer, nullcontext),
+        "ours": case(groups, _ours, nullcontext),
+        "peer": case("done(consumer.getmany(max_records=number))", lambda consumer: consumer, _by_opentelemetry),
+    }
+    return added(f"aiokafka, each of {_BATCH} of getmany", kind, _PEER, cases, effort.rounds // 6)
 
 
 def _ours(consumer: Any) -> Any:

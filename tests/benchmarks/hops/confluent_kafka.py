@@ -13,9 +13,9 @@ from opentelemetry.trace import NoOpTracerProvider
 
 import synthetic
 from synthetic_confluent_kafka import SyntheticConsumer, SyntheticProducer
-from tests.benchmarks.compared import WORKS, added
-from tests.benchmarks.measure import Case, Effort, statement
-from tests.benchmarks.table import Row
+from tests.benchmarks.compared import WORKS, added, each_of
+from tests.benchmarks.measure import Case, Effort, interleaved, statement
+from tests.benchmarks.table import Row, at_most_one_in
 from tests.products.kafka import headers_with
 from tests.support.keys import entry, mint, shared_key
 
@@ -30,6 +30,7 @@ def rows(effort: Effort) -> Iterator[Row]:
         for kind, header in (("real", None), ("simulated", entry(mint(keys)))):
             yield _produced(kind, effort)
             yield _consumed(kind, headers_with([header]), effort)
+            yield _batch(kind, headers_with([header]), effort)
 
 
 def _produced(kind: str, effort: Effort) -> Row:
@@ -60,6 +61,9 @@ class _Endless:
         self._offset += 1
         return Message("rides", 0, self._offset, b"7", b"ride", self._headers)
 
+    def consume(self, num_messages: int = 1, timeout: float = -1) -> list[Message]:
+        return [self.poll() for _ in range(num_messages)]
+
     def store_offsets(self, *_: Any, **__: Any) -> None:
         pass
 
@@ -83,4 +87,31 @@ def _consumed(kind: str, headers: list[tuple[str, bytes]], effort: Effort) -> Ro
         "ours": Case(one, number=100),
         "peer": Case(statement("poll(1.0)", poll=theirs.poll), closed, number=100),
     }
-    return added("confluent-kafka, consume", kind, _PEER, cases, effort.rounds // 2)
+    return added("confluent-kafka, poll", kind, _PEER, cases, effort.rounds // 2, one_in=4)
+
+
+_BATCH = 500
+
+
+def _batch(kind: str, headers: list[tuple[str, bytes]], effort: Effort) -> Row:
+    """Each message of a batch, beside OpenTelemetry's cost of one message: it starts only one span for a batch."""
+    theirs: Any = ConfluentKafkaInstrumentor.instrument_consumer(_Endless(headers), NoOpTracerProvider())  # type: ignore[arg-type]
+    ours = SyntheticConsumer(_Endless(headers), on_refused="raise")  # type: ignore[arg-type]
+    groups = "for group in consume(number, 1.0):\n    with group: pass"
+
+    @contextmanager
+    def closed() -> Iterator[None]:
+        yield
+        theirs.close()
+
+    cases = {
+        "bare": each_of(_BATCH, statement("consume(number, 1.0)", consume=_Endless(headers).consume, number=_BATCH)),
+        "ours": each_of(_BATCH, statement(groups, consume=ours.consume, number=_BATCH)),
+        "bare, one": Case(statement("poll(1.0)", poll=_Endless(headers).poll), number=100),
+        "peer, one": Case(statement("poll(1.0)", poll=theirs.poll), closed, number=100),
+    }
+    times = interleaved(cases, effort.rounds // 6)
+    added_by_peer = times.added("peer, one", "bare, one")
+    what = f"confluent-kafka, each of {_BATCH} consumed, {kind}: added time"
+    goal = at_most_one_in(10) if kind == "real" else None
+    return Row(what, times.added("ours", "bare"), f"{_PEER}, poll", added_by_peer, goal)
