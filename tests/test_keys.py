@@ -365,6 +365,7 @@ try:
 except synthetic.errors.ConfigurationError as error:
     print(error)
 else:
+    synthetic.instrument("http-client")
     with synthetic.simulated(run="r"):
         print(synthetic.headers()["baggage"].count("."))
 """

@@ -228,6 +228,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 def track():
     pass
 
+synthetic.instrument("http-client")
 synthetic.configure(policy={"payment": "refuse"})
 reader = InMemoryMetricReader()
 if sys.argv[1] == "early":

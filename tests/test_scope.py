@@ -315,6 +315,7 @@ FORKING = """
 import json, os, sys, time
 import synthetic
 
+synthetic.instrument("http-client")
 now = time.time()
 synthetic.configure(keys=json.loads(sys.argv[1]), clock=lambda: now, lifetime=100)
 with synthetic.simulated(run="rush-hour"):

@@ -288,6 +288,7 @@ exporter = InMemorySpanExporter()
 trace.set_tracer_provider(TracerProvider())
 synthetic.telemetry.setup()
 synthetic.telemetry.setup()
+synthetic.instrument("http-client")
 trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(exporter))
 with synthetic.simulated(run="rush-hour"), trace.get_tracer("tests").start_as_current_span("work"):
     pass

@@ -20,10 +20,12 @@ from tests.support.servers import gunicorn_server, waitress_server, wsgiref_serv
 from tests.support.wire import get
 
 SERVICE = """
+import synthetic
 from synthetic.wsgi import SyntheticTrafficMiddleware
 from tests.support.entrances import entrances, wsgi_control, wsgi_entrances
 from tests.support.reporting_wsgi import application
 
+synthetic.instrument("http-client")
 apps = entrances(SyntheticTrafficMiddleware, application)
 service = wsgi_entrances({**apps, "control": wsgi_control})
 """

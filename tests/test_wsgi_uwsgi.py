@@ -24,6 +24,7 @@ import os
 import synthetic
 from synthetic.wsgi import SyntheticTrafficMiddleware
 
+synthetic.instrument("http-client")
 
 class Reader:
     # A file that can only be read.

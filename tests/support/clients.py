@@ -82,7 +82,8 @@ def brought_by_opentelemetry(token: str) -> Iterator[None]:
 
 def run_script(script: str, *arguments: str, keys: Mapping[str, Any] | None = None) -> str:
     """Run a program in a new interpreter, where warnings are errors; return what it prints."""
-    variables = environment() | ({"SYNTHETIC_KEYS": json.dumps(keys)} if keys is not None else {})
+    given = {"SYNTHETIC_KEYS": json.dumps(keys), "SYNTHETIC_ENVIRONMENT": "default"} if keys is not None else {}
+    variables = environment() | given
     # The oldest OpenTelemetry instrumentations use pkg_resources, which warns of itself.
     warnings = ["-W", "error", "-W", "ignore:pkg_resources is deprecated:DeprecationWarning"]
     done = subprocess.run(

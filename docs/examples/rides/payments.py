@@ -12,6 +12,7 @@ import synthetic
 from synthetic.wsgi import SyntheticTrafficMiddleware
 
 synthetic.configure(service="payments")
+synthetic.instrument()
 
 books = sqlite3.connect("payments.db", check_same_thread=False, isolation_level=None)
 books_lock = threading.Lock()
