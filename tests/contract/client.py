@@ -233,9 +233,9 @@ class ClientContract(HostRules):
             threads = [
                 threading.Thread(target=copy_context().run, args=(client.get, server.url(f"/{n}"))) for n in range(4)
             ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
         assert len(server.requests) == 4
         assert len({token_of(request) for request in server.requests}) == 1

@@ -66,6 +66,7 @@ from tests.support.switches import same
 product = import_module(sys.argv[1])
 synthetic.configure(internal_hosts=["127.0.0.1"])
 theirs = product.instrumentor()
+synthetic.instrument("logging")  # or simulated work could not begin while ours is off
 steps = {
     "ours on": lambda: synthetic.instrument(product.NAME),
     "ours off": lambda: synthetic.uninstrument(product.NAME),

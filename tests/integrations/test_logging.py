@@ -369,7 +369,7 @@ def test_a_copied_context_logs_its_own_marker(logger: logging.Logger) -> None:
     kept.addFilter(SyntheticFilter())
     with synthetic.simulated(run="peak"):
         copied = copy_context()
-    copied.run(logger.warning, "booked")
+        copied.run(logger.warning, "booked")
     assert kept.fields[:2] == (True, "peak")
     Context().run(logger.warning, "booked")
     assert kept.fields == REAL

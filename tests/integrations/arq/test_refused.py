@@ -145,6 +145,7 @@ async def main():
     print(rides.seen["simulated"].run, rides.seen["real"].run)
     await rides.pool.connection_pool.disconnect()
 
+synthetic.instrument("logging")  # or simulated work could not begin while ours is off
 steps = {
     "on": lambda: synthetic.instrument("arq"),
     "off": lambda: synthetic.uninstrument("arq"),

@@ -50,6 +50,7 @@ theirs = instrumentor()
 def task():
     pass
 
+synthetic.instrument("logging")  # or simulated work could not begin while ours is off
 steps = {
     "ours on": lambda: synthetic.instrument("celery"),
     "ours off": lambda: synthetic.uninstrument("celery"),

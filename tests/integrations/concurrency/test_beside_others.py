@@ -27,6 +27,7 @@ def carried(thread):
 
 found = []
 theirs = ThreadingInstrumentor()
+synthetic.instrument("logging")  # or simulated work could not begin while ours is off
 steps = {
     "ours on": lambda: synthetic.instrument("concurrency"),
     "ours off": lambda: synthetic.uninstrument("concurrency"),

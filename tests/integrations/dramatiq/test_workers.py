@@ -118,6 +118,7 @@ from tests.products.dramatiq import RedisRides, working
 from tests.support import sentry
 from tests.support.work import send_from_both
 
+synthetic.instrument("logging")  # or simulated work could not begin while ours is off
 steps = {
     "on": lambda: synthetic.instrument("dramatiq"),
     "off": lambda: synthetic.uninstrument("dramatiq"),

@@ -136,6 +136,7 @@ from opentelemetry.instrumentation.grpc import (
 theirs = [
     GrpcAioInstrumentorClient(), GrpcAioInstrumentorServer(), GrpcInstrumentorClient(), GrpcInstrumentorServer()
 ]
+synthetic.instrument("logging")  # or simulated work could not begin while ours is off
 steps = {{
     "ours on": lambda: synthetic.instrument("grpc"),
     "ours off": lambda: synthetic.uninstrument("grpc"),

@@ -25,6 +25,7 @@ from opentelemetry.instrumentation.confluent_kafka import ConfluentKafkaInstrume
 from tests.products.kafka import Topic, baggage_of
 
 theirs = ConfluentKafkaInstrumentor()
+synthetic.instrument("logging")  # or simulated work could not begin while ours is off
 steps = {
     "ours on": lambda: synthetic.instrument("confluent-kafka"),
     "ours off": lambda: synthetic.uninstrument("confluent-kafka"),

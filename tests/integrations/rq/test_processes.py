@@ -57,6 +57,7 @@ from tests.products.rq.jobs import say
 from tests.products.rq.workers import ThreadWorker, work_off
 from tests.support import sentry
 
+synthetic.instrument("logging")  # or simulated work could not begin while ours is off
 steps = {
     "on": lambda: synthetic.instrument("rq"),
     "off": lambda: synthetic.uninstrument("rq"),
