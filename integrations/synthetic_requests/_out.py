@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from functools import wraps
+from types import MethodType
 from typing import Any
 
 import wrapt
 from requests import PreparedRequest, Response, Session
 
 from synthetic.integration import IsOn, Patch
-from synthetic_requests._explicit import SyntheticAdapter, sent
-from synthetic_requests._headers import departing
+from synthetic_requests._explicit import SyntheticAdapter, sent, sent_through
 
 __all__ = ["Adapters"]
 
@@ -20,7 +20,7 @@ class _Carrying(wrapt.ObjectProxy):  # type: ignore[type-arg]
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
         proxy: Any = self
-        return sent(proxy, proxy.__wrapped__, request, args, kwargs)
+        return sent_through(proxy, proxy.__wrapped__, request, args, kwargs)
 
 
 class Adapters:
@@ -73,11 +73,7 @@ def _sending(original: Any, is_on: IsOn) -> Any:
     def send(adapter: Any, request: PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         if not is_on():
             return original(adapter, request, *args, **kwargs)
-        leaving, within = departing(request)
-        response = within(original, adapter, leaving, *args, **kwargs)
-        if leaving is not request:
-            response.request = request
-        return response
+        return sent(MethodType(original, adapter), request, args, kwargs)
 
     wrapper: Any = send
     wrapper._synthetic = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import Context
 from functools import partial
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 from synthetic._model.verdict import REAL, Real, Simulated, Unverified
 from synthetic._work.carry import Carried
@@ -26,13 +26,18 @@ def job_of(function: Callable[P, R]) -> Callable[P, R]:
     A function of a library that sends what everybody has handed over has no verdict, whatever work submits it.
     """
     verdict = marked_verdict()
-    if verdict is None or isinstance(function, Carried):
+    job: Any = function
+    if verdict is None or isinstance(job, Carried):
         return function
-    if isinstance(function, partial) and isinstance(getattr(function.func, "__self__", None), Context):
+    if _runs_in_context(job):
         # asyncio.to_thread: the job is the call in the copied context, whose own verdict is spent with its request.
-        inner, *args = function.args
-        return cast("Callable[P, R]", partial(function.func, job_of(inner), *args, **function.keywords))
+        inner, *args = job.args
+        return cast("Callable[P, R]", partial(job.func, job_of(inner), *args, **job.keywords))
     return Carried(None if is_sender(function) else verdict, function)
+
+
+def _runs_in_context(job: Any) -> bool:
+    return isinstance(job, partial) and isinstance(getattr(cast("Any", job.func), "__self__", None), Context)
 
 
 def marked_verdict() -> Simulated | Unverified | None:

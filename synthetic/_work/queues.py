@@ -11,7 +11,7 @@ import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
 from types import FrameType
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from opentelemetry import context
 
@@ -133,8 +133,9 @@ def _asking_through(get: Callable[..., Any]) -> Callable[..., Any]:
 
 def _wrap_once(kind: Any, name: str, wrap: Callable[[Any], Any]) -> None:
     """Wrap a method of a class whose instances cannot be changed. It does nothing for queues that do not carry."""
-    if not hasattr(vars(kind)[name], "__wrapped__"):
-        setattr(kind, name, wrap(vars(kind)[name]))
+    method = cast("Any", vars(kind)[name])
+    if not hasattr(method, "__wrapped__"):
+        setattr(kind, name, wrap(method))
 
 
 # anyio's memory streams. Both ends, and their clones, share a state. A receiver that waits gets its item in the context

@@ -14,6 +14,7 @@ from quart import Quart, Response, request, stream_with_context
 
 from tests.support import streams
 from tests.support.reporting import APPLICATION_HEADERS, JOURNAL
+from tests.support.servers import KEPT
 
 
 def application(rule: str, view: Callable[[], Any]) -> Quart:
@@ -35,6 +36,7 @@ def hypercorn_server(app: Any) -> Iterator[int]:
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
     config.graceful_timeout = 1
+    config.keep_alive_timeout = KEPT
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
 

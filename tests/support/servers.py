@@ -23,6 +23,11 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
 """Seconds after which something that never comes is given up: many times what it takes on a machine that is busy."""
 
+KEPT = 600
+"""Seconds for which a server keeps a connection that is idle. The few seconds of the products' defaults are not enough:
+a client of a busy machine may be that late, and would send into a connection that is being closed.
+"""
+
 
 @contextmanager
 def uvicorn_server(
@@ -41,6 +46,7 @@ def uvicorn_server(
         log_config=None,
         log_level="critical",
         timeout_graceful_shutdown=1,
+        timeout_keep_alive=KEPT,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -122,15 +128,16 @@ def gunicorn_server(
     folder: Path, target: str, variables: Mapping[str, str], *options: str
 ) -> Iterator[tuple[int, Path]]:
     """Serve ``target``, whose module may stand in ``folder``, with one worker; gives the port and the log's path."""
-    quick = ("--workers", "1", "--graceful-timeout", "1", "--keep-alive", "5", "--log-level", "error")
+    quick = ("--workers", "1", "--graceful-timeout", "1", "--keep-alive", str(KEPT), "--log-level", "error")
     with _process(folder, variables, "-m", "gunicorn", "--bind", "fd://FD", *quick, *options, target) as (port, log):
         yield port, log
 
 
 # The option --fd of uvicorn takes the socket for a Unix one, which costs 40 ms a request: TCP_NODELAY is not set.
-_UVICORN = """
+_UVICORN = f"""
 import socket, sys, uvicorn
-config = uvicorn.Config(sys.argv[2], access_log=False, log_level="critical", timeout_graceful_shutdown=1)
+quick = {{"access_log": False, "log_level": "critical", "timeout_graceful_shutdown": 1}}
+config = uvicorn.Config(sys.argv[2], timeout_keep_alive={KEPT}, **quick)
 uvicorn.Server(config).run([socket.socket(fileno=int(sys.argv[1]))])
 """
 

@@ -131,12 +131,14 @@ def test_a_subclass_of_session_with_its_own_send_is_covered(server: RecordingSer
     assert server.only.values("x-own") == ["1"]
 
 
+@pytest.mark.usefixtures("instrumented")
 def test_a_session_gives_the_adapter_that_was_mounted() -> None:
     session, mine = requests.Session(), requests.adapters.HTTPAdapter()
     session.mount("https://a.example", mine)
     assert session.get_adapter("https://a.example/x") is mine
 
 
+@pytest.mark.usefixtures("instrumented")
 def test_an_adapter_of_any_class_sends_the_marker(server: RecordingServer) -> None:
     class Own(requests.adapters.HTTPAdapter):
         def send(self, *args: Any, **kwargs: Any) -> Any:
@@ -163,6 +165,7 @@ def test_an_adapter_of_any_class_sends_the_marker(server: RecordingServer) -> No
         session.close()
 
 
+@pytest.mark.usefixtures("instrumented")
 def test_a_class_of_adapters_is_as_before_after_uninstrument(server: RecordingServer) -> None:
     before = inspect.unwrap(requests.adapters.HTTPAdapter.send)
     with requests.Session() as session:
