@@ -74,7 +74,7 @@ def _starting(original: Any, is_on: IsOn) -> Any:
 
     @wraps(original)
     def start(job: Any) -> None:
-        present: tuple[Context, Any] | None = vars(job).get("_synthetic")
+        present: tuple[Context, Any] | None = getattr(job, "_synthetic", None)
         if present is None or not is_on():
             return original(job)  # type: ignore[no-any-return]
         context, verdict = present
@@ -83,7 +83,10 @@ def _starting(original: Any, is_on: IsOn) -> Any:
             own.begin()
             context.run(enter, own)
             context.run(original, job)
-            job._task.add_done_callback(lambda _: own.end())
+            def end(_: object) -> None:
+                own.end()
+
+            job._task.add_done_callback(end)
         else:
             context.run(original, job)
         return None

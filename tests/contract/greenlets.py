@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Context
@@ -11,8 +10,8 @@ from typing import Any, ClassVar
 import pytest
 
 import synthetic
-from synthetic import carry, guard, ledger, real, simulated
-from synthetic._work.outlived import OUTLIVED
+from synthetic import UnverifiedMarker, carry, guard, real, simulated
+from synthetic.errors import Reason
 from tests.products.concurrency import RUN, seen
 from tests.support.clients import brought_by_opentelemetry
 from tests.support.keys import mint, shared_key
@@ -23,8 +22,8 @@ Hops = dict[str, Callable[[Callable[[], Any]], Any]]
 
 @contextmanager
 def switched_on(product: str, keys: dict[str, Any]) -> Iterator[None]:
-    """Configure keys and instrument the product. Work that outlives its verdict is reported at once."""
-    synthetic.configure(keys=keys, linger=0.01)
+    """Configure keys and instrument the product."""
+    synthetic.configure(keys=keys)
     synthetic.instrument(product)
     yield
     synthetic.uninstrument(product)
@@ -110,10 +109,13 @@ class GreenletContract:
                 kept.append(seen() == expected)
             return all(kept)
 
+        def start(run: str) -> Any:
+            with simulated(run=run):
+                return self.result(self.spawn(turns, run))
+
         greenlets = []
         for number in range(50):
-            with simulated(run=f"run-{number}"):
-                greenlets.append(self.spawn(turns, f"run-{number}"))
+            greenlets.append(self.spawn(start, f"run-{number}"))
             greenlets.append(self.spawn(turns, "unset"))
         assert all(self.result(greenlet) for greenlet in greenlets)
 
@@ -145,29 +147,31 @@ class GreenletContract:
         self.result(worker)
         assert results == ["starter", RUN, "unset"]
 
-    def test_a_worker_started_by_simulated_work_is_reported(self, caplog: pytest.LogCaptureFixture) -> None:
-        run = f"the-starter-of-{self.product}-is-over"
+    def test_a_worker_that_simulated_work_started_refuses_what_comes_later(self) -> None:
+        jobs, charged, refused = self.queue(), [], []
 
         @guard("payment")
-        def charge() -> None:
-            raise AssertionError("this work is simulated")
-
-        jobs = self.queue()
+        def charge(whose: str) -> None:
+            charged.append(whose)
 
         def work() -> None:
-            while job := jobs.get():
-                job()
+            while whose := jobs.get():
+                try:
+                    charge(whose)
+                except UnverifiedMarker as error:
+                    refused.append((whose, error.reason))
 
-        with simulated(run=run):
+        with simulated(run=RUN):
             worker = self.spawn(work)
+            jobs.put("simulated")
             self.sleep(0)
-        self.sleep(0.05)
-        with ledger.recorded() as outcomes, caplog.at_level(logging.WARNING, "synthetic"):
-            jobs.put(charge)
-            jobs.put(None)
-            self.result(worker)
-        assert [outcome.effect for outcome in outcomes] == [OUTLIVED, "payment"]
-        assert f"run {run!r}" in caplog.text
+        with real():
+            jobs.put("real")
+        jobs.put("undecided")
+        jobs.put(None)
+        self.result(worker)
+        assert not charged
+        assert refused == [("real", Reason.OUTLIVED), ("undecided", Reason.OUTLIVED)]
 
     def test_uninstrument_restores_everything(self) -> None:
         synthetic.uninstrument(self.product)

@@ -72,12 +72,12 @@ def test_a_link_runs_in_the_green_thread_and_under_its_verdict() -> None:
     found: list[str] = []
     with simulated(run="spawner"):
         thread = eventlet.spawn(int)
-    with simulated(run=RUN):
-        thread.link(lambda _: found.append(seen()))
-        thread.link(lambda _: carried())
-        carried = carry(lambda: found.append(seen()))
-        thread.wait()
-        eventlet.sleep(0)
+        with simulated(run=RUN):
+            thread.link(lambda _: found.append(seen()))
+            thread.link(lambda _: carried())
+            carried = carry(lambda: found.append(seen()))
+            thread.wait()
+            eventlet.sleep(0)
     assert found == ["spawner", RUN]
 
 

@@ -11,7 +11,6 @@ import pytest
 
 import synthetic
 from synthetic import carry, ledger, real, simulated
-from synthetic._work.outlived import OUTLIVED
 from synthetic._work.state import VERDICT
 from tests.contract.greenlets import GreenletContract, switched_on
 from tests.products.concurrency import RUN, seen
@@ -150,20 +149,19 @@ class TestLinksAndCallbacksOfTheHub:
 
 
 class TestWhatLivesOn:
-    def test_a_job_of_a_native_thread_that_outlives_its_request_is_reported(self) -> None:
+    def test_a_job_of_a_native_thread_is_simulated_to_its_end(self) -> None:
         go_on = threading.Event()
 
         def job() -> bool:
             go_on.wait(60)
             return synthetic.allows("payment")
 
-        with simulated(run="the-job-goes-on"):
-            result = gevent.get_hub().threadpool.spawn(job)
-        gevent.sleep(0.05)
         with ledger.recorded() as outcomes:
+            with simulated(run="the-job-goes-on"):
+                result = gevent.get_hub().threadpool.spawn(job)
             go_on.set()
             assert not result.get()
-        assert OUTLIVED in [outcome.effect for outcome in outcomes]
+        assert [(outcome.effect, outcome.action) for outcome in outcomes] == [("payment", "skip")]
 
     def test_a_thread_that_simulated_work_started_serves_the_next_job_without_a_verdict(self) -> None:
         pool = gevent.threadpool.ThreadPool(1)
