@@ -22,7 +22,6 @@ from synthetic._model.verdict import Unverified
 from synthetic._work.claimed import claimed_by
 from synthetic.asgi import SyntheticTrafficMiddleware
 from synthetic.errors import ConfigurationError, MessageRefused
-from tests.support.clients import run_script
 from tests.support.keys import entry, mint, shared_key
 from tests.support.servers import PATIENCE, uvicorn_server
 from tests.support.wire import get
@@ -449,24 +448,6 @@ def test_decisions_and_configurations_show_no_token_or_key_in_their_repr(service
         assert token not in repr(decision)
     assert decision.onward is not None
     assert json.dumps(service["keys"][0]["k"]) not in repr(in_force.active())
-
-
-NOTHING_INSTRUMENTED = """
-import json, logging, os, sys
-logging.basicConfig(format="%(message)s", stream=sys.stdout)
-import synthetic
-if sys.argv[2] == "instrumented":
-    synthetic.instrument()
-for _ in range(2):
-    with synthetic.admitted({"baggage": sys.argv[1]}):
-        assert synthetic.is_synthetic()
-"""
-
-
-@pytest.mark.parametrize(("how", "lines"), [("instrumented", 0), ("bare", 1)])
-def test_admitting_work_before_instrument_is_called_warns_once(keys: dict[str, Any], how: str, lines: int) -> None:
-    printed = run_script(NOTHING_INSTRUMENTED, entry(mint(keys)), how, keys=keys)
-    assert printed.count("synthetic.instrument() was not called") == lines
 
 
 LONG = ["x=" + "y" * 40_000, "z=" + "y" * 40_000]

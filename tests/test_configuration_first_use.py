@@ -14,6 +14,7 @@ from tests.test_configuration import ONE, write
 
 FIRST_USE = """
 import synthetic
+synthetic.instrument("logging")
 with synthetic.simulated(run="rush-hour"):
     print(synthetic.allows("payment"), synthetic.headers()["baggage"].partition("=")[0])
 """

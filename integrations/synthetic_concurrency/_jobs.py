@@ -1,4 +1,4 @@
-"""``asyncio.to_thread``, anyio, aiojobs and APScheduler: each job runs under its submitter's verdict."""
+"""``asyncio.to_thread``, anyio, aiojobs, APScheduler, and Quart's background tasks: each job runs under its submitter's verdict."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from contextvars import Context, copy_context
 from functools import wraps
 from typing import Any
 
+from synthetic import carry
 from synthetic.integration import IsOn, LatePatches, Patch, Simulated, enter, job_of, leave, marked_verdict
 
 __all__ = ["JOBS"]
@@ -83,6 +84,7 @@ def _starting(original: Any, is_on: IsOn) -> Any:
             own.begin()
             context.run(enter, own)
             context.run(original, job)
+
             def end(_: object) -> None:
                 own.end()
 
@@ -104,6 +106,17 @@ def _scheduling(original: Any, is_on: IsOn) -> Any:
     return add_job
 
 
+def _adding(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``Quart.add_background_task``. Quart does not await the task before it ends the request."""
+
+    @wraps(original)
+    def add_background_task(app: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
+        is_marked = is_on() and marked_verdict() is not None
+        return original(app, carry(func) if is_marked else func, *args, **kwargs)
+
+    return add_background_task
+
+
 JOBS: tuple[LatePatches, ...] = (
     LatePatches("asyncio", lambda module: [Patch(module, "to_thread", _to_thread)]),
     LatePatches(
@@ -118,4 +131,5 @@ JOBS: tuple[LatePatches, ...] = (
         "aiojobs._job", lambda module: [Patch(module.Job, "__init__", _making), Patch(module.Job, "_start", _starting)]
     ),
     LatePatches("apscheduler.schedulers.base", lambda module: [Patch(module.BaseScheduler, "add_job", _scheduling)]),
+    LatePatches("quart.app", lambda module: [Patch(module.Quart, "add_background_task", _adding)]),
 )

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from contextvars import Context
 from typing import Any, ClassVar
 
-import pytest
-
 import synthetic
 from synthetic import UnverifiedMarker, carry, guard, real, simulated
 from synthetic.errors import Reason

@@ -198,6 +198,7 @@ from tests.support.servers import uvicorn_server
 from tests.support.wire import Connection
 
 synthetic.configure(keys=(keys := shared_key()))
+synthetic.instrument("logging")
 install(app := fastapi_application())
 token = mint(keys)
 with uvicorn_server(app, http="h11") as port, Connection(port) as connection:

@@ -27,6 +27,13 @@ def served() -> Any:
 
 
 class QuartContract(LifetimeContract):
+    @pytest.fixture(autouse=True)
+    def background_tasks(self) -> Iterator[None]:
+        """Cover Quart's background tasks, which may go on after the request."""
+        synthetic.instrument("concurrency")
+        yield
+        synthetic.uninstrument("concurrency")
+
     @pytest.mark.parametrize("simulated", [True, False])
     def test_a_view_in_a_thread_sees_the_verdict(self, server: Server, keys: Keys, simulated: bool) -> None:
         server.configure(keys=keys)

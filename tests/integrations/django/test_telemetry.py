@@ -108,6 +108,7 @@ from tests.support.servers import uvicorn_server, waitress_server
 from tests.support.wire import get
 
 synthetic.configure(keys=(keys := shared_key()))
+synthetic.instrument("logging")
 token = mint(keys)
 for server in (
     lambda: waitress_server(wsgi_application(OURS)),

@@ -175,7 +175,7 @@ def test_a_blueprints_handler_for_every_error_runs_before_ours(keys: Keys) -> No
     app = rides()
     cautious = Blueprint("cautious", "rides", url_prefix="/cautious")
     cautious.add_url_rule("/book", view_func=book, methods=["POST"])
-    cautious.register_error_handler(Exception, lambda error: ("any error", 500))
+    cautious.register_error_handler(Exception, lambda error: ("any error", 409))
     app.register_blueprint(cautious)
     synthetic_flask.install(app)
     assert app.test_client().post("/cautious/book", headers=marked(keys)).text == "any error"

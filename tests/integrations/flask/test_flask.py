@@ -49,6 +49,8 @@ class TestWaitress(FlaskContract, PersistentContract):
 
 
 SERVICE = """
+import synthetic
+synthetic.instrument("logging")
 from tests.products.flask import installed
 from tests.support.entrances import installed_entrances, wsgi_control, wsgi_entrances
 

@@ -107,6 +107,7 @@ from tests.support.servers import waitress_server
 from tests.support.wire import get
 
 synthetic.configure(keys=(keys := shared_key()))
+synthetic.instrument("logging")
 synthetic_flask.install(app := flask_application())
 token = mint(keys)
 with waitress_server(app) as port:

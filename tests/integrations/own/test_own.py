@@ -59,7 +59,7 @@ import synthetic
 from synthetic.ledger import recorded
 from synthetic.testing import keys
 
-synthetic.configure(keys=keys())
+synthetic.configure(keys=keys(), environment="test")
 found = "tiny-broker" in synthetic.instrument()
 assert "tiny_broker" not in sys.modules
 
@@ -89,6 +89,7 @@ with synthetic.configured(ready=lambda: asked.append(1) or len(asked) > 1), synt
     broker.publish("orders", "later")
     broker.join()
 
+synthetic.instrument("logging")  # or simulated work could not begin any more
 left = "tiny-broker" in synthetic.uninstrument()
 with synthetic.simulated(run="rush-hour"):
     broker.publish("orders", "undone")

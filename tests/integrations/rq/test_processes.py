@@ -32,7 +32,13 @@ def test_the_command_performs_each_job_under_its_own_verdict(
         jobs.send(simulated)
     jobs.send(real)
     jobs.send_raw(forged, [entry(mint(shared_key()))])
-    options = ["--job-class", "synthetic_rq.SyntheticJob", "--worker-class", f"rq.worker.{worker}", "--burst"]
+    options = [
+        "--job-class",
+        "tests.products.rq.command.SyntheticJob",
+        "--worker-class",
+        f"rq.worker.{worker}",
+        "--burst",
+    ]
     options += ["--url", f"redis://127.0.0.1:{valkey_port}"]
     subprocess.run(
         [sys.executable, "-m", "rq.cli", "worker", jobs.queue.name, *options],

@@ -35,8 +35,7 @@ def init():
 synthetic.configure(keys=keys, environment="default")
 if order == "before":
     init()
-if order != "without":
-    synthetic.instrument()
+synthetic.instrument(*(["requests"] if order == "without" else []))
 if order != "before":
     init()
 if rate != "1":
