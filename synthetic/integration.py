@@ -104,8 +104,8 @@ from synthetic._work.callbacks import Callback, callback_of
 from synthetic._work.carry import Carried
 from synthetic._work.claimed import claimed_by, has_marker
 from synthetic._work.greenlets import carry_into, is_pool_thread
-from synthetic._work.jobs import job_of, marked_verdict
-from synthetic._work.state import VERDICT, Entered, current_verdict, enter, leave
+from synthetic._work.jobs import job_of
+from synthetic._work.state import VERDICT, Entered, current_verdict, enter, leave, marked_verdict
 from synthetic._work.workers import is_worker, started_unset
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""``asyncio.to_thread``, anyio, aiojobs, APScheduler, and Quart's background tasks: each job runs under its submitter's verdict."""
+"""Jobs of ``asyncio.to_thread``, anyio, aiojobs, APScheduler and Quart run under the verdict of their submitter."""
 
 from __future__ import annotations
 

@@ -47,8 +47,7 @@ class PatchesOutsideJobs(Patches):
         if (job := get_current_job()) is not None and _ADMITTED not in vars(job):
             raise ConfigurationError(
                 "instrument('rq') comes too late inside of a job: the job was not admitted, and may be simulated. Call "
-                "it in the worker before the worker starts, or start the worker with: "
-                "rq worker --job-class synthetic_rq.SyntheticJob"
+                "it before the worker starts. For the command rq worker, that is in the module of its --job-class."
             )
         super().instrument()
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from synthetic._admission.decision import AS_REAL, Decision, Terms, decide
 from synthetic._config import in_force
 from synthetic._config.configuration import Configuration, OnMissing, OnUnverified, check_stripping
+from synthetic._work.state import watch_generators
 from synthetic.errors import ConfigurationError
 
 __all__ = ["Entrance"]
@@ -60,6 +61,7 @@ class Entrance:
         known = self._known
         if known[0] is not config or config is None:
             config = in_force.active()
+            watch_generators()  # here the first request of a loop comes by
             return decide(headers, self._terms(config), config)
         return decide(headers, known[1], config)
 

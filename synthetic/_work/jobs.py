@@ -7,17 +7,14 @@ from contextvars import Context
 from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
 
-from synthetic._model.verdict import REAL, Real, Simulated, Unverified
 from synthetic._work.carry import Carried
-from synthetic._work.state import VERDICT, current_verdict
+from synthetic._work.state import marked_verdict
 from synthetic._work.workers import is_sender
 
-__all__ = ["job_of", "marked_verdict"]
+__all__ = ["job_of"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_get_verdict = VERDICT.get
 
 
 def job_of(function: Callable[P, R]) -> Callable[P, R]:
@@ -38,16 +35,3 @@ def job_of(function: Callable[P, R]) -> Callable[P, R]:
 
 def _runs_in_context(job: Any) -> bool:
     return isinstance(job, partial) and isinstance(getattr(cast("Any", job.func), "__self__", None), Context)
-
-
-def marked_verdict() -> Simulated | Unverified | None:
-    """Return the verdict on the current work if it has a marker, verified or not; None for all other work.
-
-    Only such a verdict is passed on. A worker that real work starts gets no verdict: with one, the worker would ignore
-    every propagated marker.
-    """
-    verdict = _get_verdict()
-    if verdict is REAL:
-        return None
-    verdict = current_verdict()
-    return None if verdict is None or isinstance(verdict, Real) else verdict

@@ -17,9 +17,8 @@ from opentelemetry import context
 
 from synthetic._config.in_force import active
 from synthetic._model.verdict import OUTLIVED, REAL, Simulated, Unverified, Verdict
-from synthetic._work.jobs import marked_verdict
 from synthetic._work.mirror import is_mirrored, marked, marked_unverified, unmarked
-from synthetic._work.state import BLOCKS, VERDICT, InHand, current_verdict, here
+from synthetic._work.state import BLOCKS, VERDICT, InHand, current_verdict, here, marked_verdict
 
 __all__ = ["carry_queue"]
 

@@ -7,17 +7,20 @@ not: server instrumentation replaces the OpenTelemetry context, and thread instr
 from __future__ import annotations
 
 import sys
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar, Token
+from functools import partial
 from threading import get_ident
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
 from opentelemetry import baggage, context
 
 from synthetic._config.in_force import active
 from synthetic._model.marker import Marker
 from synthetic._model.reason import Reason
-from synthetic._model.verdict import OUTLIVED, REAL, Simulated, Unverified, Verdict
+from synthetic._model.verdict import OUTLIVED, REAL, Real, Simulated, Unverified, Verdict
 from synthetic._work.attributes import mark_span
+from synthetic._work.generators import watch
 from synthetic._work.mirror import MIRROR, alone, is_mirrored, marked, marked_unverified, unmarked, verdict_in
 from synthetic.errors import UnverifiedMarker
 
@@ -34,8 +37,14 @@ __all__ = [
     "here",
     "is_synthetic",
     "leave",
+    "marked_verdict",
     "marker_of",
+    "unset",
+    "watch_generators",
 ]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class InHand:
@@ -64,6 +73,7 @@ _get_verdict = VERDICT.get
 _set_verdict = VERDICT.set
 _reset_verdict = VERDICT.reset
 _get_current = context.get_current
+_get_hooks = sys.get_asyncgen_hooks
 
 
 def is_synthetic() -> bool:
@@ -113,6 +123,19 @@ def marker_of(verdict: Verdict | None) -> Marker | None:
     if isinstance(verdict, Simulated) and not verdict.is_simulated:
         raise UnverifiedMarker(Reason.OUTLIVED)
     return verdict.marker
+
+
+def marked_verdict() -> Simulated | Unverified | None:
+    """Return the verdict on the current work if it has a marker, verified or not; None for all other work.
+
+    Only such a verdict is passed on. A worker that real work starts gets no verdict: with one, the worker would ignore
+    every propagated marker.
+    """
+    verdict = _get_verdict()
+    if verdict is REAL:
+        return None
+    verdict = current_verdict()
+    return None if verdict is None or isinstance(verdict, Real) else verdict
 
 
 def here() -> object:
@@ -172,12 +195,44 @@ def enter(verdict: Verdict | None, *, is_work: bool = False, marks_span: bool = 
             work.begin()
         if present and marks_span:
             mark_span(verdict)
+        if _get_hooks()[1] is not None:
+            watch_generators()
         return entered
     if isinstance(verdict, Unverified):
+        watch_generators()
         return _set_verdict(verdict), context.attach(marked_unverified(present, verdict)), None, blocks
     if present and is_mirrored(present):
         return _set_verdict(verdict), context.attach(unmarked(present)), None, blocks
     return _set_verdict(verdict), None, None, blocks
+
+
+def watch_generators() -> None:
+    """From now on, an asynchronous generator that is given up in this thread's event loop ends as what it began as."""
+    watch(_how_to_close, unset)
+
+
+def _how_to_close() -> Callable[[Any], Awaitable[None]] | None:
+    verdict = marked_verdict()
+    return None if verdict is None else partial(_close, verdict)
+
+
+async def _close(verdict: Simulated | Unverified, generator: Any) -> None:
+    entered = enter(verdict.for_work() if isinstance(verdict, Simulated) else verdict, is_work=True)
+    try:
+        await generator.aclose()
+    finally:
+        leave(entered)
+
+
+def unset(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call ``function`` with no verdict in force, not even real. Return its result."""
+    if _get_verdict() is None and not _get_current():
+        return function(*args, **kwargs)
+    entered = enter(None)
+    try:
+        return function(*args, **kwargs)
+    finally:
+        leave(entered)
 
 
 def leave(entered: Entered) -> bool:

@@ -6,10 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
-from opentelemetry.context import get_current
-
 from synthetic._config.in_force import active
-from synthetic._work.state import VERDICT, enter, leave
+from synthetic._work.state import unset
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -69,8 +67,6 @@ _TAKE_JOBS: Final = {
 _SENDING: Final = tuple(f"{module}." for module in _SENDERS)
 _SERVING: Final = (*_SENDING, *(f"{package}." for package in (*_POOLS, *_TELEMETRY)))
 
-_get_verdict = VERDICT.get
-
 
 def is_worker(started: threading.Thread | BaseProcess) -> bool:
     """Whether a thread or process runs code of a library that keeps it for its own purposes.
@@ -95,21 +91,10 @@ def is_sender(code: Any) -> bool:
     return f"{getattr(code, '__module__', '')}.".startswith(_SENDING)
 
 
-def _is_undecided() -> bool:
-    """Whether nothing is in force, so that a worker started now has no verdict anyway."""
-    return _get_verdict() is None and not get_current()
-
-
 def started_unset(start: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Call ``start``, which starts a worker, with no verdict in force, not even real. Return its result.
 
     With a verdict, the worker would ignore every propagated marker. The other context variables stay: a fork copies
     them.
     """
-    if _is_undecided():
-        return start(*args, **kwargs)
-    entered = enter(None)
-    try:
-        return start(*args, **kwargs)
-    finally:
-        leave(entered)
+    return unset(start, *args, **kwargs)

@@ -89,8 +89,8 @@ with synthetic.configured(ready=lambda: asked.append(1) or len(asked) > 1), synt
     broker.publish("orders", "later")
     broker.join()
 
-synthetic.instrument("logging")  # or simulated work could not begin any more
 left = "tiny-broker" in synthetic.uninstrument()
+synthetic.instrument("logging")  # or simulated work could not begin any more
 with synthetic.simulated(run="rush-hour"):
     broker.publish("orders", "undone")
 broker.join()

@@ -34,7 +34,7 @@ def test_the_command_performs_each_job_under_its_own_verdict(
     jobs.send_raw(forged, [entry(mint(shared_key()))])
     options = [
         "--job-class",
-        "tests.products.rq.command.SyntheticJob",
+        "tests.products.rq.command.Job",
         "--worker-class",
         f"rq.worker.{worker}",
         "--burst",
