@@ -21,6 +21,8 @@ from synthetic.wsgi import SyntheticTrafficMiddleware
 from synthetic_starlette import install
 from tests.support.entrances import asgi_entrances
 
+synthetic.instrument("concurrency")
+
 STEPS = 3
 ENDLESS = 100_000
 

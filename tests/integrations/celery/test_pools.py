@@ -26,7 +26,7 @@ def keys(worker_keys: Keys) -> Keys:
 @pytest.fixture
 def prefork(over_rabbitmq: str, workers: Workers, keys: Keys) -> Celery:
     """A worker that notes signals, and whose processes were forked in the middle of simulated work."""
-    return workers.start(over_rabbitmq, "processes", "prefork", having(keys, steps="stuck signals ours app"))
+    return workers.start(over_rabbitmq, "processes", "prefork", having(keys, steps="ours stuck signals app"))
 
 
 HANDLED: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {

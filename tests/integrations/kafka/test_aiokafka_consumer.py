@@ -397,6 +397,7 @@ import synthetic
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from synthetic_aiokafka import DeadLetter, SyntheticConsumer
 
+synthetic.instrument("logging")
 address, topic, group = sys.argv[1:]
 
 async def consume():

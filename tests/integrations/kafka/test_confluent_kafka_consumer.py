@@ -383,6 +383,7 @@ import synthetic
 from confluent_kafka import Consumer, Producer, TopicPartition
 from synthetic_confluent_kafka import DeadLetter, SyntheticConsumer
 
+synthetic.instrument("logging")
 address, topic, group = sys.argv[1:]
 consumer = Consumer({"bootstrap.servers": address, "group.id": group, "enable.auto.offset.store": False,
                      "auto.offset.reset": "earliest", "auto.commit.interval.ms": 1})
