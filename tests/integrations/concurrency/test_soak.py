@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import queue
 import random
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from multiprocessing import get_context
 from multiprocessing.pool import ThreadPool
 from typing import Any
 
 import pytest
 
-from synthetic import real, simulated
+from synthetic import UnverifiedMarker, carry_queue, guard, real, simulated
 from tests.integrations.concurrency.marks import FORKS
 from tests.products.concurrency import carried, in_a_thread, seen
 
@@ -107,3 +110,118 @@ def test_no_job_of_busy_processes_gets_another_verdict(long_run: bool) -> None:
                 found.append((executor.submit(seen), pool.apply_async(seen)))
         assert [future.result() for future, _ in found] == expected
         assert [result.get() for _, result in found] == expected
+
+
+class Till:
+    """Handles jobs, numbered, of which every third is real, every third simulated, and every third of nobody."""
+
+    def __init__(self) -> None:
+        self.charged: list[int] = []
+        self.handled: list[int] = []
+        self.refused: list[int] = []
+        self._charge = guard("payment")(self.charged.append)
+
+    def handle(self, number: int) -> None:
+        try:
+            self._charge(number)
+        except UnverifiedMarker:
+            self.refused.append(number)
+        self.handled.append(number)
+
+    def check(self, jobs: int) -> None:
+        assert sorted(self.handled) == list(range(jobs))
+        assert self.refused == []
+        assert sorted(self.charged) == [number for number in range(jobs) if number % 3 != SIMULATED]
+
+
+STARTERS: list[Callable[[], AbstractContextManager[object]]] = [lambda: simulated(run="starter"), real, nullcontext]
+SIMULATED = 1
+
+
+def submitting(number: int) -> AbstractContextManager[object]:
+    """The work that submits a job."""
+    if number % 3 == SIMULATED:
+        return simulated(run=f"run-{number % 1000}")
+    return real() if number % 3 else nullcontext()
+
+
+@pytest.mark.long
+def test_no_job_for_declared_threads_is_lost_or_gets_another_verdict(long_run: bool) -> None:
+    jobs = 50_000 if long_run else 2_000
+    tasks: queue.Queue[int | None] = carry_queue(queue.Queue(100))
+    till = Till()
+
+    def work() -> None:
+        while (number := tasks.get()) is not None:
+            till.handle(number)
+
+    def submit(first: int) -> None:
+        for number in range(first, jobs, 4):
+            with submitting(number):
+                tasks.put(number)
+
+    with carried():
+        workers = [threading.Thread(target=work) for _ in range(6)]
+        for number, worker in enumerate(workers):
+            with STARTERS[number % 3]():
+                worker.start()
+        submitters = [threading.Thread(target=submit, args=(first,)) for first in range(4)]
+        for submitter in submitters:
+            submitter.start()
+        for submitter in submitters:
+            submitter.join()
+        for _ in workers:
+            tasks.put(None)
+        for worker in workers:
+            worker.join()
+    till.check(jobs)
+
+
+@pytest.mark.long
+def test_no_job_for_declared_tasks_is_lost_or_gets_another_verdict(long_run: bool) -> None:
+    jobs = 50_000 if long_run else 2_000
+    till = Till()
+
+    async def main() -> None:
+        tasks: asyncio.Queue[int | None] = carry_queue(asyncio.Queue(100))
+
+        async def work() -> None:
+            while (number := await asyncio.wait_for(tasks.get(), 60)) is not None:
+                await asyncio.sleep(0)
+                till.handle(number)
+
+        async def submit(first: int) -> None:
+            for number in range(first, jobs, 4):
+                with submitting(number):
+                    await tasks.put(number)
+
+        workers = []
+        for number in range(4):
+            # Not real work: a task that it starts is real for good.
+            with STARTERS[number % 2 * 2]():
+                workers.append(asyncio.create_task(work()))
+        await asyncio.gather(*map(submit, range(4)))
+        for _ in workers:
+            await tasks.put(None)
+        await asyncio.gather(*workers)
+
+    with carried():
+        asyncio.run(main())
+    till.check(jobs)
+
+
+@pytest.mark.long
+def test_no_job_for_pools_is_lost_or_gets_another_verdict(long_run: bool) -> None:
+    jobs = 50_000 if long_run else 2_000
+    till = Till()
+    with carried(), ThreadPoolExecutor(4) as executor, ThreadPool(2) as pool:
+        results: list[Callable[[], object]] = []
+        for number in range(jobs):
+            with submitting(number):
+                if number % 2:
+                    results.append(executor.submit(till.handle, number).result)
+                else:
+                    results.append(pool.apply_async(till.handle, (number,)).get)
+        for result in results:
+            result()
+    till.check(jobs)

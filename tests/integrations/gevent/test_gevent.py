@@ -79,16 +79,16 @@ def test_a_greenlet_has_the_verdict_of_its_starter_and_not_of_its_maker() -> Non
     made.start()
     with simulated(run=RUN):
         started_elsewhere.start()
-    assert [made.get(), started_elsewhere.get()] == ["unset", RUN]
+        assert [made.get(), started_elsewhere.get()] == ["unset", RUN]
 
 
 def test_a_greenlet_keeps_the_verdict_of_its_first_start() -> None:
     with simulated(run=RUN):
         greenlet = gevent.spawn(seen)
-    with simulated(run="other"):
-        greenlet.start()
-        greenlet.start_later(0)
-    assert greenlet.get() == RUN
+        with simulated(run="other"):
+            greenlet.start()
+            greenlet.start_later(0)
+        assert greenlet.get() == RUN
 
 
 def test_context_variables_that_others_set_on_a_greenlet_are_kept() -> None:
@@ -250,8 +250,8 @@ class TestOnAndOff:
     def test_a_started_greenlet_keeps_its_verdict_after_uninstrument(self) -> None:
         with simulated(run=RUN):
             greenlet = gevent.spawn(seen)
-        synthetic.uninstrument("gevent")
-        assert greenlet.get() == RUN
+            synthetic.uninstrument("gevent")
+            assert greenlet.get() == RUN
 
     def test_a_function_imported_before_the_integration_was_on_is_covered(self) -> None:
         synthetic.uninstrument("gevent")
