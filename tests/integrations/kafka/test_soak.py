@@ -239,7 +239,8 @@ async def _soak(load: Load, long_run: bool) -> None:
     async with AIOKafkaProducer(bootstrap_servers=load.topic.address) as producer:
 
         def produce(value: str, partition: int) -> Any:
-            return asyncio.ensure_future(producer.send_and_wait(load.topic.name, value.encode(), partition=partition))
+            send = synthetic.carry(producer.send_and_wait)  # it goes on after the block that sends
+            return asyncio.ensure_future(send(load.topic.name, value.encode(), partition=partition))
 
         chunks = list(load.chunks(6 if long_run else 1))
         for position, numbers in enumerate(chunks):
