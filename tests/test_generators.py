@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
@@ -140,6 +141,27 @@ def test_one_that_is_left_when_the_loop_shuts_down(kind: str, loop: str) -> None
 
     run(main(), loop)
     assert ended == [ENDS[kind]]
+
+
+def test_hooks_that_others_have_put_around_ours_do_no_harm() -> None:
+    ended: list[str] = []
+
+    def wrap() -> None:
+        begins, ends = sys.get_asyncgen_hooks()
+        assert begins is not None
+        assert ends is not None
+        sys.set_asyncgen_hooks(lambda agen: begins(agen), lambda agen: ends(agen))
+
+    async def main() -> None:
+        for kind in WORK:
+            generator = await begun(kind, ended)
+            wrap()
+            del generator
+            await closed(ended, len(ended) + 1)
+            wrap()
+
+    asyncio.run(main())
+    assert ended == list(ENDS.values())
 
 
 def test_its_end_is_work_of_its_own_which_ends() -> None:

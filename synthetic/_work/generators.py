@@ -67,15 +67,16 @@ def watch(how_to_close: Callable[[], Close | None], unset: Callable[..., object]
 
     def begins(agen: Any) -> None:
         close = how_to_close()
-        if close is not None:
+        if close is not None and not isinstance(agen, _Ending):  # it is one where others have wrapped these hooks
             name = _Name(agen.__qualname__)
             name.ending = _Ending(agen, close)
             agen.__qualname__ = name
             agen = name.ending  # the loop closes it when it shuts down
-        begin(agen)
+        if begin is not None:
+            begin(agen)
 
     def ends(agen: Any) -> None:
-        name = agen.__qualname__
+        name = getattr(agen, "__qualname__", None)
         if type(name) is _Name:
             name.ending.keep(agen)
             agen = name.ending
