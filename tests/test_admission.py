@@ -13,7 +13,7 @@ import pytest
 
 import synthetic
 from synthetic import ledger
-from synthetic._admission.decision import Refused
+from synthetic._admission.decision import AS_REAL, Refused
 from synthetic._admission.entrance import Entrance
 from synthetic._config import in_force
 from synthetic._model.reason import Reason
@@ -264,6 +264,31 @@ def test_an_entrance_may_override_on_unverified(
     with synthetic.configured(on_unverified=configured):
         assert decide(("synthetic-traffic=1",), on_unverified=given) == expected
         assert decide((made(service),), on_unverified=given) == "simulated"
+
+
+def test_an_entrance_in_use_refuses_unmarked_work_for_as_long_as_a_marker_is_required() -> None:
+    """The path of nearly every request skips the decision: it must not do so for a moment too long."""
+    entrance = Entrance()
+    entrance.open()
+    for _ in range(2):
+        for _ in range(2):
+            assert entrance.decide(()) is AS_REAL
+            assert entrance.open_under is in_force.config
+        with synthetic.configured(on_missing="refuse"):
+            for _ in range(2):
+                assert entrance.decide(()) == Refused(Reason.MISSING)
+                assert entrance.open_under is not in_force.config
+
+
+def test_a_rejected_configuration_does_not_open_an_entrance() -> None:
+    synthetic.configure(on_missing="refuse")
+    entrance = Entrance()
+    assert entrance.decide(()) == Refused(Reason.MISSING)
+    with synthetic.configured(on_missing="real"):
+        rejected = in_force.active()
+    entrance.check(rejected)
+    assert entrance.decide(()) == Refused(Reason.MISSING)
+    assert entrance.open_under is not in_force.config
 
 
 def test_an_entrance_uses_the_current_configuration(keys: dict[str, Any]) -> None:
