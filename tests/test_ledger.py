@@ -261,7 +261,8 @@ def test_outcomes_are_counted_by_effect_and_action(keys: dict[str, Any], provide
 
 
 ADMISSIONS = """
-import json, sys
+import json, sys, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # Starlette's own, in its oldest versions
 import synthetic
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider

@@ -49,15 +49,15 @@ _REGISTERING: Final[tuple[tuple[Any, str], ...]] = (
 )
 """What takes a callback of the application."""
 
-_STARTING: Final = ("_run_channel_spin_thread", "_spawn_delivery", "_spawn_poll_connectivity")
-"""What starts a thread that a channel keeps for all of its calls."""
+_STARTING: Final = ("_run_channel_spin_thread", "_spawn_delivery", "_subscribe", "_spawn_poll_connectivity")
+"""What starts a thread that a channel keeps for all of its calls. The last one is not in every version."""
 
 integration: Integration = Patches(
     *(Patch(_channel, name, _out.marking(kind)) for name, kind in _out.KINDS.items()),
     Patch(_aio_channel, "__init__", _out_aio.remembering),
     *(Patch(_aio_channel, name, _out_aio.marking(*kind)) for name, kind in _out_aio.KINDS.items()),
     *(Patch(*place, _callbacks.registering) for place in _REGISTERING),
-    *(Patch(_channels, name, _callbacks.starting) for name in _STARTING),
+    *(Patch(_channels, name, _callbacks.starting) for name in _STARTING if hasattr(_channels, name)),
     Patch(_server, "__init__", _in.admitting(ServerInterceptor)),
     Patch(_aio_server, "__init__", _in.admitting(AioServerInterceptor)),
 )

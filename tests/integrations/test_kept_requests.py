@@ -59,7 +59,7 @@ def httpx_async_request(url: str, headers: dict[str, str]) -> Kept:
 def urllib3_headers(url: str, headers: dict[str, str]) -> Kept:
     urllib3 = pytest.importorskip("urllib3")
     pool = urllib3.PoolManager()
-    kept = urllib3.HTTPHeaderDict(headers)
+    kept = urllib3._collections.HTTPHeaderDict(headers)
     return Kept(lambda: pool.request("GET", url, headers=kept), lambda: list(kept.items()), pool.clear)
 
 

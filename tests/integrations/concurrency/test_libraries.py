@@ -25,6 +25,8 @@ from tests.support.servers import wait_until
 
 pytestmark = FORKS
 
+pytest.importorskip("loky", reason="these libraries do not fit the oldest versions of what they depend on")
+
 RUN = "rush-hour"
 KINDS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "simulated": lambda: simulated(run=RUN),

@@ -19,6 +19,7 @@ from tests.products.grpc.servers import Recording, aio_server, sync_server
 from tests.support.clients import has_no_marker, run_script, token_of
 from tests.support.markers import marked
 from tests.support.orders import orders, switched
+from tests.support.versions import SENTRY_BAGGAGE, skip_before
 
 
 class TestSyncInsideOpenTelemetry(StreamsThatAreLeft):
@@ -193,7 +194,7 @@ with sentry_sdk.start_transaction(name="ride"):
 
 @pytest.mark.parametrize("first", ["ours", "sentry"])
 def test_the_marker_goes_once_beside_sentrys_own_baggage(keys: dict[str, Any], first: str) -> None:
-    pytest.importorskip("sentry_sdk")
+    skip_before(*SENTRY_BAGGAGE)
     with Recording() as server:
         printed = run_script(SENTRY, first, server.target(), keys=keys).splitlines()
     assert printed == ["simulated refused simulated refused", "real real real real"]
