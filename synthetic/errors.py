@@ -54,7 +54,7 @@ class UnverifiedMarker(SyntheticTrafficError):
     """
 
     def __init__(self, reason: Reason) -> None:
-        super().__init__(_OUTLIVED if reason is Reason.OUTLIVED else _UNVERIFIED.format(reason.value, _hint(reason)))
+        super().__init__(_OUTLIVED if reason is Reason.OUTLIVED else _REFUSED.format(reason.value, _hint(reason)))
         self.reason = reason
 
     def __reduce__(self) -> tuple[type[UnverifiedMarker], tuple[Reason]]:
@@ -113,18 +113,22 @@ class ExternalCallRefused(EffectRefused):
 
 _NEEDS_KEYS = "Configure the keys that verify it: keys=, SYNTHETIC_KEYS, or keys in synthetic.toml."
 _ADMIT = "Admit requests with SyntheticTrafficMiddleware, which refuses such markers."
-_UNVERIFIED = (
-    "the marker of this work cannot be verified ({}), so the work is neither executed as real nor treated as "
-    "simulated. {}"
+_INSTRUMENT = "Its calls would carry no marker: call synthetic.instrument() at start-up."
+_REFUSED = (
+    "the marker of this work is refused ({}), so the work is neither executed as real nor treated as simulated. {}"
 )
 _OUTLIVED = (
     "this code was started by simulated work that has ended (outlived), so nobody can tell whose work it does now. If "
     "it finishes a job of that work, hand it over as one: to an executor, to the background tasks of the framework, or "
-    "as synthetic.carry(function). If it serves everybody, start it outside of simulated work, for example at start-up."
+    "as synthetic.carry(function). If it serves everybody, start it outside of simulated work, or name its module in "
+    "the setting workers; if it takes jobs from a queue, declare that with synthetic.carry_queue. If its work is real, "
+    "put that into a block with synthetic.real()."
 )
 
 
 def _hint(reason: Reason) -> str:
+    if reason is Reason.NOT_INSTRUMENTED:
+        return _INSTRUMENT
     return _NEEDS_KEYS if reason in (Reason.NO_KEYS, Reason.UNKNOWN_KEY) else _ADMIT
 
 

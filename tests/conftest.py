@@ -83,7 +83,7 @@ def configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Temp
     with synthetic.configured():
         synthetic.configure()
         # Most tests instrument nothing, and their simulated work is not to be refused for that.
-        for module in ("synthetic._admission.decision", "synthetic._work.scopes"):
+        for module in ("synthetic._admission.decision", "synthetic._work.claimed", "synthetic._work.scopes"):
             monkeypatch.setattr(f"{module}.INSTRUMENTED", {"a test"})
         yield
     context.detach(clean)

@@ -283,3 +283,9 @@ def test_a_carried_job_leaves_the_opentelemetry_context_unchanged() -> None:
     before = context.get_current()
     job()
     assert context.get_current() == before
+
+
+@pytest.mark.parametrize("given", [None, "job", (number for number in range(3))])
+def test_what_cannot_be_called_is_an_error_at_once(given: Any) -> None:
+    with pytest.raises(TypeError, match=r"cannot be called\. Carry the function itself"):
+        synthetic.carry(given)

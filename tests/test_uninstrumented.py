@@ -7,20 +7,23 @@ import sys
 from typing import Any
 
 import pytest
+from opentelemetry import context
 
 import synthetic
-from synthetic import MessageRefused, admitted, is_synthetic, simulated
+from synthetic import MessageRefused, UnverifiedMarker, admitted, is_synthetic, simulated
 from synthetic._admission.decision import Refused
 from synthetic._admission.entrance import Entrance
 from synthetic._config.instrumented import INSTRUMENTED
 from synthetic._model.reason import Reason
 from synthetic.errors import ConfigurationError
+from synthetic.propagation import SyntheticTrafficPropagator
+from tests.support.clients import brought_by_opentelemetry
 from tests.support.keys import entry, mint
 
 
 @pytest.fixture(autouse=True)
 def bare(keys: dict[str, Any], configuration: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("synthetic._admission.decision", "synthetic._work.scopes"):
+    for module in ("synthetic._admission.decision", "synthetic._work.claimed", "synthetic._work.scopes"):
         monkeypatch.setattr(f"{module}.INSTRUMENTED", INSTRUMENTED)
     synthetic.configure(keys=keys)
 
@@ -65,6 +68,20 @@ def test_a_service_that_calls_nothing_may_admit_it(keys: dict[str, Any], header:
     synthetic.configure(keys=keys, uninstrumented="admit")
     with simulated(run="rush-hour"), admitted({"baggage": header}):
         assert is_synthetic()
+
+
+def test_a_marker_that_only_opentelemetry_has_extracted_is_refused(keys: dict[str, Any]) -> None:
+    with brought_by_opentelemetry(mint(keys)), pytest.raises(UnverifiedMarker, match=r"call synthetic\.instrument\(\)"):
+        is_synthetic()
+
+
+def test_a_marker_that_the_propagator_extracts_is_refused(header: str) -> None:
+    attached = context.attach(SyntheticTrafficPropagator().extract({"baggage": header}))
+    try:
+        with pytest.raises(UnverifiedMarker, match="not-instrumented"):
+            is_synthetic()
+    finally:
+        context.detach(attached)
 
 
 def test_a_halted_run_says_so_first(keys: dict[str, Any], header: str) -> None:

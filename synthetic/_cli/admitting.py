@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from typing import Any
 
 from synthetic._cli.findings import Finding
 from synthetic._cli.layers import Kind, kind_of, layers_of, name_of, ours_in, outside_of
+from synthetic._config.in_force import active
 from synthetic._config.instrumented import INSTRUMENTED
 
 __all__ = ["examine_application"]
@@ -16,26 +20,39 @@ _SECTION = "application"
 
 def examine_application(name: str, app: Any) -> Iterator[Finding]:
     """Yield the findings on an application that was imported as ``name``."""
-    if INSTRUMENTED:
-        yield Finding(_SECTION, "ok", "instrument()", f"called for {', '.join(sorted(INSTRUMENTED))}")
-    else:
-        yield Finding(
-            _SECTION,
-            "fix",
-            "instrument()",
-            "was not called while the application was imported, so its calls, messages and threads carry no marker; "
-            "call synthetic.instrument() at start-up, or start the program with opentelemetry-instrument",
-        )
+    yield from _instrumented()
     layers = layers_of(app)
     kinds = [kind for kind in map(kind_of, layers) if kind is not None]
     kind = kinds[0] if kinds else None
     if kind is not None and kind.integration:
         yield _covered(name, kind)
-    elif kind is None and not callable(app):
+    elif kind is None and not _may_serve(app):
         text = f"{name_of(app)} is not an application that the doctor knows, so its middleware is not checked"
         yield Finding(_SECTION, "note", name, text)
     else:
         yield _middleware(name, app, kind, layers)
+
+
+def _instrumented() -> Iterator[Finding]:
+    subject = "instrument()"
+    if not INSTRUMENTED:
+        if active().uninstrumented == "admit":
+            text = 'was not called, and uninstrumented="admit": what this service calls, sends and starts has no marker'
+            yield Finding(_SECTION, "note", subject, text)
+            return
+        text = (
+            "was not called while the application was imported, so simulated work is refused (not-instrumented); "
+            "call synthetic.instrument() at start-up, or start the program with opentelemetry-instrument"
+        )
+        yield Finding(_SECTION, "fix", subject, text)
+        return
+    yield Finding(_SECTION, "ok", subject, f"called for {', '.join(sorted(INSTRUMENTED))}")
+    products = {point.name: point.value for point in entry_points(group="synthetic.products")}
+    imported = {name for name, module in products.items() if module in sys.modules}
+    left_out = sorted((imported | {"concurrency"}) - INSTRUMENTED)
+    if left_out:
+        text = f"not called for {', '.join(left_out)}: what simulated work does with them is executed as real"
+        yield Finding(_SECTION, "note", subject, text)
 
 
 def _covered(name: str, kind: Kind) -> Finding:
@@ -43,6 +60,25 @@ def _covered(name: str, kind: Kind) -> Finding:
         return Finding(_SECTION, "ok", name, f"{kind.name}: instrument() covers it, and it needs no middleware")
     text = f'{kind.name}: not covered; call synthetic.instrument() or synthetic.instrument("{kind.integration}")'
     return Finding(_SECTION, "fix", name, text)
+
+
+def _may_serve(app: Any) -> bool:
+    """Whether a server could call ``app``: as ASGI with three arguments, or as WSGI with two."""
+    if not callable(app):
+        return False
+    try:
+        called = inspect.signature(app)
+    except (TypeError, ValueError):
+        return True  # nobody knows
+    return any(_takes(called, number) for number in (2, 3))
+
+
+def _takes(called: inspect.Signature, number: int) -> bool:
+    try:
+        called.bind(*range(number))
+    except TypeError:
+        return False
+    return True
 
 
 def _middleware(name: str, app: Any, kind: Kind | None, layers: list[Any]) -> Finding:

@@ -61,8 +61,8 @@ _DETAILS = {
     Reason.WRONG_ENVIRONMENT: "The simulation marker of this {what} is signed for another environment.",
     Reason.EXPIRED: "The simulation marker of this {what} has expired.",
     Reason.HALTED: "The simulation that this {what} belongs to is halted.",
-    Reason.NOT_INSTRUMENTED: "This service would carry no marker on: synthetic.instrument() was not called in it.",
-    Reason.OUTLIVED: "The simulated work that started this {what} has ended; nobody can tell whose work it does now.",
+    Reason.NOT_INSTRUMENTED: "This service has not called synthetic.instrument(), so its calls would carry no marker.",
+    Reason.OUTLIVED: "A part of this {what} was started by simulated work that has ended: nobody can tell whose it is.",
     Reason.SHED: "This service has no room for simulated work now.",
     Reason.NOT_READY: "This service is not ready for simulated work yet.",
 }

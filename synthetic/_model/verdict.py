@@ -94,6 +94,7 @@ class Received(Simulated):
         self.marker = marker  # type: ignore[misc]
         self.is_simulated = True
         self.baggage = [] if baggage is None else baggage
+        self.refused = None
         self._parts = []
         self._token = token
 

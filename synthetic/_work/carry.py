@@ -74,9 +74,11 @@ def carry(function: Callable[P, R]) -> Callable[P, R]:
     stays real there. If nothing is decided now, nothing is decided there.
 
     ``function`` is a function or a coroutine function. For a plain function, the result pickles if the function does.
-    Raises TypeError for a generator function. The call raises TypeError if a plain function returns a coroutine or a
-    generator: carry the coroutine function itself.
+    Raises TypeError for a generator function, and for what cannot be called. The call raises TypeError if a plain
+    function returns a coroutine or a generator: carry the coroutine function itself.
     """
+    if not callable(cast("object", function)):
+        raise TypeError(f"{function!r} cannot be called. Carry the function itself, and call what carry returns.")
     verdict = current_verdict()
     if kind_of(function) == "function":
         return CarriedByHand(verdict, function)

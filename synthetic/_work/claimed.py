@@ -1,8 +1,9 @@
 """The verdict on a marker that this library's middleware did not admit: it counts if its token verifies.
 
-A marker that arrives with a request or message is judged like at an entrance: a halted run does not count, and at an
-edge no expired token. Then the verdict stays, for it must not expire in the middle of a request. A marker that was
-admitted elsewhere in the same work is good for the retention time.
+A marker that arrives with a request or message is judged like at an entrance: a halted run does not count, at an edge
+no expired token, and in a process that has not called ``instrument()`` no marker at all. Then the verdict stays, for it
+must not expire in the middle of a request. A marker that was admitted elsewhere in the same work is good for the
+retention time.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Final
 
 from synthetic._config.configuration import Configuration
 from synthetic._config.in_force import active
+from synthetic._config.instrumented import INSTRUMENTED
 from synthetic._model.reason import Reason
 from synthetic._model.verdict import Received, Unverified
 from synthetic._wire.baggage import TOO_LONG, Found, entry_of, find
@@ -74,6 +76,8 @@ def _in_time(claims: Claims, config: Configuration, arrives_at_edge: bool | None
     refusal = claims.refusal(config.issuer, config.environment, config.clock(), retention)
     if refusal is None and arrives_at_edge is not None and config.is_halted(claims.marker.run):
         refusal = Reason.HALTED
+    if refusal is None and arrives_at_edge is not None and not INSTRUMENTED and config.uninstrumented == "refuse":
+        refusal = Reason.NOT_INSTRUMENTED
     return refusal or claims
 
 

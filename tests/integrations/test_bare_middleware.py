@@ -46,7 +46,10 @@ def starlette() -> Any:
             return PlainTextResponse("not charged", 402)
         return PlainTextResponse("booked")
 
-    routes = [("/book", book), ("/fail", fail), ("/give-up", give_up)]
+    async def full(request: Any) -> PlainTextResponse:
+        return PlainTextResponse("no driver is free", 503)
+
+    routes = [("/book", book), ("/fail", fail), ("/give-up", give_up), ("/full", full)]
     return Starlette(routes=[Route(path, function, methods=["POST"]) for path, function in routes])
 
 
@@ -111,6 +114,10 @@ def flask() -> Any:
     def fail() -> str:
         raise LookupError("of the application")
 
+    @app.post("/full")
+    def full() -> tuple[str, int]:
+        return "no driver is free", 503
+
     return app
 
 
@@ -155,3 +162,11 @@ def test_a_refused_effect_that_the_application_answers_itself_stays_its_answer(k
 def test_an_answered_refusal_is_no_error_for_the_server(keys: Keys) -> None:
     client = TestClient(APPS["Starlette"](), raise_server_exceptions=True)
     assert client.post("/book", headers=dict(marked(keys))).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["Starlette", "Flask"])
+def test_a_server_error_of_the_application_itself_is_its_answer(name: str, keys: Keys) -> None:
+    client = TestClient(APPS[name](), raise_server_exceptions=False)
+    for headers in ({}, dict(marked(keys))):
+        answer = client.post("/full", headers=headers)
+        assert (answer.status_code, answer.text) == (503, "no driver is free")

@@ -151,4 +151,4 @@ def test_a_program_instrumented_at_its_start_has_the_verdict_of_its_starter(keys
             assert child(**variables).stdout == f"{RUN} True\n"
             refused = child(SYNTHETIC_KEYS=json.dumps(shared_key()))
             assert refused.returncode == 1
-            assert "UnverifiedMarker: the marker of this work cannot be verified (bad-" in refused.stderr
+            assert "UnverifiedMarker: the marker of this work is refused (bad-" in refused.stderr
