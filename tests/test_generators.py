@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
@@ -245,7 +245,7 @@ def test_a_stream_of_starlette_whose_client_leaves(keys: Keys, spec_version: str
                 raise OSError("the client has left")
             await asyncio.Event().wait()
 
-        with suppress(OSError, ClientDisconnect):  # it depends on the version whether they are raised
+        with suppress(Exception):  # that of ``send``, in a form that depends on the version, or none
             await app({**scope, "asgi": {"spec_version": spec_version}}, receive, send)
         with synthetic.simulated(run="another"):
             gc.collect()

@@ -40,6 +40,7 @@ NOT_RUN = {
 
 NEWER = {
     ("docs/integrations/analytics.md", "import posthog"): ("posthog", "6"),
+    ("docs/integrations/analytics.md", "synthetic.uninstrument()"): ("posthog", "6"),
     ("docs/integrations/aiohttp.md", "middlewares=[client_middleware]"): ("aiohttp", "3.12"),
     ("docs/integrations/arq.md", "await pool.aclose()"): ("redis", "5.0.1"),  # before, it is called close
     ("docs/integrations/httpx2.md", "client = TestClient(app)"): ("starlette", "1.2"),  # before, a client of httpx
