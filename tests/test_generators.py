@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from starlette.routing import Route
 
 import synthetic
 from synthetic.asgi import SyntheticTrafficMiddleware
+from tests.support.asyncio_thread import Loop
 from tests.support.clients import brought_by_opentelemetry
 from tests.support.keys import mint, shared_key
 from tests.support.markers import marked
@@ -141,6 +143,56 @@ def test_one_that_is_left_when_the_loop_shuts_down(kind: str, loop: str) -> None
 
     run(main(), loop)
     assert ended == [ENDS[kind]]
+
+
+@pytest.fixture
+def instrumented() -> Iterator[None]:
+    synthetic.instrument("logging")
+    yield
+    synthetic.uninstrument("logging")
+
+
+@pytest.mark.usefixtures("instrumented")
+@pytest.mark.parametrize("kind", WORK)
+def test_one_in_a_loop_that_simulated_work_has_never_entered(kind: str) -> None:
+    ended: list[str] = []
+    with closing(Loop()) as loop, WORK[kind]():
+        kept = [loop.run(first_step(ended))]
+
+        async def let_go() -> None:
+            kept.clear()
+            await closed(ended)
+
+        for other in WORK.values():
+            with other():
+                loop.run(let_go())
+    assert ended == [ENDS[kind]]
+
+
+async def first_step(ended: list[str]) -> AsyncIterator[str]:
+    generator = steps(ended)
+    await generator.__anext__()
+    return generator
+
+
+@pytest.mark.usefixtures("instrumented")
+def test_a_real_one_that_began_before_any_simulated_work_of_its_loop() -> None:
+    ended: list[str] = []
+
+    async def main() -> None:
+        generator = await first_step(ended)
+        with synthetic.simulated(run="first-of-this-loop"):
+            del generator
+            await closed(ended)
+
+    asyncio.run(main())
+    assert ended == ["real"]
+
+
+def test_the_hooks_of_loops_are_as_before_after_uninstrument(instrumented: None) -> None:
+    covered = sys.set_asyncgen_hooks
+    synthetic.uninstrument()
+    assert sys.set_asyncgen_hooks is inspect.unwrap(covered)
 
 
 def test_hooks_that_others_have_put_around_ours_do_no_harm() -> None:

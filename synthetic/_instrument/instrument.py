@@ -11,6 +11,7 @@ from typing import Protocol, cast
 
 from synthetic._config.instrumented import INSTRUMENTED
 from synthetic._instrument.coverage import BY_HAND, COVERED, MODULES_BY_HAND
+from synthetic._instrument.loops import LOOPS
 from synthetic.errors import ConfigurationError
 
 __all__ = ["GROUP", "PRODUCTS", "Integration", "instrument", "is_absent", "uninstrument"]
@@ -61,6 +62,7 @@ def instrument(*names: str) -> tuple[str, ...]:
             _instrument_found(point, product)
         elif _is_installed(product):
             _await(point, product)
+    LOOPS.put_on()
     return tuple(sorted(INSTRUMENTED))
 
 
@@ -78,6 +80,8 @@ def uninstrument(*names: str) -> tuple[str, ...]:
                 pass  # not installed, so not patched
         _awaited.discard(point.name)
         INSTRUMENTED.discard(point.name)
+    if not INSTRUMENTED:
+        LOOPS.take_off()
     return tuple(sorted(INSTRUMENTED))
 
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final, cast
 
-__all__ = ["watch"]
+__all__ = ["Hook", "covered", "watch"]
 
+Hook = Callable[[Any], None]
 Close = Callable[[Any], Awaitable[None]]
 """Closes a generator, as a part of the work that began it."""
 
@@ -23,11 +25,12 @@ _get_hooks: Final = sys.get_asyncgen_hooks
 class _Ending:
     """What the event loop closes in the place of a generator."""
 
-    __slots__ = ("__weakref__", "_agen", "_close")
+    __slots__ = ("__weakref__", "_agen", "_close", "_name")
 
-    def __init__(self, agen: Any, close: Close) -> None:
+    def __init__(self, agen: Any, close: Close, name: str) -> None:
         self._agen: Any = weakref.ref(agen)
         self._close = close
+        self._name = name
 
     def keep(self, agen: Any) -> None:
         """Keep the generator until it is closed: it is being finalised, and nobody else has it any more."""
@@ -40,7 +43,7 @@ class _Ending:
             await self._close(agen)
 
     def __repr__(self) -> str:
-        return repr(self._agen())
+        return f"<async_generator object {self._name}>"
 
 
 def _nothing() -> None:
@@ -54,38 +57,64 @@ class _Name(str):
     ending: _Ending
 
 
-def watch(how_to_close: Callable[[], Close | None], unset: Callable[..., object]) -> None:
-    """Cover the generators that begin in this thread's event loop from now on. Without a loop, nothing happens.
+def _tagged(agen: Any, close: Close) -> Any:
+    """Return what ends in the place of ``agen``, which keeps it."""
+    name = _Name(getattr(agen, "__qualname__", type(agen).__qualname__))
+    name.ending = _Ending(agen, close, name)
+    try:
+        agen.__qualname__ = name
+    except (AttributeError, TypeError):  # a generator of some library, and not of Python
+        with suppress(AttributeError, TypeError):
+            agen._synthetic_name = name
+    return name.ending
 
-    ``how_to_close`` is called when one begins; it returns None for work without a marker. ``unset`` calls a function
-    with no verdict in force.
+
+def _ending_of(agen: Any) -> _Ending | None:
+    for attribute in ("__qualname__", "_synthetic_name"):
+        name = getattr(agen, attribute, None)
+        if type(name) is _Name:
+            return name.ending
+    return None
+
+
+def covered(
+    first: Hook, last: Hook, how_to_close: Callable[[], Close | None], unset: Callable[..., object]
+) -> tuple[Hook, Hook]:
+    """Return the hooks of an event loop, so that each generator ends as what it began as.
+
+    ``how_to_close`` is called when a generator begins; it returns None for work without a marker. ``unset`` calls a
+    function with no verdict in force.
     """
-    first, last = _get_hooks()
-    if last is None or hasattr(first, "_synthetic") or not _is_of_asyncio(last):
-        return
-    begin, end = cast("Any", first), cast("Any", last)
 
     def begins(agen: Any) -> None:
         close = how_to_close()
         if close is not None and not isinstance(agen, _Ending):  # it is one where others have wrapped these hooks
-            name = _Name(agen.__qualname__)
-            name.ending = _Ending(agen, close)
-            agen.__qualname__ = name
-            agen = name.ending  # the loop closes it when it shuts down
-        if begin is not None:
-            begin(agen)
+            agen = _tagged(agen, close)  # the loop closes it when it shuts down
+        first(agen)
 
     def ends(agen: Any) -> None:
-        name = getattr(agen, "__qualname__", None)
-        if type(name) is _Name:
-            name.ending.keep(agen)
-            agen = name.ending
-        unset(end, agen)
+        ending = _ending_of(agen)
+        if ending is not None:
+            ending.keep(agen)
+            agen = ending
+        unset(last, agen)
 
     begins._synthetic = True  # type: ignore[attr-defined]
-    sys.set_asyncgen_hooks(begins, ends)
+    return begins, ends
+
+
+def watch(how_to_close: Callable[[], Close | None], unset: Callable[..., object]) -> None:
+    """Cover the generators that begin in this thread's event loop from now on. Without a loop, nothing happens."""
+    first, last = _get_hooks()
+    if last is None or first is None or hasattr(first, "_synthetic") or not _is_of_asyncio(last):
+        return
+    sys.set_asyncgen_hooks(*covered(cast("Hook", first), cast("Hook", last), how_to_close, unset))
 
 
 def _is_of_asyncio(hook: Any) -> bool:
+    """Whether a hook is an asyncio loop's: its own, or one that somebody has put around it."""
     asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and isinstance(getattr(hook, "__self__", None), asyncio.AbstractEventLoop)
+    if asyncio is None:
+        return False
+    owner = getattr(hook, "__self__", None)
+    return isinstance(owner, asyncio.AbstractEventLoop) or asyncio._get_running_loop() is not None
