@@ -81,7 +81,9 @@ def test_a_guard_after_the_work_raises_and_nothing_is_executed_or_recorded(charg
 def test_the_error_names_the_cures() -> None:
     with pytest.raises(UnverifiedMarker) as raised:
         left_behind().run(is_synthetic)
-    for cure in ("executor", "background tasks", "synthetic.carry(function)", "at start-up"):
+    jobs = ("executor", "background tasks", "synthetic.carry(function)")
+    workers = ("outside of simulated work", "setting workers", "synthetic.carry_queue", "synthetic.real()")
+    for cure in (*jobs, *workers):
         assert cure in str(raised.value)
 
 

@@ -146,6 +146,7 @@ def test_thread_instrumentation_carries_the_token(keys: dict[str, Any], threadin
 def verdict_in(process_headers: dict[str, str], keys: dict[str, Any]) -> Marker | None:
     """Return the marker that another process finds in the headers."""
     synthetic.configure(keys=keys)
+    synthetic.instrument("logging")
     with attached(propagate.extract(process_headers)):
         return current()
 
