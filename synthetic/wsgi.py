@@ -258,8 +258,15 @@ def _written_nowhere(data: bytes, /) -> None:
 
 def _close(context: _Runner, body: Iterable[bytes]) -> None:
     close = cast("Callable[[], object] | None", getattr(body, "close", None))
-    if close is not None:
+    if close is None:
+        return
+    try:
         context.run(close)
+    except RuntimeError as error:
+        is_entered = str(error).startswith("cannot enter context")
+        if not is_entered or not isinstance(context, Context) or cast("Any", error.__traceback__).tb_next is not None:
+            raise  # the application's own
+        context.copy().run(close)  # another thread is in a step of this response, and may wait for this
 
 
 def _answer(

@@ -6,22 +6,32 @@ that has ended, and would keep it.
 
 from __future__ import annotations
 
-from synthetic._model.verdict import Simulated, Verdict
-from synthetic._work.state import BLOCKS, Block, enter, here, leave
+from contextvars import Token
+from typing import TypeAlias
 
-__all__ = ["pop", "push"]
+from opentelemetry import context
+
+from synthetic._model.verdict import Simulated, Unverified, Verdict
+from synthetic._work.state import BLOCKS, VERDICT, Block, enter, here, leave
+
+__all__ = ["Begun", "pop", "push"]
+
+Begun: TypeAlias = "dict[int, list[Simulated]]"
+"""What a block has begun, by its identity: the work of each time that it was entered and not left. Work that has ended
+with the work around it is empty."""
 
 
-def push(block: object, verdict: Verdict | None, *, marks_span: bool = False) -> None:
+def push(block: object, verdict: Verdict | None, begun: Begun, *, marks_span: bool = False) -> None:
     """Enter ``block``: put ``verdict`` in force, and count it as work."""
     work = [verdict] if isinstance(verdict, Simulated) else []
     level = Block(block, enter(verdict, marks_span=marks_span), here(), work)
     BLOCKS.set((*BLOCKS.get(), level))
     for one in work:
+        begun[id(work)] = work
         one.begin()
 
 
-def pop(block: object) -> None:
+def pop(block: object, begun: Begun) -> None:
     """Leave ``block``. The verdict from before is restored once every block that was entered later is left too.
 
     In another context than that of ``push`` (a generator finalised elsewhere), there is nothing to restore.
@@ -33,9 +43,46 @@ def pop(block: object) -> None:
             levels[position] = left._replace(is_left=True)
             break
     else:
+        _end_elsewhere(begun)
         return
+    if begun:
+        begun.pop(id(left.work), None)
     if left.work:
         left.work.pop().end()
     while levels and levels[-1].is_left:
-        leave(levels.pop().how)
+        _restore(levels.pop())
     BLOCKS.set(tuple(levels))
+
+
+def _end_elsewhere(begun: Begun) -> None:
+    """End the work of a block that is left in a context that does not know the block.
+
+    Nothing tells which time it was entered is over if several threads or tasks are in it. Then all of their work ends:
+    it is refused from now on, while work that is over must not stay simulated.
+    """
+    present = list(begun.items())
+    over = [key for key, work in present if not work]
+    if over:
+        begun.pop(over[0], None)
+        return
+    for key, work in present:
+        begun.pop(key, None)
+        while work:
+            work.pop().end()
+
+
+def _restore(level: Block) -> None:
+    """Put the verdict from before a block into force.
+
+    In a copy of its context, the tokens do not work. A library that copies its changes back (asgiref) enters and leaves
+    a block there. But a task or thread that the block has started may leave it, too: that gets no verdict back which
+    would make it real.
+    """
+    if leave(level.how):
+        return
+    verdict, otel, *_ = level.how
+    before = None if verdict.old_value is Token.MISSING else verdict.old_value
+    if level.owner == here() or isinstance(before, (Simulated, Unverified)):
+        VERDICT.set(before)
+        if otel is not None:
+            context.attach(context.Context() if otel.old_value is Token.MISSING else otel.old_value)
