@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from itertools import permutations
 from typing import Any
 
 import pytest
-from opentelemetry import context
+from asgiref.sync import sync_to_async
+from opentelemetry import baggage, context
 
 import synthetic
 from synthetic import admitted, current, real, simulated
@@ -216,3 +217,97 @@ def test_a_block_around_messages_outlives_them(keys: Keys) -> None:
             under(REAL, lambda: next(block(simulated(run="inner"))))
             assert VERDICT.get() is REAL
         assert current_verdict() is outer
+
+
+# Libraries that copy changes of the context back: asgiref
+
+
+def run_told() -> str:
+    try:
+        marker = current()
+    except synthetic.UnverifiedMarker as error:
+        return error.reason.value
+    return "not simulated" if marker is None else marker.run
+
+
+def test_a_block_that_asgiref_enters_and_leaves_restores_the_verdict_from_before(keys: Keys) -> None:
+    async def through(scope: Any) -> list[str]:
+        enter, leave = sync_to_async(scope.__enter__), sync_to_async(scope.__exit__)
+        await enter()
+        inside = run_told()
+        await leave(None, None, None)
+        return [inside, run_told(), "baggage" if baggage.get_all() else "no baggage"]
+
+    async def through_all() -> list[list[str]]:
+        return [await through(make(keys)) for make in MAKERS.values()]
+
+    async def main() -> list[list[str]]:
+        with simulated(run="outer"):
+            found = await through_all()
+        found += await through_all()
+        with real():
+            return found + await through_all()
+
+    within = ["rush-hour", "not simulated"] * 2
+    after = [["outer", "baggage"], *[["not simulated", "no baggage"]] * 2]
+    assert asyncio.run(main()) == [[inside, *outside] for outside in after for inside in within]
+
+
+def test_a_task_of_a_simulated_block_that_leaves_the_block_does_not_become_real() -> None:
+    async def leaving(scope: Any) -> str:
+        scope.__exit__(None, None, None)
+        return run_told()
+
+    async def main() -> list[str]:
+        scope = simulated(run="rush-hour")
+        scope.__enter__()
+        found = [await asyncio.create_task(leaving(scope)), run_told()]
+        with simulated(run="outer"):
+            inner = real()
+            inner.__enter__()
+            found.append(await asyncio.create_task(leaving(inner)))
+        return found
+
+    assert asyncio.run(main()) == ["outlived", "outlived", "outer"]
+
+
+# Blocks that are left where nothing is known of them
+
+
+@pytest.mark.parametrize("name", ["simulated", "a simulated message"])
+def test_a_block_that_is_left_in_another_context_is_over(keys: Keys, name: str) -> None:
+    scope, entered = MAKERS[name](keys), Context()
+    entered.run(scope.__enter__)
+    verdict = entered.run(simulated_now)
+    Context().run(scope.__exit__, None, None, None)
+    assert not verdict.is_simulated
+    assert entered.run(run_told) == "outlived"
+    with scope:
+        assert simulated_now() is not verdict
+    assert run_told() == "not simulated"
+
+
+def test_if_nothing_tells_which_block_is_left_in_another_context_all_of_the_scope_are_over() -> None:
+    scope, contexts = simulated(run="rush-hour"), [Context(), Context()]
+    for one in contexts:
+        one.run(scope.__enter__)
+    Context().run(scope.__exit__, None, None, None)
+    assert [one.run(run_told) for one in contexts] == ["outlived", "outlived"]
+    contexts[0].run(scope.__exit__, None, None, None)
+    assert contexts[0].run(run_told) == "not simulated"
+    assert contexts[1].run(run_told) == "outlived"
+
+
+def test_a_suspended_block_whose_message_has_ended_ends_no_other_block_of_its_scope() -> None:
+    scope = simulated(run="rush-hour")
+
+    def leaving_it_suspended() -> Any:
+        generator = block(scope)
+        next(generator)
+        return generator
+
+    generator = under(REAL, leaving_it_suspended)
+    with scope:
+        Context().run(generator.close)
+        assert run_told() == "rush-hour"
+    assert run_told() == "not simulated"

@@ -227,3 +227,63 @@ def test_valid_requests_log_nothing(keys: Keys, caplog: pytest.LogCaptureFixture
     for number in range(10):
         request(app, served_in_full, entry(mint(keys)) if number % 2 else None)
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_another_thread_can_close_a_response_whose_next_step_waits_for_that(keys: Keys, header: bool) -> None:
+    synthetic.configure(keys=keys)
+    begun, closed = threading.Event(), threading.Event()
+    seen: list[str | None] = []
+
+    class Body:
+        def __iter__(self) -> Any:
+            return self
+
+        def __next__(self) -> bytes:
+            begun.set()
+            closed.wait(60)
+            raise StopIteration
+
+        def close(self) -> None:
+            marker = synthetic.current()
+            seen.append(marker and marker.run)
+            closed.set()
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])
+        return Body()
+
+    def serve(body: Any) -> None:
+        server = threading.Thread(target=lambda: list(body))
+        server.start()
+        assert begun.wait(60)
+        body.close()
+        server.join()
+
+    request(SyntheticTrafficMiddleware(app), serve, entry(mint(keys, claims={"run": "peak"})) if header else None)
+    assert seen == ["peak" if header else None]
+
+
+@pytest.mark.parametrize("message", ["broken", "cannot enter context: it is the application's own"])
+def test_an_error_of_close_is_raised_and_close_is_called_once(keys: Keys, message: str) -> None:
+    synthetic.configure(keys=keys)
+    closed: list[bool] = []
+
+    class Body:
+        def __iter__(self) -> Any:
+            return iter([b"step"])
+
+        def close(self) -> None:
+            closed.append(True)
+            raise RuntimeError(message)
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])
+        return Body()
+
+    def serve(body: Any) -> None:
+        with pytest.raises(RuntimeError, match=message):
+            body.close()
+
+    request(SyntheticTrafficMiddleware(app), serve)
+    assert closed == [True]

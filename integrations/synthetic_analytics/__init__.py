@@ -1,12 +1,13 @@
 """Guards on analytics SDKs, where the application hands an event over: simulated work hands over none.
 
 ``synthetic.instrument()`` sets them for every SDK that is installed. Their effect is ``analytics``, so the policy may
-say otherwise. The threads that send events start without a verdict, for they send the events of everybody.
+say otherwise. The threads and tasks that send events start without a verdict, for they send the events of everybody.
 """
 
 from __future__ import annotations
 
-from synthetic.integration import DefaultGuard, Integration, Patches
+from synthetic.integration import DefaultGuard, Integration, LatePatches, Patches
+from synthetic_analytics._tasks import polling_of_mixpanel, workers_of_posthog
 
 __all__ = ["amplitude", "mixpanel", "posthog", "rudderstack", "segment"]
 
@@ -26,6 +27,7 @@ mixpanel: Integration = Patches(
     ),
     # A buffer holds the events of everybody. Real work will send it.
     DefaultGuard("mixpanel:BufferedConsumer.flush", EFFECT),
+    LatePatches("mixpanel.flags.local_feature_flags", polling_of_mixpanel),
 )
 """The entry point ``mixpanel``. The other ``people_`` and ``group_`` methods call the two here."""
 
@@ -37,6 +39,14 @@ posthog: Integration = Patches(
             *("identify", "page", "screen"),  # before version 6
         )
     ),
+    *(
+        DefaultGuard(f"posthog.async_client:AsyncClient.{method}", EFFECT, is_optional=True)
+        for method in (
+            *("capture", "capture_ai", "capture_exception", "capture_immediate"),
+            *("set", "set_once", "group_identify", "alias"),
+        )
+    ),
+    LatePatches("posthog.async_client", workers_of_posthog),
 )
 """The entry point ``posthog``. The functions of the module ``posthog`` call the methods here."""
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from contextvars import Context, copy_context
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from synthetic import carry
-from synthetic.integration import IsOn, LatePatches, Patch, Simulated, enter, job_of, leave, marked_verdict
+from synthetic.integration import (
+    IsOn,
+    LatePatches,
+    Patch,
+    Simulated,
+    enter,
+    job_of,
+    leave,
+    marked_verdict,
+    started_unset,
+)
 
 __all__ = ["JOBS"]
 
@@ -101,9 +112,44 @@ def _scheduling(original: Any, is_on: IsOn) -> Any:
 
     @wraps(original)
     def add_job(scheduler: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
-        return original(scheduler, job_of(func) if is_on() and callable(func) else func, *args, **kwargs)
+        return original(scheduler, _scheduled(func) if is_on() else func, *args, **kwargs)
 
     return add_job
+
+
+def _modifying(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``modify_job`` of APScheduler, which can replace a job's function."""
+
+    @wraps(original)
+    def modify_job(scheduler: Any, *args: Any, **changes: Any) -> Any:
+        if "func" in changes and is_on():
+            changes["func"] = _scheduled(changes["func"])
+        return original(scheduler, *args, **changes)
+
+    return modify_job
+
+
+def _scheduled(func: Any) -> Any:
+    """Return the function of a job under the current verdict; unchanged if the current work has no marker.
+
+    A text names a function (``module:name``), which APScheduler would import. A store that pickles keeps such a name,
+    and so loses the verdict. A partial function has none.
+    """
+    if marked_verdict() is None:
+        return func
+    if isinstance(func, str):
+        func = sys.modules["apscheduler.util"].ref_to_obj(func)
+    return partial(job_of(func)) if callable(func) else func
+
+
+def _waking(original: Any, is_on: IsOn) -> Any:
+    """Wrap ``wakeup`` of a scheduler in an event loop, which keeps the context for the jobs of everybody."""
+
+    @wraps(original)
+    def wakeup(scheduler: Any) -> Any:
+        return started_unset(original, scheduler) if is_on() else original(scheduler)
+
+    return wakeup
 
 
 def _adding(original: Any, is_on: IsOn) -> Any:
@@ -130,6 +176,14 @@ JOBS: tuple[LatePatches, ...] = (
     LatePatches(
         "aiojobs._job", lambda module: [Patch(module.Job, "__init__", _making), Patch(module.Job, "_start", _starting)]
     ),
-    LatePatches("apscheduler.schedulers.base", lambda module: [Patch(module.BaseScheduler, "add_job", _scheduling)]),
+    LatePatches(
+        "apscheduler.schedulers.base",
+        lambda module: [
+            Patch(module.BaseScheduler, "add_job", _scheduling),
+            Patch(module.BaseScheduler, "modify_job", _modifying),
+        ],
+    ),
+    LatePatches("apscheduler.schedulers.asyncio", lambda module: [Patch(module.AsyncIOScheduler, "wakeup", _waking)]),
+    LatePatches("apscheduler.schedulers.tornado", lambda module: [Patch(module.TornadoScheduler, "wakeup", _waking)]),
     LatePatches("quart.app", lambda module: [Patch(module.Quart, "add_background_task", _adding)]),
 )

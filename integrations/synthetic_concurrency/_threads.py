@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextvars import Context
-from functools import wraps
+from functools import partial, wraps
 from types import MethodType
 from typing import Any, Final
 
@@ -49,9 +49,19 @@ class _Running:
 
     def __call__(self, thread: threading.Thread) -> None:
         self.take_off(thread)
+        try:
+            self._under_verdict(thread.run)
+        except BaseException:
+            # The thread calls threading.excepthook after this, since Python 3.14 even outside of the thread's context.
+            hook = vars(thread).get("_invoke_excepthook")
+            if hook is not None:
+                vars(thread)["_invoke_excepthook"] = partial(self._under_verdict, hook)
+            raise
+
+    def _under_verdict(self, call: Callable[..., object], *args: object) -> None:
         entered = enter(self._verdict)
         try:
-            thread.run()
+            call(*args)
         finally:
             leave(entered)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+import sys
+from collections.abc import Awaitable, Callable
 from contextvars import Context
-from functools import partial
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
-from synthetic._work.carry import Carried
+from synthetic._model.verdict import Verdict
+from synthetic._work.carry import Carried, for_work
+from synthetic._work.scopes import Scope
 from synthetic._work.state import marked_verdict
 from synthetic._work.workers import is_sender
 
@@ -30,7 +34,26 @@ def job_of(function: Callable[P, R]) -> Callable[P, R]:
         # asyncio.to_thread: the job is the call in the copied context, whose own verdict is spent with its request.
         inner, *args = job.args
         return cast("Callable[P, R]", partial(job.func, job_of(inner), *args, **job.keywords))
-    return Carried(None if is_sender(function) else verdict, function)
+    own = None if is_sender(function) else verdict
+    if _is_coroutine_function(function):
+        return cast("Callable[P, R]", _awaited(own, job))
+    return Carried(own, function)
+
+
+def _is_coroutine_function(function: Any) -> bool:
+    """Whether a library would await what the function returns, after the call; asyncio looks for a mark, too."""
+    mark = getattr(sys.modules.get("asyncio.coroutines"), "_is_coroutine", None)
+    is_marked = mark is not None and getattr(function, "_is_coroutine", None) is mark
+    return is_marked or inspect.iscoroutinefunction(function)
+
+
+def _awaited(verdict: Verdict | None, function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    @wraps(function)
+    async def job(*args: Any, **kwargs: Any) -> Any:
+        with Scope(None, lambda: for_work(verdict)):
+            return await function(*args, **kwargs)
+
+    return job
 
 
 def _runs_in_context(job: Any) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextvars
 import gzip
+import inspect
 import re
 import threading
 import urllib.parse
@@ -12,7 +15,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
-__all__ = ["SDKS", "Sdk", "Vendor", "vendor"]
+__all__ = ["SDKS", "AsynchronousPosthog", "Sdk", "Vendor", "vendor"]
 
 
 class Vendor:
@@ -23,6 +26,7 @@ class Vendor:
         self.url = f"http://127.0.0.1:{port}"
         self.events: list[str] = []
         self.headers: list[str] = []
+        self.to_stop: list[Callable[[], object]] = []
 
 
 @contextmanager
@@ -51,6 +55,8 @@ def vendor() -> Iterator[Vendor]:
         there = Vendor(server.server_port)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield there
+        for stop in there.to_stop:
+            stop()
         server.shutdown()
 
 
@@ -74,6 +80,39 @@ def _posthog(there: Vendor) -> Any:
     from posthog.client import Client
 
     return Client("phc_x", host=there.url)
+
+
+class AsynchronousPosthog:
+    """The asynchronous client, in an event loop of its own. A call has the verdict of its caller."""
+
+    def __init__(self, there: Vendor) -> None:
+        self._loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        contextvars.Context().run(thread.start)
+        self._client = self._call(lambda: self._made(there))
+        there.to_stop.append(lambda: self._stop(thread))
+
+    def _made(self, there: Vendor) -> Any:
+        from posthog.async_client import AsyncClient
+
+        return AsyncClient("phc_x", host=there.url, max_retries=0)
+
+    def _call(self, function: Callable[[], Any]) -> Any:
+        async def call() -> Any:
+            result = function()
+            return await result if inspect.isawaitable(result) else result
+
+        return asyncio.run_coroutine_threadsafe(call(), self._loop).result(60)
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args, **kwargs: self._call(lambda: getattr(self._client, name)(*args, **kwargs))
+
+    def _stop(self, thread: threading.Thread) -> None:
+        self._call(lambda: self._client.shutdown())
+        self._call(self._loop.shutdown_default_executor)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        thread.join()
+        self._loop.close()
 
 
 def _raising(client: Any, event: str) -> object:
@@ -148,17 +187,23 @@ _SEGMENT: dict[str, Callable[[Any, str], object]] = {
     "alias": lambda client, event: client.alias(event, "ann"),
 }
 
+_POSTHOG: dict[str, Callable[[Any, str], object]] = {
+    "capture": lambda client, event: client.capture(event, distinct_id="ann"),
+    "set": lambda client, event: client.set(distinct_id="ann", properties={"event": event}),
+    "set_once": lambda client, event: client.set_once(distinct_id="ann", properties={"event": event}),
+    "group_identify": lambda client, event: client.group_identify("city", event),
+    "alias": lambda client, event: client.alias(event, "ann"),
+    "capture_exception": _raising,
+}
+
 SDKS = [
+    Sdk("posthog", _posthog, _POSTHOG, lambda client: client.flush()),
     Sdk(
-        "posthog",
-        _posthog,
+        "asynchronous posthog",
+        AsynchronousPosthog,
         {
-            "capture": lambda client, event: client.capture(event, distinct_id="ann"),
-            "set": lambda client, event: client.set(distinct_id="ann", properties={"event": event}),
-            "set_once": lambda client, event: client.set_once(distinct_id="ann", properties={"event": event}),
-            "group_identify": lambda client, event: client.group_identify("city", event),
-            "alias": lambda client, event: client.alias(event, "ann"),
-            "capture_exception": _raising,
+            **_POSTHOG,
+            "capture_immediate": lambda client, event: client.capture_immediate(event, distinct_id="ann"),
         },
         lambda client: client.flush(),
     ),

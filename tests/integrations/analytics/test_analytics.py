@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,8 @@ import pytest
 import synthetic
 from synthetic import guard_target, ledger, real, simulated
 from synthetic._guards.targets import _targets
-from tests.products.analytics import SDKS, Sdk, Vendor, vendor
+from synthetic._work.state import current_verdict
+from tests.products.analytics import SDKS, AsynchronousPosthog, Sdk, Vendor, vendor
 from tests.support.servers import wait_until
 
 pytest.importorskip("posthog", reason="the SDKs do not fit the oldest versions of what they depend on")
@@ -105,6 +107,43 @@ def test_the_ledger_has_each_event_that_was_skipped(sdk: Sdk, there: Vendor) -> 
     assert {(outcome.effect, outcome.action.value) for outcome in outcomes} == {("analytics", "skip")}
     assert len(outcomes) == len(sdk.ways)
     sdk.flush(client)
+
+
+def test_the_tasks_that_a_simulated_flush_starts_send_the_events_of_everybody(there: Vendor) -> None:
+    client = AsynchronousPosthog(there)
+    with simulated(run="rush-hour"):
+        client.flush()
+        client.capture("simulated-1", distinct_id="ann")
+    with real():
+        client.capture("real-2", distinct_id="ann")
+    client.capture("undecided-3", distinct_id="ann")
+    client.flush()
+    assert arrive(there, ["real-2", "undecided-3"])
+
+
+def test_a_task_of_mixpanel_that_simulated_work_starts_fetches_flags_for_everybody() -> None:
+    from mixpanel.flags.local_feature_flags import LocalFeatureFlagsProvider
+    from mixpanel.flags.types import LocalFlagsConfig
+
+    found: list[Any] = []
+
+    class Fetching(LocalFeatureFlagsProvider):
+        async def _afetch_flag_definitions(self) -> None:
+            found.append(current_verdict())
+            if len(found) > 1:
+                polled.set()
+
+    async def main() -> None:
+        config = LocalFlagsConfig(enable_polling=True, polling_interval_in_seconds=0)
+        flags = Fetching("token", config, "1.0", lambda *_: None)
+        with simulated(run="rush-hour"):
+            await flags.astart_polling_for_definitions()
+        await polled.wait()
+        await flags.astop_polling_for_definitions()
+
+    polled = asyncio.Event()
+    asyncio.run(main())
+    assert found[1] is None
 
 
 def test_the_applications_own_guard_on_the_same_function_wins(there: Vendor) -> None:

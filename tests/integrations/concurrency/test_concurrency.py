@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import inspect
 import threading
@@ -146,6 +147,68 @@ def test_an_error_in_a_thread_goes_to_the_excepthook(monkeypatch: pytest.MonkeyP
         thread.start()
         thread.join()
     assert [(hooked.exc_type, hooked.thread) for hooked in found] == [(ValueError, thread)]
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.usefixtures("arrangement")
+def test_the_excepthook_of_a_thread_has_the_verdict_of_the_thread(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[str] = []
+    monkeypatch.setattr(threading, "excepthook", lambda _: found.append(seen()))
+
+    def fail() -> None:
+        raise ValueError("in the thread")
+
+    for kind in (simulated(run=RUN), real()):
+        with kind:
+            thread = make(target=fail)
+            thread.start()
+            thread.join()
+    with brought_by_opentelemetry(mint(shared_key())):
+        thread = make(target=fail)
+        thread.start()
+        thread.join()
+    assert found == [RUN, "unset", "unverified: bad-signature"]
+
+
+@pytest.mark.usefixtures("alone")
+def test_the_excepthook_has_the_verdict_where_each_thread_runs_in_a_context_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As since Python 3.14, where the hook is called outside of that context."""
+    found: list[str] = []
+    monkeypatch.setattr(threading, "excepthook", lambda _: found.append(seen()))
+    bootstrap: Any = threading.Thread._bootstrap_inner  # type: ignore[attr-defined]
+
+    def bootstrap_in_a_context(thread: Any) -> None:
+        present = thread.run
+        thread.run = lambda: contextvars.Context().run(present)
+        bootstrap(thread)
+
+    def fail() -> None:
+        raise ValueError("in the thread")
+
+    monkeypatch.setattr(threading.Thread, "_bootstrap_inner", bootstrap_in_a_context)
+    with simulated(run=RUN):
+        thread = threading.Thread(target=fail)
+        thread.start()
+        thread.join()
+    assert found == [RUN]
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_thread_that_failed_is_freed_without_the_garbage_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    gc.disable()
+    try:
+        with simulated(run=RUN):
+            thread = threading.Thread(target=lambda: 1 / 0)
+            thread.start()
+            thread.join()
+            reference = weakref.ref(thread)
+            del thread
+        assert reference() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.usefixtures("alone")

@@ -6,12 +6,14 @@ Jobs of simulated work, of real work and of nobody are interleaved.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import logging.handlers
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -247,6 +249,214 @@ def test_a_job_of_apscheduler_has_the_verdict_of_whoever_added_it(first: str) ->
     wait_until(lambda: len(found) == len(JOBS) and not scheduler.get_jobs())  # it still removes the last one
     scheduler.shutdown()
     assert sorted(found) == sorted(zip(JOBS, HANDLED, strict=True))
+
+
+async def asynchronous(found: list[tuple[str, str]], kind: str) -> None:
+    await asyncio.sleep(0)
+    found.append((kind, seen()))
+
+
+def at_once(found: list[tuple[str, str]], kind: str) -> None:
+    found.append((kind, seen()))
+
+
+@pytest.mark.parametrize("first", KINDS)
+@pytest.mark.parametrize("is_text", [False, True])
+@pytest.mark.parametrize("job", [at_once, asynchronous])
+@pytest.mark.parametrize("name", ["asyncio.AsyncIOScheduler", "tornado.TornadoScheduler"])
+def test_a_job_of_apscheduler_in_an_event_loop_has_the_verdict_of_whoever_added_it(
+    name: str, job: Any, is_text: bool, first: str
+) -> None:
+    module, _, kind_of_scheduler = name.partition(".")
+    if module == "tornado":
+        pytest.importorskip("tornado")
+    make: Any = getattr(importlib.import_module(f"apscheduler.schedulers.{module}"), kind_of_scheduler)
+    found: list[tuple[str, str]] = []
+
+    async def main() -> None:
+        with KINDS[first]():
+            scheduler = make()
+            scheduler.start()
+        for kind in JOBS:
+            with KINDS[kind]():
+                scheduler.add_job(f"{__name__}:{job.__name__}" if is_text else job, args=(found, kind))
+        while len(found) < len(JOBS):
+            await asyncio.sleep(0.01)
+        scheduler.shutdown()
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+    names = {handled for _, handled in found}
+    assert names <= {RUN, "unset", "real"}
+    assert all((handled == RUN) == (kind == "simulated") for kind, handled in found)
+
+
+@pytest.mark.parametrize("first", KINDS)
+def test_a_text_names_a_job_of_apscheduler_which_has_the_verdict_of_whoever_added_it(first: str) -> None:
+    from apscheduler.schedulers.background import BackgroundScheduler
+
+    found: list[tuple[str, str]] = []
+    with KINDS[first]():
+        scheduler = BackgroundScheduler()
+        scheduler.start()
+    for kind in JOBS:
+        with KINDS[kind]():
+            scheduler.add_job(f"{__name__}:at_once", args=(found, kind))
+    with simulated(run=RUN):
+        later = scheduler.add_job(print, "date", run_date=datetime.now(timezone.utc) + timedelta(days=1))
+        later.modify(func=f"{__name__}:at_once", args=(found, "modified"))
+    later.modify(next_run_time=datetime.now(timezone.utc))
+    wait_until(lambda: len(found) == len(JOBS) + 1 and not scheduler.get_jobs())
+    scheduler.shutdown()
+    assert sorted(found) == sorted([*zip(JOBS, HANDLED, strict=True), ("modified", RUN)])
+
+
+def test_a_real_job_of_apscheduler_that_waits_while_simulated_work_adds_one_stays_real() -> None:
+    from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+    found: list[tuple[str, str]] = []
+
+    async def main() -> None:
+        scheduler = AsyncIOScheduler()
+        scheduler.start()
+        due = datetime.now(timezone.utc) + timedelta(seconds=0.2)
+        scheduler.add_job(asynchronous, "date", run_date=due, args=(found, "undecided"))
+        with simulated(run=RUN):
+            scheduler.add_job(asynchronous, "date", run_date=due, args=(found, "simulated"))
+            while len(found) < 2:
+                await asyncio.sleep(0.01)
+        scheduler.shutdown()
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+    assert sorted(found) == [("simulated", RUN), ("undecided", "unset")]
+
+
+@pytest.mark.parametrize("is_text", [False, True])
+@pytest.mark.parametrize("job", [at_once, asynchronous])
+def test_a_store_of_apscheduler_that_pickles_does_not_take_a_job_of_simulated_work(job: Any, is_text: bool) -> None:
+    """It would keep the name of the function, without the verdict."""
+    from apscheduler.schedulers.background import BackgroundScheduler
+
+    name = f"{__name__}:{job.__name__}"
+    scheduler = BackgroundScheduler()
+    scheduler.start(paused=True)
+    try:
+        kept = scheduler.add_job(name if is_text else job, args=([], "real"))
+        assert kept.__getstate__()["func"] == name
+        with simulated(run=RUN):
+            added = scheduler.add_job(name if is_text else job, args=([], "simulated"))
+            kept.modify(func=name if is_text else job)
+        for one in (added, kept):
+            with pytest.raises(ValueError, match="cannot be serialized"):
+                one.__getstate__()
+    finally:
+        scheduler.shutdown()
+
+
+# Functions of these libraries that an application passes to a thread or process of its own
+
+
+async def _note() -> None:
+    found_elsewhere.put(seen())
+
+
+found_elsewhere: Any = queue.SimpleQueue()
+
+
+@pytest.mark.parametrize("library", ["anyio", "trio"])
+def test_an_event_loop_in_a_thread_of_simulated_work_is_simulated(library: str) -> None:
+    run = pytest.importorskip(library).run
+    for kind, handled in zip(JOBS, HANDLED, strict=True):
+        with KINDS[kind]():
+            thread = threading.Thread(target=run, args=(_note,))
+            thread.start()
+            thread.join()
+        assert found_elsewhere.get(timeout=60) == handled
+
+
+@pytest.mark.parametrize("library", ["multiprocessing", "multiprocess", "billiard"])
+def test_an_event_loop_in_a_process_of_simulated_work_is_simulated(library: str) -> None:
+    import anyio
+
+    module: Any = importlib.import_module(library)
+    context = module.get_context("fork")
+    receiving, sending = context.Pipe()
+
+    async def note() -> None:
+        sending.send(seen())
+
+    for kind, handled in zip(JOBS, HANDLED, strict=True):
+        with KINDS[kind]():
+            process = context.Process(target=anyio.run, args=(note,))
+            process.start()
+            process.join()
+        assert receiving.recv() == handled
+
+
+def test_a_call_into_an_event_loop_from_a_thread_of_simulated_work_is_simulated() -> None:
+    from anyio.from_thread import start_blocking_portal
+
+    with start_blocking_portal() as portal:
+        for kind in JOBS:
+            with KINDS[kind]():
+                thread = threading.Thread(target=portal.call, args=(_note,))
+                thread.start()
+                thread.join()
+            assert (found_elsewhere.get(timeout=60) == RUN) == (kind == "simulated")
+
+
+@pytest.mark.parametrize("first", KINDS)
+def test_a_portal_of_anyio_serves_everybody(first: str) -> None:
+    from anyio.from_thread import start_blocking_portal
+
+    with ExitStack() as stack:
+        with KINDS[first]():
+            portal = stack.enter_context(start_blocking_portal())
+        for kind in JOBS:
+            with KINDS[kind]():
+                portal.call(_note)
+            assert (found_elsewhere.get(timeout=60) == RUN) == (kind == "simulated")
+
+
+def test_a_function_of_multiprocessing_in_a_thread_of_simulated_work_is_simulated() -> None:
+    from multiprocessing.connection import Pipe
+    from multiprocessing.pool import mapstar
+
+    class Telling:
+        def __reduce__(self) -> Any:
+            found_elsewhere.put(seen())
+            return str, ()
+
+    _, sending = Pipe()
+    for target, argument in ((sending.send, Telling()), (mapstar, (say_elsewhere, [1]))):
+        for kind, handled in zip(JOBS, HANDLED, strict=True):
+            with KINDS[kind]():
+                thread = threading.Thread(target=target, args=(argument,))  # type: ignore[arg-type]
+                thread.start()
+                thread.join()
+            assert found_elsewhere.get(timeout=60) == handled
+
+
+def say_elsewhere(_: object) -> None:
+    found_elsewhere.put(seen())
+
+
+def test_a_log_record_that_a_thread_of_simulated_work_makes_is_simulated() -> None:
+    class Noting(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found_elsewhere.put(seen())
+
+    logger = logging.getLogger("rides")
+    handler = Noting()
+    logger.addHandler(handler)
+    try:
+        for kind, handled in zip(JOBS, HANDLED, strict=True):
+            with KINDS[kind]():
+                thread = threading.Thread(target=logger.warning, args=("hello",))
+                thread.start()
+                thread.join()
+            assert found_elsewhere.get(timeout=60) == handled
+    finally:
+        logger.removeHandler(handler)
 
 
 # Threads that applications and libraries keep
