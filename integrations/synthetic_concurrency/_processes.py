@@ -7,12 +7,12 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from synthetic.integration import (
-    Carried,
     IsOn,
     LatePatches,
     Patch,
     Simulated,
     Unverified,
+    enter,
     is_worker,
     marked_verdict,
     started_unset,
@@ -32,9 +32,11 @@ class Running:
         self._present = present
 
     def __call__(self) -> None:
-        """Run, in the child."""
+        """Run, in the child. The verdict stays in force: what the child does at its end is this work, too."""
         self.take_off()
-        Carried(self._verdict, self._process.run)()
+        verdict = self._verdict
+        enter(verdict.for_work() if isinstance(verdict, Simulated) else verdict)
+        self._process.run()
 
     def take_off(self) -> None:
         """Restore the process object."""

@@ -18,7 +18,7 @@ from synthetic._config import in_force
 from synthetic._model.marker import Marker
 from synthetic._model.verdict import REAL, Real, Received
 from synthetic._wire.carrier import Carrier, baggage_in
-from synthetic._work.blocks import Begun, pop, push
+from synthetic._work.blocks import pop, push
 from synthetic._work.carry import for_work
 from synthetic._work.state import BLOCKS, VERDICT, abandon, enter, leave
 from synthetic.errors import MessageRefused
@@ -60,25 +60,24 @@ def are_unmarked(carriers: Iterable[Carrier]) -> bool:
 class AdmittedMessage:
     """The verdict on one message, in force for a ``with`` block that gives its marker, or None if it is real."""
 
-    __slots__ = ("_begun", "_is_entered", "verdict")
+    __slots__ = ("__weakref__", "_is_entered", "verdict")
 
     def __init__(self, verdict: Real | Received) -> None:
         self.verdict: Final = verdict
         self._is_entered = False
-        self._begun: Begun = {}
 
     def __enter__(self) -> Marker | None:
         if self._is_entered:
             raise RuntimeError("this message is already being handled: admit it again for each handling")
         self._is_entered = True
-        push(self, for_work(self.verdict), self._begun, marks_span=True)
+        push(self, for_work(self.verdict), marks_span=True)
         return self.verdict.marker
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._is_entered = False
-        pop(self, self._begun)
+        pop(self)
 
 
 def under(verdict: Real | Received, handle: Callable[..., R], *args: Any) -> R:

@@ -7,31 +7,34 @@ that has ended, and would keep it.
 from __future__ import annotations
 
 from contextvars import Token
-from typing import TypeAlias
+from typing import Final
+from weakref import WeakKeyDictionary
 
 from opentelemetry import context
 
 from synthetic._model.verdict import Simulated, Unverified, Verdict
 from synthetic._work.state import BLOCKS, VERDICT, Block, enter, here, leave
 
-__all__ = ["Begun", "pop", "push"]
+__all__ = ["pop", "push"]
 
-Begun: TypeAlias = "dict[int, list[Simulated]]"
-"""What a block has begun, by its identity: the work of each time that it was entered and not left. Work that has ended
-with the work around it is empty."""
+_NO_WORK: Final[list[Simulated]] = []
+
+_begun: Final[WeakKeyDictionary[object, dict[int, list[Simulated]]]] = WeakKeyDictionary()
+"""The simulated work of each block, by its identity: of each time that the block was entered and not left. Work that
+has ended with the work around it is empty."""
 
 
-def push(block: object, verdict: Verdict | None, begun: Begun, *, marks_span: bool = False) -> None:
+def push(block: object, verdict: Verdict | None, *, marks_span: bool = False) -> None:
     """Enter ``block``: put ``verdict`` in force, and count it as work."""
-    work = [verdict] if isinstance(verdict, Simulated) else []
+    work = [verdict] if isinstance(verdict, Simulated) else _NO_WORK
     level = Block(block, enter(verdict, marks_span=marks_span), here(), work)
     BLOCKS.set((*BLOCKS.get(), level))
     for one in work:
-        begun[id(work)] = work
+        _begun.setdefault(block, {})[id(work)] = work
         one.begin()
 
 
-def pop(block: object, begun: Begun) -> None:
+def pop(block: object) -> None:
     """Leave ``block``. The verdict from before is restored once every block that was entered later is left too.
 
     In another context than that of ``push`` (a generator finalised elsewhere), there is nothing to restore.
@@ -43,18 +46,20 @@ def pop(block: object, begun: Begun) -> None:
             levels[position] = left._replace(is_left=True)
             break
     else:
-        _end_elsewhere(begun)
+        _end_elsewhere(_begun.get(block, {}))
         return
-    if begun:
-        begun.pop(id(left.work), None)
-    if left.work:
-        left.work.pop().end()
+    if left.work is not _NO_WORK:
+        _begun.get(block, {}).pop(id(left.work), None)
+        if left.work:
+            left.work.pop().end()
     while levels and levels[-1].is_left:
-        _restore(levels.pop())
+        over = levels.pop()
+        if not leave(over.how):
+            _restore(over)
     BLOCKS.set(tuple(levels))
 
 
-def _end_elsewhere(begun: Begun) -> None:
+def _end_elsewhere(begun: dict[int, list[Simulated]]) -> None:
     """End the work of a block that is left in a context that does not know the block.
 
     Nothing tells which time it was entered is over if several threads or tasks are in it. Then all of their work ends:
@@ -72,14 +77,11 @@ def _end_elsewhere(begun: Begun) -> None:
 
 
 def _restore(level: Block) -> None:
-    """Put the verdict from before a block into force.
+    """Put the verdict from before a block into force, in a copy of its context.
 
-    In a copy of its context, the tokens do not work. A library that copies its changes back (asgiref) enters and leaves
-    a block there. But a task or thread that the block has started may leave it, too: that gets no verdict back which
-    would make it real.
+    A library that copies its changes back (asgiref) enters and leaves a block in copies. But a task or thread that the
+    block has started may leave it, too: that gets no verdict back which would make it real.
     """
-    if leave(level.how):
-        return
     verdict, otel, *_ = level.how
     before = None if verdict.old_value is Token.MISSING else verdict.old_value
     if level.owner == here() or isinstance(before, (Simulated, Unverified)):

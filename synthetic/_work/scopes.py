@@ -13,7 +13,7 @@ from synthetic._config.instrumented import INSTRUMENTED
 from synthetic._model.callables import kind_of
 from synthetic._model.marker import Kind, Marker
 from synthetic._model.verdict import REAL, Verdict
-from synthetic._work.blocks import Begun, pop, push
+from synthetic._work.blocks import pop, push
 from synthetic._work.issued import Issued
 from synthetic.errors import ConfigurationError
 
@@ -30,16 +30,15 @@ class Scope(Generic[M]):
     def __init__(self, marker: M, verdict: Callable[[], Verdict | None]) -> None:
         self._marker = marker
         self._verdict = verdict
-        self._begun: Begun = {}
 
     def __enter__(self) -> M:
-        push(self, self._verdict(), self._begun)
+        push(self, self._verdict())
         return self._marker
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        pop(self, self._begun)
+        pop(self)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Decorate a function or a coroutine function."""

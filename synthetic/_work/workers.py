@@ -78,10 +78,15 @@ _TELEMETRY: Final = (
     "ld_eventsource",
     "ldclient",
     "opentelemetry",
-    "sentry_sdk",
+    *(f"sentry_sdk._{kind}batcher" for kind in ("", "log_", "metrics_", "span_")),
+    "sentry_sdk.monitor",
+    "sentry_sdk.profiler",
+    "sentry_sdk.sessions",
+    "sentry_sdk.worker",
     "statsd",
 )
-"""Packages whose threads send the telemetry of everybody, or fetch feature flags for them."""
+"""Packages whose threads send the telemetry of everybody, or fetch feature flags for them. Of Sentry, only modules that
+do that: a thread of the application may capture an event, which has its verdict."""
 
 _TAKE_JOBS: Final = {
     "concurrent.futures._base.Executor",

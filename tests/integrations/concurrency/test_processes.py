@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from multiprocessing.queues import Queue
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,19 @@ def test_a_process_has_the_verdict_of_its_starter_and_passes_the_token_on(method
 def test_a_process_of_unverified_work_is_unverified(method: Any) -> None:
     with brought_by_opentelemetry(mint(shared_key())):
         assert told(method, try_to_tell) == "unverified: bad-signature"
+
+
+def tell_at_the_end(connection: Any) -> None:
+    Finalize(None, try_to_tell, (connection,), exitpriority=1)
+
+
+def test_what_a_process_does_at_its_end_has_the_verdict_of_its_starter(method: Any) -> None:
+    with simulated(run=RUN):
+        assert told(method, tell_at_the_end) == RUN
+        with real():
+            assert told(method, tell_at_the_end) == "unset"
+    with brought_by_opentelemetry(mint(shared_key())):
+        assert told(method, tell_at_the_end) == "unverified: bad-signature"
 
 
 class ForkOverriding(get_context("fork").Process):  # type: ignore[name-defined,misc]

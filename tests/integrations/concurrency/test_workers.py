@@ -66,6 +66,26 @@ def test_the_worker_of_sentry_has_no_verdict(keys: dict[str, Any]) -> None:
     assert run_script(SENTRY, keys=keys) == "False False\n"
 
 
+CAPTURING = """
+import sentry_sdk, synthetic, threading
+
+synthetic.instrument("concurrency")
+found = []
+sentry_sdk.init("http://key@127.0.0.1:9/1", before_send=lambda event, hint: found.append(synthetic.is_synthetic()))
+for kind in (synthetic.simulated(run="rush-hour"), synthetic.real()):
+    with kind:
+        thread = threading.Thread(target=sentry_sdk.capture_message, args=("late",))
+        thread.start()
+        thread.join()
+print(*found)
+"""
+
+
+@NEEDS_SENTRY
+def test_an_event_that_a_thread_of_simulated_work_captures_for_sentry_is_simulated(keys: dict[str, Any]) -> None:
+    assert run_script(CAPTURING, keys=keys) == "True False\n"
+
+
 @pytest.mark.usefixtures("arrangement")
 def test_a_thread_started_in_an_empty_context_has_no_verdict() -> None:
     with simulated(run=RUN):
