@@ -92,10 +92,10 @@ class Received(Simulated):
     def __init__(self, marker: Marker, token: str, baggage: Baggage | None = None) -> None:
         # As in Simulated: each simulated request and message makes one of these.
         self.marker = marker  # type: ignore[misc]
-        self.is_simulated = True
-        self.baggage = [] if baggage is None else baggage
-        self.refused = None
-        self._parts = []
+        self.is_simulated: bool = True
+        self.baggage: Baggage = [] if baggage is None else baggage
+        self.refused: str | None = None
+        self._parts: list[None] = []
         self._token = token
 
     def for_work(self) -> Received:
