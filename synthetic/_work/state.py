@@ -7,6 +7,7 @@ not: server instrumentation replaces the OpenTelemetry context, and thread instr
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar, Token
 from functools import partial
@@ -39,6 +40,7 @@ __all__ = [
     "leave",
     "marked_verdict",
     "marker_of",
+    "settle",
     "unset",
     "watch_generators",
 ]
@@ -48,23 +50,47 @@ R = TypeVar("R")
 
 
 class InHand:
-    """What a worker has taken from a queue of jobs (``carry_queue``), with the verdict of whoever put it there.
+    """What a worker has taken from a queue of jobs (``carry_queue``), or will take; it takes the place of a verdict.
 
-    It takes the place of a verdict. The worker's own context need not be the one in which the job is taken:
-    ``asyncio.wait_for`` does that in a task of its own.
+    The worker's own context need not be the one in which the job is taken: ``asyncio.wait_for`` does that in a task of
+    its own. So the hand that asks changes when the job is taken. Other tasks may hold that hand too: those that began
+    before the job was taken, and those that began after. Only a settled hand, which no longer changes, is theirs.
     """
 
-    __slots__ = ("child_of", "is_taken", "owner", "verdict")
+    __slots__ = ("before", "child_of", "getting", "is_alone", "is_settled", "is_taken", "owner", "verdict")
     is_simulated: Final = False
 
-    def __init__(self, owner: object, verdict: Verdict | None, child_of: Verdict | None) -> None:
+    def __init__(
+        self, owner: object, verdict: Verdict | None, child_of: Verdict | None, *, is_settled: bool = False
+    ) -> None:
         self.owner: Final = owner
         """The thread or task that takes the job."""
-        self.child_of: Verdict | None = child_of
+        self.child_of: Final = child_of
         """The verdict on work that goes on and has started the owner; None without such work."""
+        self.before: Final = verdict
+        """The verdict on what was in hand before."""
         self.verdict: Verdict | None = verdict
-        """The verdict on the job; until it is taken, that on what was in hand before. None if nothing was decided."""
-        self.is_taken: bool = False
+        """The verdict on the job; until it is taken, that from before. None if nothing was decided."""
+        self.is_taken: bool = is_settled
+        self.is_settled: Final = is_settled
+        self.getting: list[weakref.ref[Any]] = []
+        """The coroutines that may still take a job into this hand."""
+        self.is_alone: bool = True
+        """Whether one coroutine only takes jobs into this hand."""
+
+    def is_open(self) -> bool:
+        """Whether a coroutine may still take a job into this hand."""
+        return any(getattr(getting(), "cr_frame", None) is not None for getting in self.getting)
+
+    def read(self) -> Verdict | None:
+        """Return the verdict for whoever holds this hand."""
+        if self.is_settled or not self.is_taken:
+            return self.verdict
+        if self.owner == here():
+            if not self.is_open():
+                settle(self, self.verdict)
+            return self.verdict
+        return self.verdict if self.verdict is self.before else OUTLIVED
 
 
 VERDICT: ContextVar[Verdict | InHand | None] = ContextVar("synthetic-verdict", default=None)
@@ -108,7 +134,7 @@ def current_verdict() -> Verdict | None:
     """
     verdict = _get_verdict()
     if isinstance(verdict, InHand):
-        verdict = verdict.verdict
+        verdict = verdict.read()
     elif verdict is None:
         verdict = verdict_in(_get_current())
     return OUTLIVED if isinstance(verdict, Simulated) and not verdict.is_simulated else verdict
@@ -144,6 +170,20 @@ def here() -> object:
     loop = None if loops is None else loops._get_running_loop()
     task = None if loop is None else sys.modules["asyncio.tasks"].current_task(loop)
     return task or get_ident()
+
+
+def settle(hand: InHand, verdict: Verdict | None) -> InHand:
+    """Put what the worker has in hand in force in its own context, and let its OpenTelemetry context say the same."""
+    settled = InHand(hand.owner, verdict, hand.child_of, is_settled=True)
+    _set_verdict(settled)
+    present = _get_current()
+    if isinstance(verdict, Simulated):
+        context.attach(marked(present, verdict, active().key))
+    elif isinstance(verdict, Unverified):
+        context.attach(marked_unverified(present, verdict))
+    elif is_mirrored(present):
+        context.attach(unmarked(present))
+    return settled
 
 
 class Block(NamedTuple):
