@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import json
+import multiprocessing.pool
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import pytest
+from opentelemetry.context import get_current
 
 import synthetic
 from synthetic import UnverifiedMarker, carry_queue, current, guard, is_synthetic, real, simulated
 from synthetic._model.verdict import OUTLIVED, REAL, Verdict
+from synthetic._work.mirror import is_mirrored
 from synthetic._work.state import current_verdict
 
 KINDS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
@@ -298,10 +307,6 @@ def test_anything_else_is_rejected_and_the_error_names_carry(other: Any) -> None
 # Tasks
 
 
-async def taking(jobs: asyncio.Queue[Any]) -> Any:
-    return await jobs.get()
-
-
 TAKE: dict[str, Callable[[Any], Any]] = {
     "get": lambda jobs: jobs.get(),
     "get with a timeout": lambda jobs: asyncio.wait_for(jobs.get(), 60),
@@ -418,8 +423,6 @@ def test_janus_carries_from_threads_to_tasks_and_back(first: str) -> None:
 @pytest.mark.parametrize("size", [0, 10])
 @pytest.mark.parametrize("first", ["simulated", "undecided"])
 def test_anyios_memory_streams_carry_and_give_the_items_themselves(first: str, size: int) -> None:
-    import anyio
-
     async def main() -> None:
         send, receive = anyio.create_memory_object_stream[str](size)
         carry_queue(send)
@@ -446,8 +449,6 @@ def test_anyios_memory_streams_carry_and_give_the_items_themselves(first: str, s
 
 
 def test_an_anyio_stream_that_is_not_declared_carries_nothing() -> None:
-    import anyio
-
     async def main() -> Any:
         declared, _ = anyio.create_memory_object_stream[str](1)
         carry_queue(declared)
@@ -460,3 +461,510 @@ def test_an_anyio_stream_that_is_not_declared_carries_nothing() -> None:
         return found
 
     assert asyncio.run(main()) == ("answer", None)
+
+
+# Several tasks may hold the hand that takes a job
+
+
+def state() -> str:
+    try:
+        return "simulated" if is_synthetic() else "real"
+    except UnverifiedMarker:
+        return "refused"
+
+
+async def told() -> str:
+    return state()
+
+
+def put_by(kind: str, jobs: Any, item: Any) -> None:
+    with KINDS[kind]():
+        jobs.put_nowait(item)
+
+
+class Turns:
+    """A task that says what it is whenever it is asked."""
+
+    def __init__(self) -> None:
+        self._turn: asyncio.Queue[asyncio.Future[str] | None] = asyncio.Queue()
+        self._task = asyncio.create_task(self._work())
+
+    async def _work(self) -> None:
+        while (answer := await self._turn.get()) is not None:
+            answer.set_result(state())
+
+    async def state(self) -> str:
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._turn.put_nowait(answer)
+        return await answer
+
+    async def end(self) -> None:
+        self._turn.put_nowait(None)
+        await self._task
+
+
+def in_a_task(work: Callable[[], Any]) -> Any:
+    """Run a worker in a task of its own, without a verdict."""
+
+    async def main() -> Any:
+        return await asyncio.create_task(work())
+
+    return asyncio.run(main())
+
+
+def in_a_thread(work: Callable[[], Any]) -> Any:
+    """Run a worker in a thread of its own, without a verdict."""
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(work()))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def test_a_heartbeat_that_begins_while_the_worker_waits_is_never_simulated() -> None:
+    async def work() -> list[str]:
+        jobs: Any = carry_queue(asyncio.Queue())
+        getting = asyncio.create_task(jobs.get())
+        heartbeat = Turns()
+        before = await heartbeat.state()
+        put_by("simulated", jobs, 1)
+        await getting
+        found = [before, await heartbeat.state(), state()]
+        await heartbeat.end()
+        return found
+
+    assert in_a_task(work) == ["real", "refused", "simulated"]
+
+
+def test_a_heartbeat_that_begins_between_two_empty_polls_is_real_for_good() -> None:
+    async def work() -> list[str]:
+        jobs: Any = carry_queue(asyncio.Queue())
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(jobs.get(), 0.001)
+        heartbeat = Turns()
+        put_by("simulated", jobs, 1)
+        await asyncio.wait_for(jobs.get(), 60)
+        found = [state(), await heartbeat.state()]
+        await heartbeat.end()
+        return found
+
+    assert in_a_task(work) == ["simulated", "real"]
+
+
+def test_a_task_that_a_job_has_started_never_becomes_real() -> None:
+    async def work() -> list[str]:
+        jobs: Any = carry_queue(asyncio.Queue())
+        put_by("simulated", jobs, 1)
+        await jobs.get()
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(jobs.get(), 0.001)
+        child = Turns()
+        found = [await child.state()]
+        for _ in range(2):
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(jobs.get(), 0.001)
+            found.append(await child.state())
+        put_by("real", jobs, 2)
+        await jobs.get()
+        found.append(await child.state())
+        await child.end()
+        return found
+
+    assert in_a_task(work) == ["simulated", "refused", "refused", "refused"]
+
+
+def test_a_context_that_a_job_has_copied_never_becomes_real() -> None:
+    jobs: Any = carry_queue(queue.Queue())
+    put_by("simulated", jobs, 1)
+
+    def work() -> list[str]:
+        jobs.get()
+        with pytest.raises(queue.Empty):
+            jobs.get_nowait()
+        context = contextvars.copy_context()
+        found = [context.run(state)]
+        with pytest.raises(queue.Empty):
+            jobs.get_nowait()
+        return [*found, context.run(state), state()]
+
+    assert in_a_thread(work) == ["simulated", "refused", "real"]
+
+
+@pytest.mark.parametrize("take", ["get", "get with a timeout", "get in a task of its own"])
+def test_tasks_that_a_job_starts_are_simulated_once_the_worker_has_looked(take: str) -> None:
+    """The hand that has asked is shared with tasks from before. What the worker does first makes it its own."""
+
+    async def work() -> list[str]:
+        jobs: Any = carry_queue(asyncio.Queue())
+        put_by("simulated", jobs, 1)
+        await TAKE[take](jobs)
+        return [state(), *await asyncio.gather(told(), told())]
+
+    assert in_a_task(work) == ["simulated"] * 3
+
+
+@pytest.mark.parametrize("kinds", [("simulated", "undecided"), ("undecided", "simulated")])
+def test_a_worker_that_waits_for_two_queues_never_handles_a_job_under_the_verdict_of_the_other(
+    kinds: tuple[str, str],
+) -> None:
+    async def work() -> dict[str, str]:
+        queues: list[Any] = [carry_queue(asyncio.Queue()) for _ in kinds]
+        waiting = {asyncio.create_task(jobs.get()): jobs for jobs in queues}
+        found: dict[str, str] = {}
+        await asyncio.sleep(0)
+        for kind, jobs in zip(kinds, queues, strict=True):
+            put_by(kind, jobs, kind)
+        while len(found) < 2:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                found[task.result()] = state()
+                jobs = waiting.pop(task)
+                waiting[asyncio.create_task(jobs.get())] = jobs
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+        return found
+
+    found = in_a_task(work)
+    assert found["simulated"] == "refused"
+    assert found["undecided"] in ("real", "refused")
+
+
+def test_a_worker_that_waits_for_two_queues_does_real_jobs_as_long_as_all_are_real() -> None:
+    async def work() -> list[str]:
+        one, other = (carry_queue(asyncio.Queue()) for _ in range(2))
+        getting = [asyncio.create_task(jobs.get()) for jobs in (one, other)]
+        await asyncio.sleep(0)
+        for jobs in (one, other):
+            put_by("real", jobs, 1)
+        await asyncio.wait(getting)
+        return [state()]
+
+    assert in_a_task(work) == ["real"]
+
+
+@pytest.mark.parametrize("kinds", [("simulated", "undecided"), ("undecided", "simulated")])
+def test_a_worker_that_asks_for_the_next_job_while_it_handles_this_one_never_confuses_them(
+    kinds: tuple[str, str],
+) -> None:
+    async def work() -> dict[str, str]:
+        jobs: Any = carry_queue(asyncio.Queue())
+        for kind in kinds:
+            put_by(kind, jobs, kind)
+        found: dict[str, str] = {}
+        following = asyncio.create_task(jobs.get())
+        for _ in kinds:
+            job = await following
+            following = asyncio.create_task(jobs.get())
+            for _ in range(5):
+                await asyncio.sleep(0)
+            found[job] = state()
+        following.cancel()
+        return found
+
+    found = in_a_task(work)
+    assert found["simulated"] in ("simulated", "refused")
+    assert found["undecided"] in ("real", "refused")
+    assert "refused" in found.values()
+
+
+def test_a_worker_may_cancel_its_get_and_ask_again_at_once() -> None:
+    async def work() -> list[str]:
+        jobs: Any = carry_queue(asyncio.Queue())
+        getting = asyncio.create_task(jobs.get())
+        await asyncio.wait({getting}, timeout=0.001)
+        getting.cancel()
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(jobs.get(), 0.001)
+        found = []
+        for kind in ("simulated", "real"):
+            put_by(kind, jobs, kind)
+            await asyncio.wait_for(jobs.get(), 60)
+            found.append(state())
+        return found
+
+    assert in_a_task(work) == ["simulated", "real"]
+
+
+def test_a_get_that_is_cancelled_before_it_begins_is_forgotten() -> None:
+    async def work() -> list[str]:
+        jobs: Any = carry_queue(asyncio.Queue())
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(jobs.get(), 0)
+        put_by("simulated", jobs, 1)
+        await jobs.get()
+        return [state()]
+
+    assert in_a_task(work) == ["simulated"]
+
+
+# Pools
+
+
+def test_a_pools_thread_forgets_what_a_job_has_taken() -> None:
+    jobs: Any = carry_queue(queue.Queue())
+
+    def work() -> None:
+        jobs.get()
+        seen.append(state())
+        raise LookupError
+
+    seen: list[str] = []
+    put_by("simulated", jobs, 1)
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(LookupError):
+            pool.submit(work).result()
+        assert pool.submit(state).result() == "real"
+        assert not pool.submit(lambda: is_mirrored(get_current())).result()
+        with real():
+            assert pool.submit(state).result() == "real"
+    assert seen == ["simulated"]
+
+
+GETS: dict[str, Callable[[Any, Any], Any]] = {
+    "run_in_executor": lambda pool, get: asyncio.get_running_loop().run_in_executor(pool, get),
+    "to_thread": lambda _, get: asyncio.to_thread(get),
+}
+
+
+@pytest.mark.parametrize("how", GETS)
+def test_a_pool_job_that_returns_a_simulated_item_raises(how: str) -> None:
+    """Whoever waits for it would handle the item as real."""
+    jobs: Any = carry_queue(queue.Queue())
+
+    async def work(pool: Any) -> Any:
+        put_by("undecided", jobs, "job")
+        assert await GETS[how](pool, jobs.get) == "job"
+        put_by("simulated", jobs, "job")
+        with pytest.raises(RuntimeError, match=r"threading\.Thread"):
+            await GETS[how](pool, lambda: jobs.get(timeout=60))
+        with real():
+            assert await GETS[how](pool, state) == "real"
+        return await GETS[how](pool, state)
+
+    with ThreadPoolExecutor(1) as pool:
+        assert in_a_task(lambda: work(pool)) == "real"
+
+
+def test_a_worker_in_a_pool_does_each_job() -> None:
+    jobs: Any = carry_queue(queue.Queue())
+
+    def work() -> None:
+        for who in iter(jobs.get, None):
+            handle(who)
+
+    for who in JOBS:
+        put_by(who, jobs, who)
+    jobs.put(None)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(work).result()
+    assert (charged, refused) == (PAID, [])
+
+
+def test_a_worker_that_simulated_work_submits_to_a_pool_refuses_real_jobs() -> None:
+    jobs: Any = carry_queue(queue.Queue())
+
+    def work() -> None:
+        for who in iter(jobs.get, None):
+            handle(who)
+
+    for who in JOBS:
+        put_by(who, jobs, who)
+    jobs.put(None)
+    with ThreadPoolExecutor(1) as pool, simulated(run="rush-hour"):
+        pool.submit(work).result()
+    assert (charged, refused) == ([], PAID)
+
+
+def in_anyio(get: Any) -> Any:
+    async def main() -> Any:
+        return await anyio.to_thread.run_sync(get)
+
+    return asyncio.run(main())
+
+
+def in_multiprocessing(get: Any) -> Any:
+    with multiprocessing.pool.ThreadPool(1) as pool:
+        return pool.apply(get)
+
+
+@pytest.mark.parametrize("run", [in_anyio, in_multiprocessing])
+def test_get_raises_in_a_pool_that_cannot_keep_the_verdict(run: Any) -> None:
+    jobs: Any = carry_queue(queue.Queue())
+    put_by("undecided", jobs, 1)
+    with pytest.raises(RuntimeError, match=r"threading\.Thread"):
+        run(jobs.get)
+    assert jobs.qsize() == 1
+
+
+# Items past the queue's methods
+
+
+def taken_by_a_thread(jobs: Any) -> str:
+    def work() -> str:
+        jobs.get(timeout=60)
+        return state()
+
+    return in_a_thread(work)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("kinds", [("simulated", "undecided"), ("undecided", "simulated")])
+def test_an_item_does_not_get_the_tag_of_one_that_was_cleared(kinds: tuple[str, str]) -> None:
+    jobs: Any = carry_queue(queue.Queue())
+    put_by(kinds[0], jobs, "refresh")
+    jobs.queue.clear()
+    put_by(kinds[1], jobs, "refresh")
+    assert taken_by_a_thread(jobs) == {"undecided": "real"}.get(kinds[1], kinds[1])
+
+
+def test_items_of_a_queue_that_somebody_changes_are_refused_until_it_is_empty_again() -> None:
+    jobs: Any = carry_queue(queue.Queue())
+    for kind in ("simulated", "undecided", "undecided"):
+        put_by(kind, jobs, "refresh")
+    jobs.queue.popleft()
+    assert [taken_by_a_thread(jobs), taken_by_a_thread(jobs)] == ["refused", "refused"]
+    put_by("undecided", jobs, "refresh")
+    assert taken_by_a_thread(jobs) == "real"
+
+
+def test_real_items_are_real_whatever_somebody_does_with_the_queue() -> None:
+    jobs: Any = carry_queue(queue.Queue())
+    for item in range(3):
+        put_by("undecided", jobs, item)
+    jobs.queue.popleft()
+    jobs.queue.append("another")
+    jobs.queue.append("one more")
+    assert [taken_by_a_thread(jobs) for _ in range(4)] == ["real"] * 4
+
+
+def test_an_item_from_before_the_declaration_is_undecided() -> None:
+    jobs: Any = queue.Queue()
+    put_by("undecided", jobs, "job")
+    carry_queue(jobs)
+    put_by("simulated", jobs, "job")
+    assert [taken_by_a_thread(jobs), taken_by_a_thread(jobs)] == ["real", "simulated"]
+
+
+class Closing(queue.Queue[Any]):
+    is_closed = True
+
+    def _put(self, item: Any) -> None:
+        if self.is_closed:
+            raise LookupError
+        super()._put(item)
+
+
+def test_an_item_that_could_not_be_put_leaves_no_tag() -> None:
+    jobs: Any = carry_queue(Closing())
+    with pytest.raises(LookupError):
+        put_by("simulated", jobs, "job")
+    jobs.is_closed = False
+    put_by("undecided", jobs, "job")
+    assert taken_by_a_thread(jobs) == "real"
+
+
+class Unique(queue.Queue[Any]):
+    def _init(self, maxsize: int) -> None:
+        self.queue: Any = {}
+
+    def _put(self, item: Any) -> None:
+        self.queue[item] = None
+
+    def _get(self) -> Any:
+        item = next(iter(self.queue))
+        del self.queue[item]
+        return item
+
+
+def test_a_duplicate_that_is_dropped_leaves_no_tag() -> None:
+    jobs: Any = carry_queue(Unique())
+    with simulated(run="rush-hour"):
+        jobs.put("job")
+        jobs.put("job")
+    assert taken_by_a_thread(jobs) == "simulated"
+    put_by("undecided", jobs, "job")
+    assert taken_by_a_thread(jobs) == "real"
+    put_by("simulated", jobs, "job")
+    put_by("undecided", jobs, "job")
+    assert taken_by_a_thread(jobs) == "refused", "one item, of both"
+
+
+class Newest(queue.Queue[Any]):
+    def _init(self, maxsize: int) -> None:
+        self.queue = deque(maxlen=2)
+
+
+@pytest.mark.parametrize("kinds", [("simulated", "undecided"), ("undecided", "simulated")])
+def test_a_queue_that_drops_the_oldest_item_never_confuses_them(kinds: tuple[str, str]) -> None:
+    jobs: Any = carry_queue(Newest())
+    for kind in (kinds[0], kinds[0], kinds[1]):
+        put_by(kind, jobs, kind)
+    found = [taken_by_a_thread(jobs) for _ in range(2)]
+    assert found[0] in ("simulated" if kinds[0] == "simulated" else "real", "refused")
+    assert found[1] in ("simulated" if kinds[1] == "simulated" else "real", "refused")
+
+
+class Encoding(queue.Queue[Any]):
+    def _put(self, item: Any) -> None:
+        super()._put(json.dumps(item))
+
+    def _get(self) -> Any:
+        return json.loads(super()._get())
+
+
+def test_a_queue_that_gives_other_objects_than_were_put_refuses_them_once_one_is_simulated() -> None:
+    jobs: Any = carry_queue(Encoding())
+    put_by("undecided", jobs, ["job"])
+    assert taken_by_a_thread(jobs) == "real"
+    put_by("simulated", jobs, ["job"])
+    assert taken_by_a_thread(jobs) == "refused"
+
+
+def test_a_queue_that_is_emptied_by_its_own_method_gives_nobody_a_job() -> None:
+    """``Queue.shutdown(immediate=True)`` of Python 3.13 does that."""
+    jobs: Any = carry_queue(queue.Queue())
+    put_by("simulated", jobs, 1)
+
+    def empty() -> str:
+        while jobs._qsize():
+            jobs._get()
+        return state()
+
+    assert in_a_thread(empty) == "real"
+
+
+def test_a_producer_that_drops_the_oldest_item_stays_real_in_a_block() -> None:
+    jobs: Any = carry_queue(queue.Queue(1))
+    put_by("simulated", jobs, "old")
+
+    def produce() -> str:
+        with real():
+            jobs.get_nowait()
+            jobs.put("new")
+        return state()
+
+    assert [in_a_thread(produce), taken_by_a_thread(jobs)] == ["real", "real"]
+
+
+def test_a_sync_endpoint_may_take_an_item_in_a_block() -> None:
+    """Without one, it is a job of a pool, as a worker might be, and refuses the work of others."""
+    jobs: Any = carry_queue(queue.Queue())
+
+    def endpoint() -> str:
+        jobs.get()
+        return state()
+
+    def in_a_block() -> str:
+        with real():
+            return endpoint()
+
+    async def main() -> list[str]:
+        found = []
+        with real():  # a request
+            for call in (endpoint, in_a_block):
+                put_by("simulated", jobs, 1)
+                found.append(await anyio.to_thread.run_sync(call))
+            found.append(state())
+        return found
+
+    assert asyncio.run(main()) == ["refused", "real", "real"]
