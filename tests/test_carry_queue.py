@@ -698,6 +698,28 @@ def test_a_get_that_is_cancelled_before_it_begins_is_forgotten() -> None:
     assert in_a_task(work) == ["simulated"]
 
 
+@pytest.mark.parametrize("kind", ["simulated", "undecided"])
+def test_a_task_that_takes_a_simulated_item_for_another_one_is_reported(kind: str) -> None:
+    """Its verdict does not come along with the item."""
+    errors: list[BaseException] = []
+
+    async def take_for_another(jobs: Any) -> Any:
+        return await jobs.get()
+
+    async def work() -> Any:
+        asyncio.get_running_loop().set_exception_handler(lambda _, how: errors.append(how["exception"]))
+        jobs: Any = carry_queue(asyncio.Queue())
+        put_by(kind, jobs, "job")
+        job = await asyncio.create_task(take_for_another(jobs))
+        await asyncio.sleep(0)
+        return job
+
+    assert in_a_task(work) == "job"
+    assert [str(error).partition("If that")[0][-24:] for error in errors] == (
+        ["and ends with a result. "] if kind == "simulated" else []
+    )
+
+
 # Pools
 
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from synthetic._model.verdict import OUTLIVED, REAL, Simulated, Unverified, Verdict
 from synthetic._work.state import BLOCKS, VERDICT, InHand, current_verdict, here, settle
@@ -92,6 +93,29 @@ def take(hand: InHand | None, tag: Simulated | Unverified | None) -> None:
             held.hand = hand
     else:
         hand.verdict, hand.is_taken = verdict, True
+    if isinstance(verdict, Simulated) and child_of is None and not isinstance(hand.owner, int):
+        _watch(hand.owner, verdict)
+
+
+_watched: WeakKeyDictionary[Any, Simulated] = WeakKeyDictionary()
+"""The last simulated job of each task that has taken one."""
+
+
+def _watch(task: Any, job: Simulated) -> None:
+    if task not in _watched:
+        task.add_done_callback(_check_end)
+    _watched[task] = job
+
+
+def _check_end(task: Any) -> None:
+    """Report a task that ends with a result and a simulated job in hand. It is too late to refuse anything."""
+    job = _watched.pop(task)
+    if job.is_simulated and not task.cancelled() and task.exception() is None and task.result() is not None:
+        raise RuntimeError(
+            f"{task!r} has taken a simulated item from a queue that was declared with synthetic.carry_queue, and ends "
+            "with a result. If that is the item, whoever awaits the task handles it as real. Await get in the task "
+            "that handles the item; for a timeout, use asyncio.wait_for(queue.get(), ...) or asyncio.timeout."
+        )
 
 
 def _is_awaited(owner: Any) -> bool:
