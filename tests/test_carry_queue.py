@@ -955,6 +955,39 @@ def test_a_queue_that_is_emptied_by_its_own_method_gives_nobody_a_job() -> None:
     assert in_a_thread(empty) == "real"
 
 
+DROPS: dict[str, Callable[[Any], Any]] = {
+    "get_nowait": lambda jobs: jobs.get_nowait(),
+    "get(False)": lambda jobs: jobs.get(False),
+    "get(block=False)": lambda jobs: jobs.get(block=False),
+}
+
+
+@pytest.mark.parametrize("drop", DROPS)
+def test_what_a_producer_puts_instead_of_the_oldest_item_is_never_simulated(drop: str) -> None:
+    jobs: Any = carry_queue(queue.Queue(1))
+
+    def produce() -> str:
+        DROPS[drop](jobs)
+        jobs.put("new")
+        return state()
+
+    put_by("undecided", jobs, "old")
+    assert [in_a_thread(produce), taken_by_a_thread(jobs)] == ["real", "real"]
+    put_by("simulated", jobs, "old")
+    assert [in_a_thread(produce), taken_by_a_thread(jobs)] == ["refused", "refused"]
+
+
+def test_a_worker_may_poll_a_queue_that_is_not_full() -> None:
+    jobs: Any = carry_queue(queue.Queue(2))
+    put_by("simulated", jobs, "job")
+
+    def work() -> str:
+        jobs.get_nowait()
+        return state()
+
+    assert in_a_thread(work) == "simulated"
+
+
 def test_a_producer_that_drops_the_oldest_item_stays_real_in_a_block() -> None:
     jobs: Any = carry_queue(queue.Queue(1))
     put_by("simulated", jobs, "old")

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from synthetic._model.verdict import Simulated, Unverified
 from synthetic._work.hands import ask, take
@@ -102,8 +102,10 @@ def _getting_through(get: Callable[..., Any], method: Callable[..., Any]) -> Cal
     return getting
 
 
-_Told: TypeAlias = "Callable[[Any], tuple[Any, Simulated | Unverified | None]]"
-"""Returns an item that was taken, and its tag."""
+class _Told(Protocol):
+    """Returns an item that was taken, and its tag. It may have been taken ``at_once``, without waiting for one."""
+
+    def __call__(self, found: Any, /, *, at_once: bool) -> tuple[Any, Simulated | Unverified | None]: ...
 
 
 def _getting(queue: object, told: _Told, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
@@ -118,7 +120,8 @@ def _getting(queue: object, told: _Told, method: Callable[..., Any], /, *args: A
         found = method(*args, **kwargs)
     finally:
         _GETTING.reset(token)
-    item, tag = told(found)
+    is_at_once = method.__name__ != "get" or False in (*args, kwargs.get("block"))
+    item, tag = told(found, at_once=is_at_once)
     take(hand, tag)
     return item
 
@@ -136,7 +139,7 @@ def _awaiting(queue: object, told: _Told, method: Callable[..., Any], /, *args: 
         finally:
             with suppress(ValueError):  # closed in another context
                 _GETTING.reset(token)
-        item, tag = told(found)
+        item, tag = told(found, at_once=False)
         take(hand, tag)
         return item
 
@@ -188,5 +191,5 @@ def _receiving(get: Callable[..., Any], method: Callable[..., Any]) -> Callable[
     return receiving
 
 
-def _untagged(found: Any) -> tuple[Any, Simulated | Unverified | None]:
+def _untagged(found: Any, *, at_once: bool) -> tuple[Any, Simulated | Unverified | None]:
     return (found.item, found.verdict) if found.__class__ is _Tagged else (found, None)

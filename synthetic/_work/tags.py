@@ -29,6 +29,7 @@ class Tags:
 
     def __init__(self, queue: Any) -> None:
         self._is_stack = is_a("LifoQueue", queue)
+        self._queue = queue
         self._size: Callable[[], int] = getattr(queue, "_qsize", None) or queue.qsize
         self._by_item: dict[int, deque[tuple[object, Simulated | Unverified | None]]] = {}
         self._count = self._marked = 0
@@ -58,14 +59,21 @@ class Tags:
 
     def get(self, get: Callable[[], Any]) -> Any:
         """Take an item out of the queue. ``told`` returns its tag."""
-        self._in_step()
+        size = self._in_step()
         item = get()
         self._taken.tag = self._remove(item, newest=self._is_stack)[1]
+        self._taken.was_full = 0 < self._queue.maxsize <= size
         return item
 
-    def told(self, item: Any) -> tuple[Any, Simulated | Unverified | None]:
-        """Return ``item``, which was taken last in this thread, and its tag: None for real and undecided work."""
-        return item, vars(self._taken).pop("tag") if hasattr(self._taken, "tag") else self._unknown()
+    def told(self, item: Any, *, at_once: bool) -> tuple[Any, Simulated | Unverified | None]:
+        """Return ``item``, which was taken last in this thread, and its tag: None for real and undecided work.
+
+        Code that takes an item out of a full queue ``at_once`` may be a producer that makes room for its own.
+        """
+        if not hasattr(self._taken, "tag"):
+            return item, self._unknown()
+        tag = vars(self._taken).pop("tag")
+        return item, OUTLIVED if tag is not None and at_once and self._taken.was_full else tag
 
     def _in_step(self) -> int:
         """Forget all tags if somebody has changed the queue past them. Return its size."""
