@@ -181,7 +181,7 @@ def settle(hand: InHand, verdict: Verdict | None) -> InHand:
         context.attach(marked(present, verdict, active().key))
     elif isinstance(verdict, Unverified):
         context.attach(marked_unverified(present, verdict))
-    elif is_mirrored(present):
+    elif present and is_mirrored(present):
         context.attach(unmarked(present))
     return settled
 
