@@ -17,7 +17,9 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import get_current
+from opentelemetry.sdk.trace import TracerProvider
 
 import synthetic
 from synthetic import UnverifiedMarker, carry_queue, current, guard, is_synthetic, real, simulated
@@ -1023,3 +1025,27 @@ def test_a_sync_endpoint_may_take_an_item_in_a_block() -> None:
         return found
 
     assert asyncio.run(main()) == ["refused", "real", "real"]
+
+
+def test_a_job_that_was_taken_in_a_span_injects_its_own_marker_and_not_that_of_the_job_before() -> None:
+    tracer = TracerProvider().get_tracer("jobs")
+    jobs: queue.Queue[str | None] = carry_queue(queue.Queue())
+    injected: list[tuple[str, bool]] = []
+
+    def work() -> None:
+        job = jobs.get()
+        while job is not None:
+            carrier: dict[str, str] = {}
+            W3CBaggagePropagator().inject(carrier)
+            injected.append((job, "baggage" in carrier))
+            with tracer.start_as_current_span("poll"):
+                job = jobs.get()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    for number, kind in enumerate(("simulated", "real", "simulated", "real")):
+        with simulated(run=f"run-{number}") if kind == "simulated" else real():
+            jobs.put(kind)
+    jobs.put(None)
+    worker.join()
+    assert injected == [("simulated", True), ("real", False)] * 2

@@ -8,13 +8,15 @@ from typing import Any, Final
 
 from opentelemetry import baggage
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.context import get_current
 from opentelemetry.propagators.textmap import default_setter
 
 from synthetic._config.in_force import active
 from synthetic._egress.injected import baggage_pairs, note_injection
 from synthetic._instrument.patches import IsOn, Patch
 from synthetic._model.verdict import REAL
-from synthetic._work.state import VERDICT
+from synthetic._work.mirror import mirrored
+from synthetic._work.state import VERDICT, InHand, current_verdict
 
 __all__ = ["noting_injections"]
 
@@ -22,11 +24,17 @@ _get_verdict = VERDICT.get
 
 
 def _noting(original: Any, is_on: IsOn) -> Any:
-    """Wrap ``W3CBaggagePropagator.inject``, to know into which objects it writes a marker."""
+    """Wrap ``W3CBaggagePropagator.inject``, to know into which objects it writes a marker.
+
+    OpenTelemetry's context of a worker may be that of an earlier job: the end of a span restores it.
+    """
 
     @wraps(original)
     def inject(self: Any, carrier: Any, context: Any = None, setter: Any = default_setter) -> None:
-        before = None if _get_verdict() is REAL or not is_on() else _held(carrier, context)
+        verdict = _get_verdict()
+        if verdict.__class__ is InHand and is_on() and (context is None or context is get_current()):
+            context = mirrored(get_current(), current_verdict())
+        before = None if verdict is REAL or not is_on() else _held(carrier, context)
         original(self, carrier, context, setter)
         if before is not None:
             note_injection(carrier, before)

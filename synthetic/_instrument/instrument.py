@@ -7,10 +7,11 @@ import sys
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from synthetic._config.instrumented import INSTRUMENTED
 from synthetic._instrument.coverage import BY_HAND, COVERED, MODULES_BY_HAND
+from synthetic._instrument.injections import noting_injections
 from synthetic._instrument.loops import LOOPS
 from synthetic.errors import ConfigurationError
 
@@ -39,6 +40,9 @@ class Integration(Protocol):
         ...
 
 
+_ALWAYS: Final = (LOOPS, noting_injections())
+"""Patches that are on for as long as anything is instrumented."""
+
 _awaited: set[str] = set()
 """The names of enabled integrations whose product is not imported yet."""
 
@@ -62,7 +66,8 @@ def instrument(*names: str) -> tuple[str, ...]:
             _instrument_found(point, product)
         elif _is_installed(product):
             _await(point, product)
-    LOOPS.put_on()
+    for patch in _ALWAYS:
+        patch.put_on()
     return tuple(sorted(INSTRUMENTED))
 
 
@@ -81,7 +86,8 @@ def uninstrument(*names: str) -> tuple[str, ...]:
         _awaited.discard(point.name)
         INSTRUMENTED.discard(point.name)
     if not INSTRUMENTED:
-        LOOPS.take_off()
+        for patch in _ALWAYS:
+            patch.take_off()
     return tuple(sorted(INSTRUMENTED))
 
 

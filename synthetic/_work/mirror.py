@@ -14,7 +14,7 @@ from synthetic._config.in_force import active
 from synthetic._model.verdict import Simulated, Unverified, Verdict
 from synthetic._work.claimed import claimed_by_token
 
-__all__ = ["MIRROR", "alone", "is_mirrored", "marked", "marked_unverified", "unmarked", "verdict_in"]
+__all__ = ["MIRROR", "alone", "is_mirrored", "marked", "marked_unverified", "mirrored", "unmarked", "verdict_in"]
 
 MIRROR: Final = context.create_key("synthetic-verdict")
 
@@ -58,6 +58,15 @@ def marked_unverified(present: context.Context, verdict: Unverified) -> context.
 def unmarked(present: context.Context) -> context.Context:
     """Return ``present`` without a verdict and without a marker."""
     return baggage.remove_baggage(active().key, context.set_value(MIRROR, None, present))
+
+
+def mirrored(present: context.Context, verdict: Verdict | None) -> context.Context:
+    """Return ``present`` with this verdict, whichever it holds."""
+    if isinstance(verdict, Simulated):
+        return present if present.get(MIRROR) is verdict else marked(present, verdict, active().key)
+    if isinstance(verdict, Unverified):
+        return marked_unverified(present, verdict)
+    return unmarked(present) if is_mirrored(present) else present
 
 
 def is_mirrored(present: context.Context) -> bool:
