@@ -67,7 +67,8 @@ def end_with_input() -> None:
     os._exit(0)
 
 
-synthetic.configure(keys=json.loads(sys.argv[1]), uninstrumented="admit")
+synthetic.configure(keys=json.loads(sys.argv[1]))
+synthetic.instrument("logging")
 threading.Thread(target=end_with_input, daemon=True).start()
 
 uvloop.run(serve())
