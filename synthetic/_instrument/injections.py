@@ -26,7 +26,8 @@ _get_verdict = VERDICT.get
 def _noting(original: Any, is_on: IsOn) -> Any:
     """Wrap ``W3CBaggagePropagator.inject``, to know into which objects it writes a marker.
 
-    OpenTelemetry's context of a worker may be that of an earlier job: the end of a span restores it.
+    The end of a span restores OpenTelemetry's context from before it. In a worker, that may be the context of an
+    earlier job. So a worker injects the marker of the job that it has in hand, and no other.
     """
 
     @wraps(original)

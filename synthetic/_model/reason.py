@@ -62,7 +62,7 @@ _DETAILS = {
     Reason.EXPIRED: "The simulation marker of this {what} has expired.",
     Reason.HALTED: "The simulation that this {what} belongs to is halted.",
     Reason.NOT_INSTRUMENTED: "This service has not called synthetic.instrument(), so its calls would carry no marker.",
-    Reason.OUTLIVED: "A part of this {what} was started by simulated work that has ended: nobody can tell whose it is.",
+    Reason.OUTLIVED: "A part of this {what} was started by simulated work that has ended; nothing tells whose it is.",
     Reason.SHED: "This service has no room for simulated work now.",
     Reason.NOT_READY: "This service is not ready for simulated work yet.",
 }

@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final, cast
 
-__all__ = ["Hook", "covered", "watch"]
+__all__ = ["watch"]
 
-Hook = Callable[[Any], None]
+_Hook = Callable[[Any], None]
 Close = Callable[[Any], Awaitable[None]]
 """Closes a generator, as a part of the work that began it."""
 
@@ -77,9 +77,9 @@ def _ending_of(agen: Any) -> _Ending | None:
     return None
 
 
-def covered(
-    first: Hook, last: Hook, how_to_close: Callable[[], Close | None], unset: Callable[..., object]
-) -> tuple[Hook, Hook]:
+def _covered(
+    first: _Hook, last: _Hook, how_to_close: Callable[[], Close | None], unset: Callable[..., object]
+) -> tuple[_Hook, _Hook]:
     """Return the hooks of an event loop, so that each generator ends as what it began as.
 
     ``how_to_close`` is called when a generator begins; it returns None for work without a marker. ``unset`` calls a
@@ -108,7 +108,7 @@ def watch(how_to_close: Callable[[], Close | None], unset: Callable[..., object]
     first, last = _get_hooks()
     if last is None or first is None or hasattr(first, "_synthetic") or not _is_of_asyncio(last):
         return
-    sys.set_asyncgen_hooks(*covered(cast("Hook", first), cast("Hook", last), how_to_close, unset))
+    sys.set_asyncgen_hooks(*_covered(cast("_Hook", first), cast("_Hook", last), how_to_close, unset))
 
 
 def _is_of_asyncio(hook: Any) -> bool:
