@@ -46,8 +46,8 @@ puts one in force and returns an ``Entered``, with which ``leave`` restores what
 **Jobs and workers.** ``job_of`` returns a function that runs under the verdict of the work that submits it. ``Carried``
 runs under a given verdict, for example the ``marked_verdict``. ``callback_of`` returns a ``Callback`` for a library
 that calls it in a thread or loop of its own: under the verdict of the code that registers it, and equal to its
-function. A worker outlives the work that starts it: ``started_unset`` starts it without a verdict, and ``is_worker``
-recognizes one. ``carry_into`` and ``is_pool_thread`` are for greenlets.
+function. A worker outlives the work that starts it: start it through ``without_verdict``. ``is_worker`` recognizes one.
+``carry_into`` and ``is_pool_thread`` are for greenlets.
 
 **What others record.** ``without_tokens`` returns text, bytes or nested values without tokens: for error reports, local
 variables and log entries.
@@ -105,8 +105,8 @@ from synthetic._work.carry import Carried
 from synthetic._work.claimed import claimed_by, has_marker
 from synthetic._work.greenlets import carry_into, is_pool_thread
 from synthetic._work.jobs import job_of
-from synthetic._work.state import VERDICT, Entered, current_verdict, enter, leave, marked_verdict
-from synthetic._work.workers import is_worker, started_unset
+from synthetic._work.state import VERDICT, Entered, current_verdict, enter, leave, marked_verdict, without_verdict
+from synthetic._work.workers import is_worker
 
 __all__ = [
     "ACKNOWLEDGEMENT",
@@ -180,7 +180,6 @@ __all__ = [
     "outgoing_pairs",
     "problem_of",
     "refusal_of",
-    "started_unset",
     "takes_part",
     "under",
     "unmarked",
@@ -189,4 +188,5 @@ __all__ = [
     "verdict_on_values",
     "verdict_or_refusal",
     "without_tokens",
+    "without_verdict",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import wraps
 from typing import Any
 
-from synthetic.integration import IsOn, Patch, enter, leave, started_unset
+from synthetic.integration import IsOn, Patch, enter, leave, without_verdict
 
 __all__ = ["polling_of_mixpanel", "workers_of_posthog"]
 
@@ -27,7 +27,7 @@ def _if_there(owner: Any, method: str, wrap: Any) -> list[Patch]:
 def _starting(original: Any, is_on: IsOn) -> Any:
     @wraps(original)
     def start(client: Any) -> Any:
-        return started_unset(original, client) if is_on() else original(client)
+        return without_verdict(original, client) if is_on() else original(client)
 
     return start
 

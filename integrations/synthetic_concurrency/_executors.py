@@ -15,7 +15,7 @@ from synthetic.integration import (
     Patch,
     current_verdict,
     job_of,
-    started_unset,
+    without_verdict,
 )
 
 __all__ = ["EXECUTORS"]
@@ -47,7 +47,7 @@ def _submitting_to_process(original: Any, is_on: IsOn) -> Any:
     def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         if not is_on():
             return original(self, fn, *args, **kwargs)
-        return started_unset(original, self, job_of(fn), *args, **kwargs)
+        return without_verdict(original, self, job_of(fn), *args, **kwargs)
 
     return submit
 

@@ -17,7 +17,7 @@ from synthetic.integration import (
     job_of,
     leave,
     marked_verdict,
-    started_unset,
+    without_verdict,
 )
 
 __all__ = ["JOBS"]
@@ -147,7 +147,7 @@ def _waking(original: Any, is_on: IsOn) -> Any:
 
     @wraps(original)
     def wakeup(scheduler: Any) -> Any:
-        return started_unset(original, scheduler) if is_on() else original(scheduler)
+        return without_verdict(original, scheduler) if is_on() else original(scheduler)
 
     return wakeup
 

@@ -17,7 +17,7 @@ from synthetic.integration import (
     Simulated,
     Unverified,
     marked_verdict,
-    started_unset,
+    without_verdict,
 )
 
 __all__ = ["POOLS"]
@@ -41,7 +41,7 @@ def _building(original: Any, is_on: IsOn) -> Any:
     @wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         if is_on():
-            started_unset(original, self, *args, **kwargs)
+            without_verdict(original, self, *args, **kwargs)
         else:
             original(self, *args, **kwargs)
 

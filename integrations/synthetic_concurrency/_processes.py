@@ -15,7 +15,7 @@ from synthetic.integration import (
     enter,
     is_worker,
     marked_verdict,
-    started_unset,
+    without_verdict,
 )
 
 __all__ = ["PROCESSES", "Running"]
@@ -56,7 +56,7 @@ def _starting(original: Any, is_on: IsOn) -> Any:
             return original(self)
         verdict = marked_verdict()
         if verdict is None or is_worker(self):
-            return started_unset(original, self)
+            return without_verdict(original, self)
         running = Running(self, verdict, vars(self).get("run"))
         vars(self)["run"] = running
         try:
@@ -72,7 +72,7 @@ def _feeding(original: Any, is_on: IsOn) -> Any:
 
     @wraps(original)
     def start_thread(self: Any) -> Any:
-        return started_unset(original, self) if is_on() else original(self)
+        return without_verdict(original, self) if is_on() else original(self)
 
     return start_thread
 

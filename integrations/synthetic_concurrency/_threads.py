@@ -22,7 +22,7 @@ from synthetic.integration import (
     is_worker,
     leave,
     marked_verdict,
-    started_unset,
+    without_verdict,
 )
 
 __all__ = ["INHERITS", "THREADS"]
@@ -88,7 +88,7 @@ def _starting(original: Any, is_on: IsOn) -> Any:
         if (marked is not None or INHERITS) and is_worker(thread):
             return _start_worker(original, thread)
         if marked is None:
-            return started_unset(original, thread) if INHERITS else original(thread)
+            return without_verdict(original, thread) if INHERITS else original(thread)
         return _start_marked(original, thread, marked)
 
     return start

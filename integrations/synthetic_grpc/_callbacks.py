@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import wraps
 from typing import Any
 
-from synthetic.integration import IsOn, callback_of, started_unset
+from synthetic.integration import IsOn, callback_of, without_verdict
 
 __all__ = ["covered", "registering", "starting"]
 
@@ -28,7 +28,7 @@ def starting(original: Any, is_on: IsOn) -> Any:
 
     @wraps(original)
     def start(*args: Any, **kwargs: Any) -> Any:
-        return started_unset(original, *args, **kwargs) if is_on() else original(*args, **kwargs)
+        return without_verdict(original, *args, **kwargs) if is_on() else original(*args, **kwargs)
 
     return start
 

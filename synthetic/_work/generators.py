@@ -78,12 +78,12 @@ def _ending_of(agen: Any) -> _Ending | None:
 
 
 def _covered(
-    first: _Hook, last: _Hook, how_to_close: Callable[[], Close | None], unset: Callable[..., object]
+    first: _Hook, last: _Hook, how_to_close: Callable[[], Close | None], without_verdict: Callable[..., object]
 ) -> tuple[_Hook, _Hook]:
     """Return the hooks of an event loop, so that each generator ends as what it began as.
 
-    ``how_to_close`` is called when a generator begins; it returns None for work without a marker. ``unset`` calls a
-    function with no verdict in force.
+    ``how_to_close`` is called when a generator begins; it returns None for work without a marker. ``without_verdict``
+    calls a function with no verdict in force.
     """
 
     def begins(agen: Any) -> None:
@@ -97,18 +97,18 @@ def _covered(
         if ending is not None:
             ending.keep(agen)
             agen = ending
-        unset(last, agen)
+        without_verdict(last, agen)
 
     begins._synthetic = True  # type: ignore[attr-defined]
     return begins, ends
 
 
-def watch(how_to_close: Callable[[], Close | None], unset: Callable[..., object]) -> None:
+def watch(how_to_close: Callable[[], Close | None], without_verdict: Callable[..., object]) -> None:
     """Cover the generators that begin in this thread's event loop from now on. Without a loop, nothing happens."""
     first, last = _get_hooks()
     if last is None or first is None or hasattr(first, "_synthetic") or not _is_of_asyncio(last):
         return
-    sys.set_asyncgen_hooks(*_covered(cast("_Hook", first), cast("_Hook", last), how_to_close, unset))
+    sys.set_asyncgen_hooks(*_covered(cast("_Hook", first), cast("_Hook", last), how_to_close, without_verdict))
 
 
 def _is_of_asyncio(hook: Any) -> bool:

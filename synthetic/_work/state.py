@@ -41,8 +41,8 @@ __all__ = [
     "marked_verdict",
     "marker_of",
     "settle",
-    "unset",
     "watch_generators",
+    "without_verdict",
 ]
 
 P = ParamSpec("P")
@@ -248,7 +248,7 @@ def enter(verdict: Verdict | None, *, is_work: bool = False, marks_span: bool = 
 
 def watch_generators() -> None:
     """From now on, an asynchronous generator that is given up in this thread's event loop ends as what it began as."""
-    watch(_how_to_close, unset)
+    watch(_how_to_close, without_verdict)
 
 
 def _how_to_close() -> Callable[[Any], Awaitable[None]] | None:
@@ -264,8 +264,12 @@ async def _close(verdict: Simulated | Unverified, generator: Any) -> None:
         leave(entered)
 
 
-def unset(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Call ``function`` with no verdict in force, not even real. Return its result."""
+def without_verdict(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call ``function`` with no verdict in force, not even real. Return its result.
+
+    What starts a worker is called like this. With a verdict, the worker would ignore every propagated marker. The other
+    context variables stay: a fork copies them.
+    """
     if _get_verdict() is None and not _get_current():
         return function(*args, **kwargs)
     entered = enter(None)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from synthetic._config.in_force import active
-from synthetic._work.state import unset
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
-__all__ = ["is_sender", "is_worker", "started_unset"]
+__all__ = ["is_sender", "is_worker"]
 
-P = ParamSpec("P")
-R = TypeVar("R")
 
 _FUTURES: Final = (
     ("concurrent.futures.process", "loky.process_executor", "joblib.externals.loky.process_executor"),
@@ -121,12 +117,3 @@ def _takes_jobs(owner: Any) -> bool:
 def is_sender(code: Any) -> bool:
     """Whether a function or method sends the analytics that everybody has handed over to its library."""
     return f"{getattr(code, '__module__', '')}.".startswith(_SENDING)
-
-
-def started_unset(start: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Call ``start``, which starts a worker, with no verdict in force, not even real. Return its result.
-
-    With a verdict, the worker would ignore every propagated marker. The other context variables stay: a fork copies
-    them.
-    """
-    return unset(start, *args, **kwargs)

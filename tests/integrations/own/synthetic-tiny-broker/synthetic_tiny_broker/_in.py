@@ -8,7 +8,7 @@ from functools import wraps
 from tiny_broker import Broker, Message, TryAgain
 
 from synthetic.errors import MessageRefused
-from synthetic.integration import IsOn, started_unset, under, verdict_on
+from synthetic.integration import IsOn, under, verdict_on, without_verdict
 
 PAUSE = 1.0
 """Seconds after which the broker delivers a message again that may be admitted later."""
@@ -50,7 +50,7 @@ def starting(original: Callable[..., None], is_on: IsOn) -> Callable[..., None]:
     @wraps(original)
     def start(broker: Broker) -> None:
         if is_on():
-            started_unset(original, broker)
+            without_verdict(original, broker)
         else:
             original(broker)
 
