@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from opentelemetry.context import get_current
@@ -182,9 +183,14 @@ class _SimulatedResponse:
 
 
 def _simulated_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
-    kept = [header for header in headers if not is_cache_header(header[0].decode("latin-1"))]
-    is_acknowledged = any(name.lower() == _ACKNOWLEDGEMENT[0] for name, _ in kept)
+    kept = [header for header in headers if not _is_cache_header(header[0])]
+    is_acknowledged = _ACKNOWLEDGEMENT[0] in [name.lower() for name, _ in kept]
     return [*kept, _CACHE_CONTROL] if is_acknowledged else [*kept, _CACHE_CONTROL, _ACKNOWLEDGEMENT]
+
+
+@lru_cache(maxsize=1024)  # an application sends the same few names again and again
+def _is_cache_header(name: bytes) -> bool:
+    return is_cache_header(name.decode("latin-1"))
 
 
 async def _answer(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:

@@ -49,9 +49,9 @@ def entry_pattern(key: str) -> re.Pattern[str]:
 
 def _name(key: str, spaces: str) -> str:
     # No spelling of the key is shorter than the key, or begins with other characters. No repeat is ever undone, so that
-    # the search never goes back.
-    second = f"(?=[{re.escape(key[1])}%])" if len(key) > 1 else ""
-    first = f"(?:{re.escape(key[0])}{second}|(?=[%+{spaces}]))"
+    # the search never goes back. A name like "sentry" is passed over with its second character.
+    other = f"(?!{re.escape(key[0])}[^{re.escape(key[1])}%])" if len(key) > 1 else ""
+    first = f"{other}[{re.escape(key[0])}%+{spaces}]"
     return rf",({first}[{re.escape(key)}0-9a-fA-F%+{spaces}]{{{len(key) - 1}}}[^=;,]*)"
 
 
