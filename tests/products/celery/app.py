@@ -8,6 +8,7 @@ from typing import Any
 
 import redis
 from celery import Celery, Task, signals
+from celery.backends.redis import ResultConsumer  # type: ignore[import-untyped]
 from celery.worker.request import Request  # type: ignore[import-untyped]
 from kombu import Exchange, Queue
 from opentelemetry.trace import NoOpTracerProvider
@@ -20,6 +21,17 @@ from tests.support.servers import PATIENCE
 
 DEAD = "dead"
 """The queue for rejected messages, where the broker has one."""
+
+
+def _keep_subscription(consumer: ResultConsumer, task_id: str) -> None:
+    """Do nothing about a result that nobody holds any more.
+
+    Celery ends its subscription then. The garbage collector may find such a result while another subscription begins,
+    and the end waits for ever for the lock that the beginning holds (celery/celery issue 10477).
+    """
+
+
+ResultConsumer.cancel_for = _keep_subscription
 
 
 def make_app(broker: str, store: str, queue: str, **options: Any) -> Celery:

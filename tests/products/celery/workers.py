@@ -121,7 +121,6 @@ def close(app: Celery) -> None:
     app.pool.force_close_all()
     backend: Any = app.backend
     backend.result_consumer.stop()
-    backend.result_consumer._pubsub = None  # results that are forgotten later need not tell it
     backend.client.close()
     app.close()
 
