@@ -119,6 +119,8 @@ class Tracer:
         task.__dict__["__trace__"] = trace
 
     def __delete__(self, task: Any) -> None:
+        if "__trace__" not in task.__dict__:
+            raise AttributeError("__trace__")
         del task.__dict__["__trace__"]
 
 

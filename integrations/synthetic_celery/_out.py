@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+from typing import Any, cast
+
+import wrapt
 
 from synthetic.integration import IsOn, directly, go_on_after
 from synthetic_celery._headers import departing
@@ -29,7 +29,7 @@ class Sender:
         if amqp is None:
             return self
         send = self.__wrapped__.__get__(amqp, owner)
-        return partial(_send, send) if self._is_on() else send
+        return _Sending(send) if self._is_on() else send
 
     def __set__(self, amqp: Any, value: Any) -> None:
         self.__wrapped__.__set__(amqp, value)
@@ -38,11 +38,15 @@ class Sender:
         self.__wrapped__.__delete__(amqp)
 
 
-def _send(
-    send: Callable[..., Any], producer: Any, name: str, message: Any, *args: Any, headers: Any = None, **options: Any
-) -> Any:
-    try:
-        sent, within = departing(headers)
-    except Exception as error:
-        sent, within = go_on_after(error, (headers, directly))
-    return within(send, producer, name, message, *args, headers=sent, **options)
+class _Sending(wrapt.ObjectProxy):  # type: ignore[type-arg]
+    """The application's own function in everything but the call."""
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        headers: Any = options.get("headers")
+        try:
+            sent, within = departing(headers)
+        except Exception as error:
+            sent, within = go_on_after(error, (headers, directly))
+        if sent is not headers:
+            options["headers"] = sent
+        return within(cast("Any", self).__wrapped__, *args, **options)

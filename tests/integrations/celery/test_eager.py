@@ -199,6 +199,38 @@ def test_tasks_and_signatures_keep_their_attributes(app: Celery) -> None:
         app.tasks["inner"].delay("an argument that it does not take")
 
 
+def test_a_sender_that_the_application_has_put_in_place_shows_its_own_attributes(queued: Celery) -> None:
+    class Recorder:
+        def __init__(self) -> None:
+            self.calls: list[tuple[int, dict[str, Any]]] = []
+
+        def __call__(self, *args: Any, **options: Any) -> None:
+            self.calls.append((len(args), options))
+
+    recorder = Recorder()
+    amqp: Any = queued.amqp
+    amqp.send_task_message = recorder
+    queued.send_task("elsewhere", queue="one")
+    (real,) = amqp.send_task_message.calls
+    with synthetic.simulated(run="rush-hour"):
+        queued.send_task("elsewhere", queue="one")
+    simulated = recorder.calls[1]
+    assert real[0] == simulated[0] == 3
+    assert "headers" not in real[1]
+    assert list(simulated[1].pop("headers")) == ["baggage"]
+    assert simulated[1].keys() == real[1].keys()
+    assert isinstance(amqp.send_task_message, Recorder)
+
+
+def test_a_task_without_a_tracer_has_none_to_delete(app: Celery) -> None:
+    what: Any = app.tasks["what"]
+    what.__trace__ = print
+    del what.__trace__
+    assert what.__trace__ is None
+    with pytest.raises(AttributeError):
+        del what.__trace__
+
+
 PATCHED = [
     (AMQP, "send_task_message"),
     (Task, "start_strategy"),
