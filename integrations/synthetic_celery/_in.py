@@ -14,7 +14,7 @@ from typing import Any, Final
 from celery.app.task import Context  # type: ignore[import-untyped]
 
 from synthetic.errors import MessageRefused
-from synthetic.integration import REAL, AdmittedMessage, IsOn, enter, under, verdict_on_values
+from synthetic.integration import AdmittedMessage, IsOn, Received, enter, under, verdict_on_values
 from synthetic_celery._headers import markers_of, markers_received
 from synthetic_celery._refusal import hold, not_run, refused_in
 
@@ -32,12 +32,15 @@ def receiving(original: Any, is_on: IsOn) -> Any:
         def receive(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> Any:
             if is_on():
                 try:
-                    message.synthetic_verdict = verdict = verdict_on_values(markers_received(message))
+                    verdict = verdict_on_values(markers_received(message), takes_place=True)
                 except MessageRefused as error:
                     if error.is_later:
                         return hold(consumer, message)
                     raise refused_in(app, task, message, body, error) from None
-                if verdict is not REAL:  # signals, and the application's own class of requests
+                message.synthetic_verdict = verdict
+                if isinstance(verdict, Received):  # signals, and the application's own class of requests
+                    # The place is the task's. It is free when the worker forgets the message.
+                    message.synthetic_place, verdict.place = verdict.place, None
                     return under(verdict, handle, message, body, ack, reject, callbacks)
             return handle(message, body, ack, reject, callbacks)
 

@@ -13,6 +13,7 @@ import grpc.aio
 from synthetic.integration import (
     AS_REAL,
     REAL,
+    Admitted,
     Entrance,
     IsOn,
     OnMissing,
@@ -44,7 +45,7 @@ class AioServerInterceptor(grpc.aio.ServerInterceptor):
         on_unverified: OnUnverified | None = None,
         on_missing: OnMissing | None = None,
     ) -> None:
-        self._entrance = Entrance(edge=edge, on_unverified=on_unverified, on_missing=on_missing)
+        self._entrance = Entrance(edge=edge, on_unverified=on_unverified, on_missing=on_missing, is_on_loop=True)
         self._entrance.open()
         self.is_on: IsOn | None = None
 
@@ -56,6 +57,8 @@ class AioServerInterceptor(grpc.aio.ServerInterceptor):
         if decision is AS_REAL:
             handler = await await_under(REAL, continuation, handler_call_details)
             return None if handler is None else as_real(handler, _real)
+        if isinstance(decision, Admitted):
+            decision = await self._entrance.turn(decision)
         if isinstance(decision, Refused):
             return _refusing(answer_to_reason(decision.reason))
         verdict, onward = decision
@@ -119,6 +122,7 @@ def _async_generator(behavior: Callable[..., Any], verdict: Real | Received, onw
         responses = behavior(request, context_of(context, verdict, onward))
         try:
             async for response in responses:
+                verdict.give_place_back()
                 yield response
         except GeneratorExit:
             await _closed(responses, verdict)

@@ -1,0 +1,93 @@
+"""Automatic shedding (``shed="auto"``): simulated work takes no room that real users need.
+
+At most ``shed_limit`` pieces of simulated work are under way in a process, each in a place of its own. On an event loop
+a request that got a place goes behind everything that is ready, first. If that takes long, the loop is busy, and the
+request is shed. That is the idea of CoDel (RFC 8289), the sojourn time of the request itself, with a limit of
+concurrency. Real work is neither counted nor delayed nor measured.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import coroutine
+from typing import Any, Final
+
+__all__ = ["LONGEST_TURN", "PATIENCE", "Place", "go_to_the_back", "take_place"]
+
+LONGEST_TURN: Final = 0.002
+"""Seconds. A loop that takes longer to come round is busy."""
+
+PATIENCE: Final = 1.0
+"""Seconds after which a request on an event loop loses its place to another one. It waits for something else, as a long
+poll does, and takes no time of the process."""
+
+_ROUNDS: Final = 3
+"""Of the loop: behind all that is ready, and behind what the next look at the sockets brings."""
+
+now: Callable[[], float] = time.monotonic
+
+_taken: Final[dict[int, float]] = {}
+"""The places that are taken, by identity, and the time from which on others may take each."""
+
+_taking = threading.Lock()
+
+
+class Place:
+    """Room for one piece of simulated work. It is given back at the latest when nothing holds it any more."""
+
+    __slots__ = ()
+
+    def give_back(self) -> None:
+        """Let others have the place. It does not matter if that was done before."""
+        _taken.pop(id(self), None)
+
+    __del__ = give_back
+
+
+def take_place(limit: int, *, patience: float = float("inf")) -> Place | None:
+    """Return a place, or None if all are taken. After ``patience`` seconds, others may take it."""
+    with _taking:
+        if len(_taken) >= limit:
+            present = now()
+            for lost in [place for place, until in list(_taken.items()) if until <= present]:
+                _taken.pop(lost, None)
+            if len(_taken) >= limit:
+                return None
+        place = Place()
+        _taken[id(place)] = now() + patience
+    return place
+
+
+async def go_to_the_back() -> bool:
+    """Let everything go first that the event loop has to do. Return whether it had time."""
+    begun = now()
+    for _ in range(_ROUNDS):
+        await _one_round()
+    return now() - begun <= LONGEST_TURN
+
+
+def _one_round() -> Any:
+    asyncio = sys.modules.get("asyncio.events")
+    if asyncio is not None and asyncio._get_running_loop() is not None:
+        return _asyncio_round()
+    return sys.modules["trio"].lowlevel.checkpoint()
+
+
+@coroutine
+def _asyncio_round() -> Any:
+    yield  # as asyncio.sleep(0) does
+
+
+def _empty() -> None:
+    """Empty a forked child's places: their work goes on in the parent."""
+    global _taking
+    _taking = threading.Lock()
+    _taken.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_empty)
