@@ -57,6 +57,9 @@ variables and log entries.
 where a ``RefusedMessage`` goes (a ``Policy``: ``OnRefused``, ``Park`` or ``"raise"``). ``Offsets`` say how far each
 partition (a ``Place``) is done; a client event has the offset ``NOWHERE``. ``verbatim`` and ``is_verbatim`` are for
 dead letters, which keep the headers that they came with.
+
+**Settings.** ``internal_hosts`` returns the hosts that take part. ``table_in_file`` returns a table of
+``synthetic.toml`` that only one command needs, and ``duration`` reads a time such as ``10m``.
 """
 
 from synthetic._admission.decision import AS_REAL, Admitted, Refused
@@ -87,7 +90,9 @@ from synthetic._admission.problem import (
     refusal_of,
 )
 from synthetic._config.configuration import OnMissing, OnUnverified
-from synthetic._egress.departure import Within, beside_message, depart, directly, dispatch, takes_part
+from synthetic._config.readers import duration
+from synthetic._config.sources import table_in_file
+from synthetic._egress.departure import Within, beside_message, depart, directly, dispatch, internal_hosts, takes_part
 from synthetic._egress.failure import go_on_after
 from synthetic._egress.headers import outgoing, outgoing_pairs
 from synthetic._egress.injected import forget_injected, is_injected
@@ -162,10 +167,12 @@ __all__ = [
     "depart",
     "directly",
     "dispatch",
+    "duration",
     "enter",
     "forget_injected",
     "go_on_after",
     "has_marker",
+    "internal_hosts",
     "is_baggage",
     "is_cache_header",
     "is_injected",
@@ -180,6 +187,7 @@ __all__ = [
     "outgoing_pairs",
     "problem_of",
     "refusal_of",
+    "table_in_file",
     "takes_part",
     "under",
     "unmarked",

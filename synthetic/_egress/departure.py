@@ -27,7 +27,17 @@ from synthetic._work.mirror import MIRROR, marked, unmarked
 from synthetic._work.state import VERDICT, current_verdict, marker_of
 from synthetic.errors import ExternalCallRefused, UndeclaredWork, UnverifiedMarker
 
-__all__ = ["EXTERNAL_CALL", "Departure", "Within", "beside_message", "depart", "directly", "dispatch", "takes_part"]
+__all__ = [
+    "EXTERNAL_CALL",
+    "Departure",
+    "Within",
+    "beside_message",
+    "depart",
+    "directly",
+    "dispatch",
+    "internal_hosts",
+    "takes_part",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -161,6 +171,11 @@ def _found_in(header: str, config: Configuration) -> Found:
     if found is TOO_LONG:
         raise UnverifiedMarker(Reason.TOO_LONG)
     return found
+
+
+def internal_hosts() -> tuple[str, ...]:
+    """Return the hosts that take part, as the setting ``internal_hosts`` gives them, or its default."""
+    return active().internal_hosts.entries
 
 
 def takes_part(host: str) -> bool:

@@ -1,0 +1,112 @@
+"""The dial: a JSON document that says how many actors act, and until when.
+
+``{"users": 40, "rate": 10, "until": 1800000000}``, or ``{"stop": true}``. A setting is a lease (``until``, in seconds
+since the epoch): whoever turns the dial has to renew it, and nobody acts any more when the lease is over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import urllib.request
+from math import isfinite
+from pathlib import Path
+from typing import Any, Final, NamedTuple, cast
+
+__all__ = ["LONGEST_LEASE", "Setting", "is_url", "parse", "read", "write"]
+
+LONGEST_LEASE: Final = 24 * 3600
+"""Seconds. A document with a longer lease counts as unreadable: somebody has made a mistake."""
+
+_RATE: Final = 10.0
+"""Users per second that are started, unless the document says otherwise."""
+
+_PATIENCE: Final = 1.0
+"""Seconds that a URL is waited for."""
+
+
+class Setting(NamedTuple):
+    """What the dial says now: the number of users, and how many of them start each second."""
+
+    users: int
+    rate: float = _RATE
+    until: float = 0.0
+    is_stop: bool = False
+    """Whether the run ends."""
+
+    def at(self, now: float) -> Setting:
+        """Return the setting at this time: nobody acts when the lease is over."""
+        return self if self.is_stop or now < self.until else self._replace(users=0)
+
+
+STOP: Final = Setting(0, is_stop=True)
+
+
+def is_url(source: str) -> bool:
+    """Whether the dial is read over HTTP. Such a dial is only read, never written."""
+    return source.startswith(("http://", "https://"))
+
+
+def read(source: str, now: float) -> Setting:
+    """Return what the dial at a path or URL says. Raises ValueError if it cannot be read or says nothing valid."""
+    try:
+        if is_url(source):
+            with urllib.request.urlopen(source, timeout=_PATIENCE) as answer:
+                text = answer.read(65536).decode()
+        else:
+            text = Path(source).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"the dial {source} cannot be read: {error}") from error
+    return parse(text, now)
+
+
+def parse(text: str, now: float) -> Setting:
+    """Return the setting in a document. Raises ValueError that says what is wrong."""
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"the dial is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise ValueError("the dial is not a JSON object")
+    said = cast("dict[str, Any]", document)
+    if said.get("stop") is True:
+        return STOP
+    users, rate, until = said.get("users"), said.get("rate", _RATE), said.get("until")
+    if isinstance(users, bool) or not isinstance(users, int) or users < 0:
+        raise ValueError(f"the dial has no number of users: {users!r}")
+    if not _is_number(rate) or rate <= 0:
+        raise ValueError(f"the dial's rate is not a number of users per second: {rate!r}")
+    if not _is_number(until):
+        raise ValueError("the dial has no end: 'until' is the time, in seconds since the epoch, at which it is over")
+    if until > now + LONGEST_LEASE:
+        raise ValueError("the dial's end is more than 24 hours ahead; renew a shorter setting instead")
+    return Setting(users, float(rate), float(until))
+
+
+def _is_number(value: object) -> bool:
+    return not isinstance(value, bool) and isinstance(value, (int, float)) and isfinite(value)
+
+
+def write(path: Path, document: dict[str, Any]) -> None:
+    """Write a document in one step: a reader sees the old one or the new one, whole."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(document, file)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, _mode_of(path))
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def _mode_of(path: Path) -> int:
+    """Return the mode of the file that is replaced: its readers may be other users."""
+    try:
+        return path.stat().st_mode & 0o777
+    except FileNotFoundError:
+        return 0o644

@@ -1,0 +1,58 @@
+"""What leaves through Locust's clients: the marker, the names of requests, and the trace of a journey."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import Any
+
+from synthetic.integration import BAGGAGE, IsOn, Patch, depart
+from synthetic_locust._journeys import name_of_request, traceparent
+from synthetic_locust._refusal import ExternalRequestRefused
+
+__all__ = ["fast_client", "naming"]
+
+_TRACEPARENT = "traceparent"
+
+
+def fast_client(module: Any) -> tuple[Patch, ...]:
+    """Return the patch on the client of ``FastHttpUser``, in its module. It decides anew on each redirect hop."""
+    return (Patch(module.LocustUserAgent, "_urlopen", _sending),)
+
+
+def _sending(original: Any, is_on: IsOn) -> Any:
+    @wraps(original)
+    def _urlopen(agent: Any, request: Any) -> Any:
+        if not is_on():
+            return original(agent, request)
+        present = request.headers.get(BAGGAGE)
+        header, within = depart(request.url, present, refused=ExternalRequestRefused)
+        if header != present:
+            request.headers.discard(BAGGAGE)
+            if header is not None:
+                request.headers[BAGGAGE] = header
+        return within(original, agent, request)
+
+    return _urlopen
+
+
+def naming() -> tuple[Patch, ...]:
+    """Return the patches that name requests after their step, and give them the trace of their journey."""
+    from locust.clients import HttpSession
+    from locust.contrib.fasthttp import FastHttpSession
+
+    return Patch(HttpSession, "request", _named), Patch(FastHttpSession, "request", _named)
+
+
+def _named(original: Any, is_on: IsOn) -> Any:
+    @wraps(original)
+    def request(session: Any, method: str, url: Any, name: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        if name is None and session.request_name is None:
+            name = name_of_request()
+        header = traceparent()
+        if header is not None:
+            given = kwargs.get("headers") or {}
+            if _TRACEPARENT not in {key.lower() for key in given}:
+                kwargs["headers"] = {**given, _TRACEPARENT: header}
+        return original(session, method, url, name, *args, **kwargs)
+
+    return request

@@ -1,0 +1,73 @@
+"""The dial as a Locust shape. We ramp from tick to tick: Locust's own ramp would be deaf to the dial until its end."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+import gevent
+from locust import LoadTestShape
+
+from synthetic_locust._dial import Setting, is_url, read
+
+__all__ = ["Dial"]
+
+_log = logging.getLogger("synthetic.drive")
+
+_AT_ONCE: Final = 10_000.0
+"""Users per second: each tick of ours is a small step, which Locust takes at once."""
+
+PAUSE: Final = 0.25
+"""Seconds between two readings of a file; a URL is read once a second."""
+
+
+class Dial(LoadTestShape):
+    """Follows the dial at ``source``, up to ``ceiling`` users.
+
+    A dial that cannot be read, or whose lease is over, means nobody. ``on_stop`` is called once if it says stop.
+    """
+
+    abstract = True
+
+    def __init__(self, source: str, ceiling: int | None, on_stop: Callable[[str], object]) -> None:
+        super().__init__()
+        self.source = source
+        self._ceiling = ceiling
+        self._on_stop = on_stop
+        self._setting = Setting(0)
+        self._said = ""
+        self._users = 0
+
+    def follow(self) -> None:
+        """Read the dial again and again, until it says stop. This is a greenlet of its own."""
+        while not self._setting.is_stop:
+            self._setting = self._read()
+            if self._setting.is_stop:
+                self._on_stop("the dial says stop")
+            gevent.sleep(1.0 if is_url(self.source) else PAUSE)
+
+    def _read(self) -> Setting:
+        now = time.time()
+        try:
+            setting = read(self.source, now)
+        except ValueError as error:
+            self._say(f"{error}; nobody acts")
+            return Setting(0)
+        if not setting.is_stop:
+            is_over = now >= setting.until
+            self._say(f"the dial says {setting.users} users{', but its time is over: nobody acts' if is_over else ''}")
+        return setting
+
+    def _say(self, text: str) -> None:
+        if text != self._said:
+            _log.info("%s", text)
+        self._said = text
+
+    def tick(self) -> tuple[int, float] | None:
+        """Return the next number of users, for Locust."""
+        setting = self._setting.at(time.time())
+        wanted = setting.users if self._ceiling is None else min(setting.users, self._ceiling)
+        self._users = min(wanted, self._users + max(1, round(setting.rate))) if wanted > self._users else wanted
+        return self._users, _AT_ONCE
