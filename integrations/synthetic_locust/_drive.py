@@ -35,6 +35,7 @@ from synthetic_locust._reports import Reports
 from synthetic_locust._shape import Dial
 from synthetic_locust._tally import Tally
 from synthetic_locust._target import Target
+from synthetic_locust._terminal import Terminal
 
 __all__ = ["GUARDRAIL", "UNHEALTHY", "Drive"]
 
@@ -138,6 +139,8 @@ class Drive:
     def _begin_leader(self, runner: Any) -> None:
         environment = runner.environment
         if isinstance(runner, MasterRunner):
+            # Otherwise the actors of a worker that is lost are lost, too.
+            vars(environment.parsed_options)["enable_rebalancing"] = True
             runner.register_message(_TALLY, lambda environment, msg, **_: self.tally.add_message(msg.data))
             runner.register_message(_ALARM, lambda environment, msg, **_: self.stop(str(msg.data["why"])))
             environment.events.worker_connect.add_listener(
@@ -152,6 +155,13 @@ class Drive:
         self._reports = Reports(self.target, self.health, self.tally)
         self._guardrails = [*guardrails_of(self.target, self.health, self.tally, self._marker)]
         _watch(self._look_at_guardrails, 1.0)
+        self._terminal = Terminal(self.health, self.tally, self._headline)
+        if environment.web_ui is None:
+            self._terminal.show()
+
+    def _headline(self) -> str:
+        users = self.runner.user_count
+        return f"{self.target.run} at {self.runner.environment.host}: {users} actors, {self.tally.requests:,} requests"
 
     def _marker(self) -> str:
         return broken_marker(self.target.run, self.target.kind)
@@ -220,6 +230,7 @@ class Drive:
                 runner.send_message(_TALLY, counted)
         else:
             self._reports.report(self.health.look(time.monotonic(), is_acting=runner.user_count > 0))
+            self._terminal.refresh()
 
     def _exit(self, code: int) -> None:
         if self._environment is not None and self._environment.process_exit_code is None:
@@ -231,6 +242,7 @@ class Drive:
             self._flush_or_look()
             return
         self._flush_or_look()
+        self._terminal.close()
         states = self.health.states()
         if states:
             self._exit(0 if all(state == "healthy" for state in states.values()) else UNHEALTHY)

@@ -16,8 +16,8 @@ __all__ = ["Dial"]
 
 _log = logging.getLogger("synthetic.drive")
 
-_AT_ONCE: Final = 10_000.0
-"""Users per second: each tick of ours is a small step, which Locust takes at once."""
+_AT_ONCE: Final = 100.0
+"""Users per second: each tick of ours is a small step, which Locust takes at once. It warns of more than that."""
 
 PAUSE: Final = 0.25
 """Seconds between two readings of a file; a URL is read once a second."""
@@ -69,5 +69,6 @@ class Dial(LoadTestShape):
         """Return the next number of users, for Locust."""
         setting = self._setting.at(time.time())
         wanted = setting.users if self._ceiling is None else min(setting.users, self._ceiling)
-        self._users = min(wanted, self._users + max(1, round(setting.rate))) if wanted > self._users else wanted
-        return self._users, _AT_ONCE
+        before = self._users
+        self._users = min(wanted, before + max(1, round(setting.rate))) if wanted > before else wanted
+        return self._users, max(_AT_ONCE, abs(self._users - before))

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser()
     try:
-        options = parser.parse_args(given)
+        options, others = parser.parse_known_args(given)
+        if others and options.run_command is not run:
+            parser.error(f"unrecognized arguments: {' '.join(others)}")
+        options.locust = others
     except SystemExit as ended:
         if ended.code and given[:1] == ["mint"]:
             print_refused_header()
@@ -57,7 +61,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         parser.print_help(sys.stderr)
         return 2
     try:
-        with logged():
+        with nullcontext() if options.run_command is run else logged():  # Locust logs everything
             _name_the_file(options)
             code = int(options.run_command(options))
         sys.stdout.flush()
@@ -181,7 +185,6 @@ def _add_run(commands: Any) -> None:
     )
     command.add_argument("file", metavar="FILE", help="the Locust file")
     command.add_argument("--target", metavar="NAME", help="the table [drive.NAME] of the configuration file")
-    command.add_argument("locust", nargs=argparse.REMAINDER, metavar="...", help="options of Locust")
 
 
 def _add_dial(commands: Any) -> None:

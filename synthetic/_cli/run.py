@@ -26,8 +26,8 @@ def run(options: argparse.Namespace) -> int:
     if options.target is not None:
         target = read_target(options.target, table_in_file("drive"))
         _set_defaults(target)
-    os.environ.setdefault("LOCUST_ENABLE_REBALANCING", "true")
     os.environ.setdefault("LOCUST_HEADLESS", "true")
+    os.environ.setdefault("LOCUST_ONLY_SUMMARY", "true")  # the journeys are shown instead
     install(target)
     sys.argv = ["synthetic-traffic run", "-f", options.file, *options.locust]
     from locust.main import main
