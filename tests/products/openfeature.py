@@ -13,6 +13,7 @@ from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.flag_evaluation import FlagResolutionDetails, Reason
 from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
+from openfeature.transaction_context import NoOpTransactionContextPropagator
 
 NAMES = ("synthetic", "synthetic_run", "synthetic_kind", "synthetic_actor", "synthetic_scenario")
 
@@ -52,6 +53,10 @@ def recording() -> Iterator[Recording]:
         yield provider
     finally:
         api.shutdown()
+        # Older versions keep these.
+        api.clear_hooks()
+        api.set_evaluation_context(EvaluationContext())
+        api.set_transaction_context_propagator(NoOpTransactionContextPropagator())
 
 
 class Remote:
