@@ -156,19 +156,33 @@ def test_no_hook_of_the_application_replaces_the_marker_when_instrumented(
     for claimed, expected, work in ((FORGED, REAL, synthetic.real), (DENIED, SIMULATED, simulated)):
         client = api.get_client()
         api.clear_hooks()
-        hook = Claiming(claimed)
-        options = FlagEvaluationOptions(hooks=[hook]) if level == "call" else FlagEvaluationOptions()
+        claiming = Claiming(claimed)
+        options = FlagEvaluationOptions(hooks=[claiming]) if level == "call" else FlagEvaluationOptions()
         if level == "api":
-            api.add_hooks([hook])
+            api.add_hooks([claiming])
         elif level == "client":
-            client.add_hooks([hook])
+            client.add_hooks([claiming])
         elif level == "provider":
-            monkeypatch.setattr(provider, "get_provider_hooks", lambda hook=hook: [hook])
+            monkeypatch.setattr(provider, "get_provider_hooks", lambda claiming=claiming: [claiming])
         with work():
             value(client, None, options)
         assert provider.told() == expected
         assert provider.contexts[-1].attributes["plan"] == "gold"
         assert provider.contexts[-1].targeting_key == "bob"
+
+
+def test_only_a_hook_that_runs_later_replaces_what_the_explicit_hook_says(provider: Recording) -> None:
+    """The page says so: ``instrument`` has no such gap."""
+    synthetic.instrument("requests")
+    client = api.get_client()
+    api.add_hooks([Claiming(DENIED), hook])
+    with simulated():
+        sync_value(client)
+        assert provider.told() == SIMULATED
+        client.add_hooks([Claiming(DENIED)])
+        sync_value(client)
+        assert provider.told() == DENIED
+    synthetic.uninstrument("requests")
 
 
 @pytest.mark.usefixtures("switched_on")
