@@ -38,6 +38,7 @@ PUBLIC = [
     "synthetic",
     "synthetic.asgi",
     "synthetic.errors",
+    "synthetic.ids",
     "synthetic.integration",
     "synthetic.ledger",
     "synthetic.telemetry",

@@ -59,6 +59,7 @@ COVERED: Final[Mapping[str, Coverage]] = {
     ),
     "mixpanel": Coverage("mixpanel", _instrumented("mixpanel"), "5.4.1"),
     "nats": Coverage("nats-py", _instrumented("nats"), "2.16.0"),
+    "openfeature": Coverage("openfeature-sdk", _instrumented("openfeature"), "0.10.0"),
     "pika": Coverage("pika", _instrumented("pika"), "1.4.4"),
     "posthog": Coverage("posthog", _instrumented("posthog"), "7.91.1"),
     "quart": Coverage(
