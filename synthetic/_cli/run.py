@@ -19,6 +19,8 @@ def run(options: argparse.Namespace) -> int:
     if find_spec("locust") is None:
         complain("this command needs Locust. Install it: pip install 'synthetic-traffic[locust]'")
         return 2
+    # A test suite that has this for its own process may start a run: Locust would not hear of its workers.
+    os.environ.pop("LOCUST_SKIP_MONKEY_PATCH", None)
     from synthetic_locust._plugin import install
     from synthetic_locust._target import Target, read_target
 

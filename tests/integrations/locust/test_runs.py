@@ -1,0 +1,242 @@
+"""Runs as processes, against a service in another process. What counts is what arrives there."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from tests.products.locust.runs import Runs, Service, until
+from tests.support.keys import shared_key
+
+QUICK = "users = 6\nrate = 50\nhealth = { window = '5s', fresh = '30s', minimum = 2 }\n"
+
+
+def test_a_run_is_marked_and_ends_healthy(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure(QUICK)
+    run = own_runs.start("rides.py")
+    run.wait_for("drive is healthy")
+    run.wait_for("ride is healthy")
+    run.kill(15)
+    assert run.exit_code() == 0
+    sink = own_service.sink()
+    assert (sink["unmarked"], sink["runs"]) == (0, ["staging"])
+    # One token for each actor, for its life, and one trace for each journey.
+    assert sink["actors"] == ["driver-0-1", "driver-0-2", *(f"rider-0-{number}" for number in range(1, 5))]
+    assert sink["tokens"] == 6
+    assert len(sink["traces"]) >= sink["met"]
+
+
+def test_a_file_that_does_not_know_this_library_runs_marked(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 6\nrate = 50\n")
+    run = own_runs.start("plain.py", "-t", "3s")
+    assert run.exit_code() == 0, run.log()
+    sink = own_service.sink()
+    assert sink["unmarked"] == 0
+    assert {name.rpartition("-")[0] for name in sink["actors"]} == {"websiteuser-0", "apiuser-0", "ownclientuser-0"}
+
+
+def test_a_broken_step_is_named_with_its_trace(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure(QUICK)
+    run = own_runs.start("rides.py")
+    run.wait_for("drive is healthy")
+    own_service.behave(finish=502)
+    run.wait_for("drive is failing at finish: HTTP 502")
+    (line,) = [line for line in run.log().splitlines() if "drive is failing" in line]
+    assert line.rpartition("trace ")[2].rstrip(")") in own_service.sink()["traces"]
+    run.kill(15)
+    assert run.exit_code() == 1
+
+
+def test_riders_and_drivers_of_different_workers_meet(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 12\nrate = 50\n")
+    master, workers = own_runs.distributed("rides.py", 2)
+    own_service.wait_for(200)
+    until(lambda: own_service.sink()["met_across"] > 0)
+    master.kill(15)
+    assert [master.exit_code(), *(worker.exit_code() for worker in workers)] == [0, 0, 0]
+    sink = own_service.sink()
+    assert sink["unmarked"] == 0
+    assert {name.split("-")[1] for name in sink["actors"]} == {"0", "1"}
+
+
+def test_a_broken_step_is_named_where_workers_act(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure(QUICK)
+    master, _ = own_runs.distributed("rides.py", 2)
+    master.wait_for("drive is healthy")
+    own_service.behave(finish=502)
+    master.wait_for("drive is failing at finish: HTTP 502")
+
+
+def test_the_dial_is_followed_up_and_down_and_to_its_stop(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 30\ndial = 'rides.dial'\n")
+    own_runs.turn(4)
+    master, workers = own_runs.distributed("rides.py", 2)
+    until(lambda: len(own_service.sink()["actors"]) == 4)
+    own_runs.turn(20)
+    until(lambda: len(own_service.sink()["actors"]) == 20)
+    own_runs.turn(0)
+    own_service.last_after(time.time())
+    own_runs.turn(4)
+    own_service.wait_for(20)
+    begun = time.time()
+    own_runs.stop()
+    own_service.last_after(begun)
+    assert [master.exit_code(), *(worker.exit_code() for worker in workers)] == [0, 0, 0]
+    assert own_service.sink()["unmarked"] == 0
+
+
+def test_the_dial_never_asks_for_more_than_the_ceiling(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 5\ndial = 'rides.dial'\n")
+    own_runs.turn(50)
+    own_runs.start("rides.py")
+    own_service.wait_for(150)
+    assert len(own_service.sink()["actors"]) == 5
+
+
+def test_nobody_acts_when_the_lease_is_over_or_the_dial_is_gone(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 5\ndial = 'rides.dial'\n")
+    own_runs.turn(5, seconds=4)
+    run = own_runs.start("rides.py")
+    own_service.wait_for(20)
+    run.wait_for("its time is over: nobody acts")
+    own_service.last_after(time.time())
+    own_runs.turn(5)
+    own_service.wait_for(20)
+    own_runs.dial.unlink()
+    run.wait_for("cannot be read")
+    own_service.last_after(time.time())
+    # The run goes on: whoever turns the dial again has actors again.
+    own_runs.turn(5)
+    own_service.wait_for(20)
+
+
+def test_workers_stop_when_their_master_is_killed(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 8\nrate = 50\n")
+    master, workers = own_runs.distributed("rides.py", 2)
+    own_service.wait_for(50)
+    master.kill()
+    assert [worker.exit_code() for worker in workers] == [3, 3]
+    assert "no word from the master" in workers[0].log()
+
+
+def test_workers_stop_when_their_master_hangs(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 8\nrate = 50\n")
+    master, workers = own_runs.distributed("rides.py", 2)
+    own_service.wait_for(50)
+    master.kill(19)
+    assert [worker.exit_code() for worker in workers] == [3, 3]
+
+
+def test_the_actors_of_a_killed_worker_act_on_another(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 12\nrate = 50\n")
+    master, workers = own_runs.distributed("rides.py", 2)
+    until(lambda: len(own_service.sink()["actors"]) == 12)
+    first = {name for name in own_service.sink()["actors"] if name.split("-")[1] == "0"}
+    workers[0].kill()
+    until(lambda: len(own_service.sink()["actors"]) == 12 + len(first))
+    assert not workers[1].log().count("stopped")
+    master.kill(15)
+    assert master.exit_code() == 0
+    assert own_service.sink()["unmarked"] == 0
+
+
+def test_a_worker_that_joins_late_acts_too(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 6\nrate = 50\n")
+    master, _ = own_runs.distributed("rides.py", 1)
+    own_service.wait_for(20)
+    own_runs.worker("rides.py")
+    until(lambda: any(name.split("-")[1] == "1" for name in own_service.sink()["actors"]))
+    master.kill(15)
+    assert master.exit_code() == 0
+    assert own_service.sink()["unmarked"] == 0
+
+
+def test_a_service_without_the_middleware_gets_no_actor(own_service: Service, own_runs: Runs) -> None:
+    own_service.behave(guarded=False)
+    own_runs.configure(QUICK)
+    run = own_runs.start("rides.py")
+    assert run.exit_code() == 3
+    assert "open (status 404" in run.log()
+    sink = own_service.sink()
+    assert (sink["marked"], sink["unmarked"]) == (0, 0)
+
+
+def test_a_service_without_keys_gets_no_actor(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure(QUICK)
+    run = own_runs.start("rides.py", SYNTHETIC_KEYS=json.dumps(shared_key("other")))
+    assert run.exit_code() == 3
+    assert "it refuses every marker: unknown-key" in run.log()
+
+
+def test_a_service_that_loses_its_middleware_stops_the_run(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 8\nrate = 50\n")
+    master, workers = own_runs.distributed("rides.py", 2)
+    own_service.wait_for(50)
+    own_service.behave(guarded=False)
+    assert master.exit_code() == 3
+    assert "does not know markers" in master.log()
+    for worker in workers:
+        worker.exit_code()
+    # Each of the eight actors had at most one request under way.
+    assert 1 <= own_service.sink()["unmarked"] <= 8
+
+
+def test_a_halted_run_stops(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("run = 'rush-hour'\n" + QUICK)
+    run = own_runs.start("rides.py")
+    run.wait_for("ride is healthy")
+    own_service.halt_file.write_text("rush-hour")
+    assert run.exit_code() == 3
+    assert "stopped by a guardrail: the run is halted" in run.log()
+
+
+def test_a_shed_request_is_no_failure(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure(QUICK.replace("30s", "3s"))
+    own_service.behave(sheds=True)
+    run = own_runs.start("rides.py", "--json")
+    run.wait_for("ride is stale")
+    own_service.behave(sheds=False)
+    run.wait_for("ride is healthy")
+    run.kill(15)
+    assert run.exit_code() == 0
+    assert "is failing" not in run.log()
+
+
+def test_the_marker_does_not_go_along_to_a_foreign_host(own_service: Service, own_runs: Runs) -> None:
+    own_service.behave(redirect="http://elsewhere.example/")
+    own_runs.configure("users = 4\nrate = 50\n")
+    run = own_runs.start("plain.py", "-t", "2s")
+    run.exit_code()
+    assert "elsewhere.example" in run.log()
+    assert own_service.sink()["unmarked"] == 0
+
+
+def test_a_request_that_no_actor_makes_is_not_sent(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 2\nrate = 50\n")
+    run = own_runs.start("undeclared.py", "-t", "2s")
+    run.exit_code()
+    assert "nobody has declared whether this call is simulated" in run.log()
+    sink = own_service.sink()
+    assert sink["unmarked"] == 1  # the one in a block with real()
+    assert sink["marked"] > 0
+
+
+def test_tokens_are_renewed_while_actors_act(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 2\nrate = 50\n")
+    run = own_runs.start("rides.py", SYNTHETIC_LIFETIME="2")
+    until(lambda: own_service.sink()["tokens"] >= 6)
+    run.kill(15)
+    assert run.exit_code() == 0
+    assert len(own_service.sink()["actors"]) == 2
+
+
+def test_actors_act_again_after_a_restart_of_the_service(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 4\nrate = 50\nhealth = { window = '5s', fresh = '30s', minimum = 2 }\n")
+    run = own_runs.start("rides.py")
+    run.wait_for("ride is healthy")
+    own_service.end()
+    run.wait_for("ride is failing at")
+    own_service.start()
+    before = run.log().count("ride is healthy")
+    until(lambda: run.log().count("ride is healthy") > before)
+    assert len(own_service.sink()["actors"]) == 4
