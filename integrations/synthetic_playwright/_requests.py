@@ -1,0 +1,134 @@
+"""The requests of one browser: each is paused just above the network, and decided on.
+
+Playwright's own ``route`` is no place for that. It does not see redirect hops, to which it repeats the headers that a
+route has added: the token would go to whatever host a service redirects to. And another route may pass it by.
+A session with the browser itself sees every hop of every request, also of popups and workers, below all routes.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import Any, NamedTuple
+
+from playwright.sync_api import Error
+
+from synthetic.errors import SyntheticTrafficError
+from synthetic.integration import BAGGAGE, Simulated, depart, enter, is_baggage, leave
+from synthetic_playwright._flow import Api, Flow, handler
+from synthetic_playwright._frames import Frames
+from synthetic_playwright._refusal import ExternalRequestRefused
+
+__all__ = ["Marked", "Requests"]
+
+_log = logging.getLogger("synthetic")
+
+
+class Marked:
+    """A browser context whose requests are simulated, as long as the work of ``verdict`` goes on."""
+
+    def __init__(self, verdict: Simulated) -> None:
+        self.verdict = verdict
+        self._complaints: set[str] = set()
+
+    def departing(self, url: str, carried: str | None) -> str | None:
+        """Return the ``baggage`` header for a request to ``url``. Raises SyntheticTrafficError."""
+        entered = enter(self.verdict)
+        try:
+            return depart(url, carried, refused=ExternalRequestRefused).header
+        finally:
+            leave(entered)
+
+    def complain(self, what: str) -> None:
+        """Log once that something was refused: a page tells nobody, and asks again and again."""
+        if what not in self._complaints:
+            self._complaints.add(what)
+            _log.warning("a simulated browser was refused a request: %s", what)
+
+
+class _Waiting(NamedTuple):
+    event: Any
+    asked: set[str]
+    """The sessions that may still tell whose request this is."""
+
+
+class Requests:
+    """The paused requests of a browser. Those of contexts that are not marked go on as they are."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self._frames = Frames(session)
+        self._marked: dict[str, Marked] = {}
+        self._waiting: list[_Waiting] = []
+
+    def start(self, api: Api) -> Flow[None]:
+        """From now on, pause each request of each document that is loaded."""
+        self._session.on("Fetch.requestPaused", handler(api, self._paused))
+        self._session.on("Target.receivedMessageFromTarget", handler(api, self._frames.answered))
+        self._session.on("Target.detachedFromTarget", handler(api, self._ended))
+        yield partial(self._session.send, "Fetch.enable", {"patterns": [{"urlPattern": "*"}]})
+
+    def mark(self, owner: str, marked: Marked) -> None:
+        """Decide on the requests of the context with the id ``owner``, also on those that come after it is closed."""
+        self._marked[owner] = marked
+
+    def _paused(self, event: Any) -> Flow[None]:
+        owner = yield from self._frames.owner(event.get("frameId", ""))
+        if owner is None:
+            waiting = _Waiting(event, (yield from self._frames.ask()))
+            self._waiting.append(waiting)
+            yield from self._go_on(waiting)
+        else:
+            yield from self._decided(owner, event)
+
+    def _ended(self, event: Any) -> Flow[None]:
+        self._frames.ended(event["sessionId"])
+        for waiting in tuple(self._waiting):
+            yield from self._go_on(waiting)
+
+    def _go_on(self, waiting: _Waiting) -> Flow[None]:
+        """Decide on a request once its context is known; block it if no frame tree has its frame."""
+        event = waiting.event
+        owner = yield from self._frames.owner(event.get("frameId", ""))
+        is_over = owner is not None or not any(map(self._frames.is_open, waiting.asked))
+        if not is_over or waiting not in self._waiting:
+            return
+        self._waiting.remove(waiting)
+        if owner is not None:
+            yield from self._decided(owner, event)
+        else:
+            _log.warning("a browser's request was blocked: its frame is gone, so nobody can tell whose request it is")
+            yield from self._blocked(event)
+
+    def _decided(self, owner: str, event: Any) -> Flow[None]:
+        marked, url = self._marked.get(owner), event["request"]["url"]
+        if marked is None or not url.startswith(("http://", "https://")):
+            yield from self._continued(event, {})
+            return
+        headers = event["request"]["headers"]
+        carried = next((value for name, value in headers.items() if is_baggage(name)), None)
+        try:
+            header = marked.departing(url, carried)
+        except Exception as error:  # whatever it is, nothing may leave
+            marked.complain(str(error) if isinstance(error, SyntheticTrafficError) else type(error).__name__)
+            yield from self._blocked(event)
+            return
+        yield from self._continued(event, {} if header == carried else {"headers": _with_header(headers, header)})
+
+    def _continued(self, event: Any, changes: dict[str, Any]) -> Flow[None]:
+        try:
+            yield partial(self._session.send, "Fetch.continueRequest", {"requestId": event["requestId"], **changes})
+        except Error:
+            yield from self._blocked(event)
+
+    def _blocked(self, event: Any) -> Flow[None]:
+        blocked = {"requestId": event["requestId"], "errorReason": "BlockedByClient"}
+        try:
+            yield partial(self._session.send, "Fetch.failRequest", blocked)
+        except Error:
+            return  # the page has given it up, or is closed
+
+
+def _with_header(headers: dict[str, str], header: str | None) -> list[dict[str, str]]:
+    kept = [{"name": name, "value": value} for name, value in headers.items() if not is_baggage(name)]
+    return kept if header is None else [*kept, {"name": BAGGAGE, "value": header}]
