@@ -11,9 +11,10 @@ from collections.abc import Callable, Generator
 from functools import wraps
 from typing import Any, Literal, TypeVar
 
+from greenlet import greenlet
 from playwright import async_api, sync_api
 
-__all__ = ["Api", "Flow", "api_of", "handler", "method", "run", "run_async"]
+__all__ = ["Api", "Flow", "api_of", "handler", "method", "run", "run_async", "started"]
 
 R = TypeVar("R")
 
@@ -93,3 +94,8 @@ def handler(api: Api, flow: Callable[[Any], Flow[None]]) -> Callable[[Any], None
         task.add_done_callback(_tasks.discard)
 
     return synchronous if api == "sync" else asynchronous
+
+
+def started(api: Api, call: Callable[[], Any]) -> Any:
+    """Start a call of Playwright in a handler that may not wait for it; return what the handler returns."""
+    return call() if api == "async" else greenlet(call).switch()

@@ -10,12 +10,10 @@ import re
 from functools import partial
 from typing import Any, Final
 
-from playwright.sync_api import Error
-
 from synthetic import is_synthetic
 from synthetic.errors import ConfigurationError
 from synthetic.integration import Simulated, current_verdict
-from synthetic_playwright._flow import Api, Flow, run_async
+from synthetic_playwright._flow import Api, Flow, run_async, started
 from synthetic_playwright._requests import Marked, Requests
 
 __all__ = ["is_marked", "marking", "simulated_verdict", "watched"]
@@ -45,7 +43,7 @@ def marking(api: Api, context: Any, verdict: Simulated) -> Flow[None]:
     if context.browser is None:
         raise ConfigurationError("this browser context cannot be marked: Playwright does not tell its browser")
     marked = Marked(verdict)
-    early = [] if _is_watched(context.browser) else context.pages
+    early: list[Any] = [] if _is_watched(context.browser) else context.pages
     if any(page.url != "about:blank" for page in early):
         raise ConfigurationError(
             "this browser context has pages that were loaded before it was marked, and their requests pass unseen. "
@@ -53,7 +51,7 @@ def marking(api: Api, context: Any, verdict: Simulated) -> Flow[None]:
         )
     requests = yield from watched(api, context.browser)
     requests.mark((yield from _id_of(context)), marked)
-    yield partial(context.route_web_socket, re.compile(""), _refusing_web_sockets(marked))
+    yield partial(context.route_web_socket, re.compile(""), _refusing_web_sockets(api, marked))
     setattr(context, _MARKED, marked)
     for page in early:
         yield partial(page.goto, "about:blank")  # anew: only documents that are loaded from now on are seen
@@ -101,12 +99,14 @@ def _id_of(context: Any) -> Flow[str]:
     return target["targetInfo"]["browserContextId"]  # type: ignore[no-any-return]
 
 
-def _refusing_web_sockets(marked: Marked) -> Any:
+def _refusing_web_sockets(api: Api, marked: Marked) -> Any:
     def refuse(web_socket: Any) -> Any:
         marked.complain(
             f"the WebSocket {web_socket.url.partition('?')[0]}: its handshake cannot carry the marker, so the service "
             "would treat it as real. To answer it yourself, call context.route_web_socket() after mark()."
         )
-        return web_socket.close(code=_POLICY_VIOLATION, reason="simulated work: no marker in the handshake")
+        return started(
+            api, partial(web_socket.close, code=_POLICY_VIOLATION, reason="simulated work: no marker in the handshake")
+        )
 
     return refuse

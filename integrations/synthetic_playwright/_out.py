@@ -8,7 +8,7 @@ from typing import Any
 
 from synthetic.errors import ConfigurationError
 from synthetic.integration import REAL, IsOn, Patch, current_verdict
-from synthetic_playwright._calls import note_base_url
+from synthetic_playwright._calls import note_defaults
 from synthetic_playwright._flow import Api, Flow, api_of, method
 from synthetic_playwright._marking import is_marked, marking, simulated_verdict, watched
 
@@ -32,8 +32,8 @@ def _making(api: Api, original: Any, is_on: IsOn) -> Any:
         if verdict is not None and hasattr(maker, "new_browser_cdp_session"):
             yield from watched(api, maker)  # before there is a page
         made = yield partial(original, maker, *args, **kwargs)
-        context = getattr(made, "context", made)
-        note_base_url(context.request, kwargs.get("base_url"))
+        context: Any = getattr(made, "context", made)
+        note_defaults(context.request, kwargs)
         if verdict is not None:
             try:
                 yield from marking(api, context, verdict)

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from playwright.sync_api import Error
 
-from synthetic.errors import SyntheticTrafficError
-from synthetic.integration import BAGGAGE, Simulated, depart, enter, is_baggage, leave
+from synthetic.errors import SyntheticTrafficError, UnverifiedMarker
+from synthetic.integration import BAGGAGE, Reason, Simulated, depart, enter, is_baggage, leave
 from synthetic_playwright._flow import Api, Flow, handler
 from synthetic_playwright._frames import Frames
 from synthetic_playwright._refusal import ExternalRequestRefused
@@ -110,7 +110,7 @@ class Requests:
         try:
             header = marked.departing(url, carried)
         except Exception as error:  # whatever it is, nothing may leave
-            marked.complain(str(error) if isinstance(error, SyntheticTrafficError) else type(error).__name__)
+            marked.complain(_reason(error))
             yield from self._blocked(event)
             return
         yield from self._continued(event, {} if header == carried else {"headers": _with_header(headers, header)})
@@ -127,6 +127,15 @@ class Requests:
             yield partial(self._session.send, "Fetch.failRequest", blocked)
         except Error:
             return  # the page has given it up, or is closed
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnverifiedMarker) and error.reason is Reason.OUTLIVED:
+        return (
+            "the simulated work that its context belongs to has ended. Close the context before that, or mark() it "
+            "again inside of the next work."
+        )
+    return str(error) if isinstance(error, SyntheticTrafficError) else type(error).__name__
 
 
 def _with_header(headers: dict[str, str], header: str | None) -> list[dict[str, str]]:
