@@ -42,6 +42,10 @@ class Frames:
             self._note(frame, found["targetInfo"].get("browserContextId", ""))
         return self._owners.get(frame)
 
+    def known(self, frame: str) -> str | None:
+        """Return the id of the context of ``frame`` without asking anybody."""
+        return self._owners.get(frame)
+
     def ask(self) -> Flow[set[str]]:
         """Ask every target for its frame tree; return the sessions that will answer."""
         asked: set[str] = set()
@@ -77,7 +81,7 @@ class Frames:
         self._asked.pop(session, None)
 
     def is_open(self, session: str) -> bool:
-        """Whether a session has not ended."""
+        """Whether a session may still answer."""
         return session in self._asked
 
     def _note(self, frame: str, owner: str) -> None:

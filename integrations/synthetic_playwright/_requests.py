@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from playwright.sync_api import Error
 
@@ -46,10 +46,13 @@ class Marked:
             _log.warning("a simulated browser was refused a request: %s", what)
 
 
-class _Waiting(NamedTuple):
-    event: Any
-    asked: set[str]
-    """The sessions that may still tell whose request this is."""
+class _Round:
+    """One reading of all frame trees, for requests that were paused before it. A page that is busy answers late."""
+
+    def __init__(self, events: list[Any]) -> None:
+        self.events = events
+        self.asked: set[str] | None = None
+        """The sessions that tell; None while they are being asked."""
 
 
 class Requests:
@@ -59,12 +62,15 @@ class Requests:
         self._session = session
         self._frames = Frames(session)
         self._marked: dict[str, Marked] = {}
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[Any] = []
+        """The requests whose context is not known yet."""
+        self._rounds: list[_Round] = []
+        self._is_asking = False
 
     def start(self, api: Api) -> Flow[None]:
         """From now on, pause each request of each document that is loaded."""
         self._session.on("Fetch.requestPaused", handler(api, self._paused))
-        self._session.on("Target.receivedMessageFromTarget", handler(api, self._frames.answered))
+        self._session.on("Target.receivedMessageFromTarget", handler(api, self._answered))
         self._session.on("Target.detachedFromTarget", handler(api, self._ended))
         yield partial(self._session.send, "Fetch.enable", {"patterns": [{"urlPattern": "*"}]})
 
@@ -73,30 +79,45 @@ class Requests:
         self._marked[owner] = marked
 
     def _paused(self, event: Any) -> Flow[None]:
-        owner = yield from self._frames.owner(event.get("frameId", ""))
-        if owner is None:
-            waiting = _Waiting(event, (yield from self._frames.ask()))
-            self._waiting.append(waiting)
-            yield from self._go_on(waiting)
-        else:
+        owner = yield from self._frames.owner(_frame_of(event))
+        if owner is not None:
             yield from self._decided(owner, event)
+            return
+        self._waiting.append(event)
+        if not self._is_asking:
+            yield from self._ask()
+
+    def _ask(self) -> Flow[None]:
+        """Read the frame trees, and again for the requests that were paused meanwhile."""
+        self._is_asking = True
+        try:
+            while unasked := [event for event in self._waiting if not any(event in one.events for one in self._rounds)]:
+                one = _Round(unasked)
+                self._rounds.append(one)
+                one.asked = yield from self._frames.ask()
+                yield from self._go_on()
+        finally:
+            self._is_asking = False
+
+    def _answered(self, event: Any) -> Flow[None]:
+        yield from self._frames.answered(event)
+        yield from self._go_on()
 
     def _ended(self, event: Any) -> Flow[None]:
         self._frames.ended(event["sessionId"])
-        for waiting in tuple(self._waiting):
-            yield from self._go_on(waiting)
+        yield from self._go_on()
 
-    def _go_on(self, waiting: _Waiting) -> Flow[None]:
-        """Decide on a request once its context is known; block it if no frame tree has its frame."""
-        event = waiting.event
-        owner = yield from self._frames.owner(event.get("frameId", ""))
-        is_over = owner is not None or not any(map(self._frames.is_open, waiting.asked))
-        if not is_over or waiting not in self._waiting:
-            return
-        self._waiting.remove(waiting)
-        if owner is not None:
-            yield from self._decided(owner, event)
-        else:
+    def _go_on(self) -> Flow[None]:
+        """Decide on the requests whose context is known now. Block those whose frame stands in no tree."""
+        for event in tuple(self._waiting):
+            owner = self._frames.known(_frame_of(event))
+            if owner is not None and event in self._waiting:
+                self._waiting.remove(event)
+                yield from self._decided(owner, event)
+        over = [one for one in self._rounds if one.asked is not None and not any(map(self._frames.is_open, one.asked))]
+        self._rounds = [one for one in self._rounds if one not in over]
+        for event in [event for one in over for event in one.events if event in self._waiting]:
+            self._waiting.remove(event)
             _log.warning("a browser's request was blocked: its frame is gone, so nobody can tell whose request it is")
             yield from self._blocked(event)
 
@@ -127,6 +148,10 @@ class Requests:
             yield partial(self._session.send, "Fetch.failRequest", blocked)
         except Error:
             return  # the page has given it up, or is closed
+
+
+def _frame_of(event: Any) -> str:
+    return str(event.get("frameId", ""))
 
 
 def _reason(error: Exception) -> str:

@@ -99,30 +99,38 @@ def test_redirects_of_images_and_of_fetch_are_decided_at_each_hop(
 
 def test_frames_carry_the_marker_wherever_they_come_from(page: Page, vendors_allowed: None, site: Site) -> None:
     """Same site, other site (in a process of its own), written in place, and nested."""
-    site.document("/", f"""<iframe src="/inner"></iframe><iframe src="{site.api("/widget")}"></iframe>
-        <iframe src="{site.vendor("/ad")}"></iframe><iframe srcdoc="<img src=/written.png>"></iframe>""")
+    site.document(
+        "/",
+        f"""<iframe src="/inner"></iframe><iframe src="{site.api("/widget")}"></iframe>
+        <iframe src="{site.vendor("/ad")}"></iframe><iframe srcdoc="<img src=/written.png>"></iframe>""",
+    )
     site.document("/inner", "<iframe src=/innermost></iframe>")
     site.document("/widget", f"<img src={site.shop('/from-widget.png')}><iframe src=/nested></iframe>")
     site.document("/ad", f"<img src={site.shop('/from-ad.png')}>")
     page.goto(site.shop())
-    assert sorted(site.sent()) == sorted([
-        (SHOP, "/", True),
-        (SHOP, "/inner", True),
-        (SHOP, "/innermost", True),
-        (API, "/widget", True),
-        (API, "/nested", True),
-        (VENDOR, "/ad", False),
-        (SHOP, "/written.png", True),
-        (SHOP, "/from-widget.png", True),
-        (SHOP, "/from-ad.png", True),
-    ])
+    assert sorted(site.sent()) == sorted(
+        [
+            (SHOP, "/", True),
+            (SHOP, "/inner", True),
+            (SHOP, "/innermost", True),
+            (API, "/widget", True),
+            (API, "/nested", True),
+            (VENDOR, "/ad", False),
+            (SHOP, "/written.png", True),
+            (SHOP, "/from-widget.png", True),
+            (SHOP, "/from-ad.png", True),
+        ]
+    )
 
 
 def test_a_vendors_files_are_blocked_and_the_page_goes_on(
     page: Page, site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
-    site.document("/", f"""<link rel=stylesheet href={site.vendor("/font.css")}>
-        <script src={site.vendor("/analytics.js")}></script><img src={site.vendor("/pixel.png")}><p>Welcome""")
+    site.document(
+        "/",
+        f"""<link rel=stylesheet href={site.vendor("/font.css")}>
+        <script src={site.vendor("/analytics.js")}></script><img src={site.vendor("/pixel.png")}><p>Welcome""",
+    )
     page.goto(site.shop())
     assert page.inner_text("p") == "Welcome"
     assert site.sent() == [(SHOP, "/", True)]
@@ -181,10 +189,13 @@ def test_workers_of_all_kinds_carry_the_marker(page: Page, vendors_allowed: None
     site.document("/")
     site.script("/worker.js", f"fetch('/of-worker'); fetch('{site.vendor('/of-worker-out')}', {{mode: 'no-cors'}})")
     site.script("/shared.js", "fetch('/of-shared')")
-    site.script("/service.js", """
+    site.script(
+        "/service.js",
+        """
         self.addEventListener('activate', event => event.waitUntil(clients.claim()))
         self.addEventListener('fetch', event => event.respondWith(fetch(event.request)))
-        fetch('/of-service')""")
+        fetch('/of-service')""",
+    )
     page.goto(site.local())
     page.evaluate("new Worker('/worker.js'); new SharedWorker('/shared.js'); null")
     page.evaluate("""async () => {
@@ -238,11 +249,14 @@ def test_a_websocket_can_be_answered_by_a_route_of_the_test(shop: Page, site: Si
     shop.context.route_web_socket(lambda url: True, answer)
     shop.goto(site.shop())
     url = site.shop("/live").replace("http", "ws")
-    assert shop.evaluate(f"""new Promise(done => {{
+    assert (
+        shop.evaluate(f"""new Promise(done => {{
         const socket = new WebSocket('{url}')
         socket.onopen = () => socket.send('hello')
         socket.onmessage = event => done(event.data)
-    }})""") == "hello, too"
+    }})""")
+        == "hello, too"
+    )
 
 
 # Beside others
@@ -296,9 +310,7 @@ def test_the_cache_of_the_browser_stays_on(shop: Page, site: Site) -> None:
 # As time goes by
 
 
-def test_the_token_of_a_page_is_renewed_at_half_its_lifetime(
-    page: Page, keys: dict[str, Any], site: Site
-) -> None:
+def test_the_token_of_a_page_is_renewed_at_half_its_lifetime(page: Page, keys: dict[str, Any], site: Site) -> None:
     now = [1_800_000_000.0]
     synthetic.configure(keys=keys, internal_hosts=OURS, lifetime=100, clock=lambda: now[0])
     for moment in (0, 49, 51):
