@@ -61,6 +61,7 @@ COVERED: Final[Mapping[str, Coverage]] = {
     "nats": Coverage("nats-py", _instrumented("nats"), "2.16.0"),
     "openfeature": Coverage("openfeature-sdk", _instrumented("openfeature"), "0.10.0"),
     "pika": Coverage("pika", _instrumented("pika"), "1.4.4"),
+    "playwright": Coverage("playwright", _instrumented("playwright"), "1.65.2"),
     "posthog": Coverage("posthog", _instrumented("posthog"), "7.91.1"),
     "quart": Coverage(
         "quart", "synthetic.asgi.SyntheticTrafficMiddleware around the application", "0.23.1", "synthetic.asgi"

@@ -20,8 +20,8 @@ from tests.support.installed import finding, installing
 from tests.support.versions import is_before
 
 SHELLS = ("console", "sh", "shell")
-ILLUSTRATIONS = {"text", "http"}
-"""Network traffic and drawings, which cannot be executed."""
+ILLUSTRATIONS = {"text", "http", "javascript"}
+"""Network traffic, drawings and programs for other tools, which cannot be executed."""
 
 RUN = re.compile(r"(?:[A-Z_]+=\S* )*(?:synthetic-traffic|opentelemetry-instrument|pytest|python) .*", re.DOTALL)
 
@@ -35,6 +35,8 @@ NOT_RUN = {
     r'make demo( ARGS=".*")?': "makes a virtual environment; it is a step of .ci/run",
     r"make test": "would run this test again",
     r"synthetic-traffic mint .* \| curl -H @- http://localhost:8000/": "nothing listens there",
+    r"printf .* \| curl -H @- .*": "nothing listens there",
+    r"k6 run .*": "k6 is no package",
 }
 """The only commands that are not run, and why."""
 
@@ -46,6 +48,9 @@ NEWER = {
     ("docs/integrations/httpx2.md", "client = TestClient(app)"): ("starlette", "1.2"),  # before, a client of httpx
 }
 """Page and text of each block that needs more than the oldest supported version. Older versions skip the block."""
+
+NEEDED = {"docs/integrations/playwright.md": "chromium"}
+"""The fixture that a page needs. Where that skips a test, it skips the page."""
 
 PAGES = [page for page in pages() if blocks_of(page)]
 
@@ -61,6 +66,8 @@ def _name(page: Path) -> str:
 def test_code_blocks_run_in_order_and_print_what_the_page_shows(
     page: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
+    if needed := NEEDED.get(_name(page)):
+        request.getfixturevalue(needed)
     steps = tmp_path / "steps.json"
     run = [block for block in blocks_of(page) if _lacking(block) is None]
     steps.write_text(json.dumps([step for block in run for step in _steps(block)]), encoding="utf-8")
