@@ -64,18 +64,25 @@ class Counting:
         def fire(*, reverse: bool = False, **meta: Any) -> None:
             self._tally.requests += 1
             answer = answer_of(meta.get("response"))
-            self._on_answer(answer, f"{meta.get('request_type')} {meta.get('name')}")
+            request = f"{meta.get('request_type')} {meta.get('name')}"
+            self._on_answer(answer, request)
             if answer.later is not None:
                 note(Cause("shed", later=answer.later))
                 entry = self._stats().get(str(meta.get("name")), SHED)
                 return entry.log(round(meta.get("response_time") or 0), meta.get("response_length") or 0)
             if answer.refused is not None and meta.get("exception") is not None:
                 meta["exception"] = RequestRefused(answer.refused)
+            original(reverse=reverse, **meta)
             if meta.get("exception") is not None:
-                note(Cause(_text_of(meta["exception"], meta.get("response"))))
-            return original(reverse=reverse, **meta)
+                cause = Cause(_text_of(meta["exception"], meta.get("response")))
+                if not note(cause):
+                    self.fails_alone(request, cause)
+            return None
 
         return fire
+
+    def fails_alone(self, request: str, cause: Cause) -> None:
+        """Do nothing more about a request that failed outside of a journey: Locust has counted it."""
 
 
 def _text_of(error: object, response: Any) -> str:

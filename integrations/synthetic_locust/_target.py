@@ -171,9 +171,10 @@ def read_target(name: str, tables: Mapping[str, Any]) -> Target:
     if name not in tables:
         known = ", ".join(sorted(tables)) or "none"
         raise ConfigurationError(f"there is no table [drive.{name}] in the configuration file; it has: {known}")
-    defaults = {"environment": name, "run": f"{name}"}
+    defaults = {"environment": name, "run": name}
+    table = tables[name]
     try:
-        target = _read(Target, {**defaults, **cast("Mapping[str, Any]", tables[name])}, f"drive.{name}")
+        target = _read(Target, {**defaults, **table} if isinstance(table, Mapping) else table, f"drive.{name}")
     except ValueError as error:
         raise ConfigurationError(f"[drive.{name}]: {error}") from error
     target.check()

@@ -28,7 +28,7 @@ from synthetic.integration import internal_hosts
 from synthetic_locust._actors import as_name
 from synthetic_locust._answers import Answer
 from synthetic_locust._counting import Counting
-from synthetic_locust._journeys import JourneyFailed, observe
+from synthetic_locust._journeys import Cause, JourneyFailed, observe
 from synthetic_locust._out import naming
 from synthetic_locust._served import served
 from synthetic_locust._tally import NO_STEP, Ended, Tally
@@ -129,6 +129,7 @@ class _Once:
                         _do_each(user, user.tasks)
                 finally:
                     user.on_stop()
+                    _close(user)
         except (StopUser, _Stopped):
             pass
         except BaseException as error:
@@ -136,6 +137,14 @@ class _Once:
         finally:
             if is_first:
                 self._is_over.set()
+
+
+def _close(user: Any) -> None:
+    """Close the connections of a user: in a run, they end with the process."""
+    client = getattr(user, "client", None)
+    for one in (client, getattr(client, "client", None)):
+        if hasattr(one, "close"):
+            one.close()
 
 
 def _do_each(holder: Any, tasks: Any) -> None:
@@ -168,6 +177,9 @@ class _Strict(Counting):
         super().ends(ended, seconds)
         if ended.outcome == "failed":
             raise JourneyFailed(ended)
+
+    def fails_alone(self, request: str, cause: Cause) -> None:
+        raise JourneyFailed(Ended(request, "failed", NO_STEP, str(cause)))
 
     def _on_answer(self, answer: Answer, request: str) -> None:
         self._test.check()
