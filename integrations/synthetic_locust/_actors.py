@@ -8,7 +8,7 @@ from collections import defaultdict
 from functools import wraps
 from typing import Any, Final
 
-import gevent
+import gevent  # type: ignore[import-untyped]
 from locust import User
 from locust.exception import RescheduleTask, StopTest, StopUser
 
@@ -83,7 +83,8 @@ def _live(user: Any, run: Any) -> None:
     pause = 1.0
     while True:
         try:
-            return run()
+            run()
+            return
         except (StopUser, StopTest):
             raise
         except RescheduleTask:

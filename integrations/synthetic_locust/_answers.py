@@ -45,7 +45,7 @@ def answer_of(response: Any) -> Answer:
         return Answer(later=_seconds(headers.get("retry-after")))
     if said == "refused":
         return Answer(refused=_reason(response))
-    sent = getattr(getattr(response, "request", None), "headers", None) or {}
+    sent: Any = getattr(getattr(response, "request", None), "headers", None) or {}
     return Answer(is_unacknowledged=said is None and 200 <= status < 500 and sent.get(BAGGAGE) is not None)
 
 

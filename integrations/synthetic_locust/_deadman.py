@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-import gevent
+import gevent  # type: ignore[import-untyped]
 
 __all__ = ["PATIENCE", "Deadman"]
 

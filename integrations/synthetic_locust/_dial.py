@@ -12,7 +12,7 @@ import tempfile
 import urllib.request
 from math import isfinite
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, TypeGuard, cast
 
 __all__ = ["LONGEST_LEASE", "Setting", "is_url", "parse", "read", "write"]
 
@@ -84,7 +84,7 @@ def parse(text: str, now: float) -> Setting:
     return Setting(users, float(rate), float(until))
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return not isinstance(value, bool) and isinstance(value, (int, float)) and isfinite(value)
 
 

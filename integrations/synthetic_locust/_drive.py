@@ -7,16 +7,15 @@ Workers act, and tell it what they count.
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
-import gevent
+import gevent  # type: ignore[import-untyped]
 from locust.env import Environment
-from locust.runners import MasterRunner, Runner, WorkerRunner
+from locust.runners import MasterRunner, WorkerRunner
 
 import synthetic
 from synthetic.integration import internal_hosts
@@ -87,8 +86,9 @@ class Drive:
         observe(counting)
         event: Any = environment.events.request
         event.fire = counting.firing(event.fire)
-        environment.events.quitting.add_listener(self._quitting)
-        runner: Runner = self.runner
+        events: Any = environment.events
+        events.quitting.add_listener(self._quitting)
+        runner = self.runner
         if isinstance(runner, WorkerRunner):
             self._begin_worker(runner)
         else:
@@ -113,7 +113,7 @@ class Drive:
 
     # On a worker.
 
-    def _begin_worker(self, runner: WorkerRunner) -> None:
+    def _begin_worker(self, runner: Any) -> None:
         deadman = Deadman(lambda: runner.user_count > 0, self._stop_worker)
         runner.environment.events.heartbeat_received.add_listener(deadman.hear)
         gevent.spawn(deadman.watch)
@@ -124,7 +124,7 @@ class Drive:
         self._exit(GUARDRAIL)
         gevent.spawn(self.runner.quit)
 
-    def _compare(self, environment: Any, msg: Any, **_: Any) -> None:
+    def _compare(self, msg: Any, **_: Any) -> None:
         """Refuse to act for another target than the master's: actors would be marked for another environment."""
         if msg.data != self._facts():
             self._exit(USAGE)
@@ -138,14 +138,12 @@ class Drive:
 
     def _begin_leader(self, runner: Any) -> None:
         environment = runner.environment
-        if isinstance(runner, MasterRunner):
+        if isinstance(cast("object", runner), MasterRunner):
             # Otherwise the actors of a worker that is lost are lost, too.
             vars(environment.parsed_options)["enable_rebalancing"] = True
-            runner.register_message(_TALLY, lambda environment, msg, **_: self.tally.add_message(msg.data))
-            runner.register_message(_ALARM, lambda environment, msg, **_: self.stop(str(msg.data["why"])))
-            environment.events.worker_connect.add_listener(
-                lambda client_id, **_: gevent.spawn(runner.send_message, _TARGET, self._facts(), client_id)
-            )
+            runner.register_message(_TALLY, self._hear_tally)
+            runner.register_message(_ALARM, self._hear_alarm)
+            environment.events.worker_connect.add_listener(self._greet)
         self._check_services()
         if self.target.dial is not None:
             dial = Dial(self.target.dial, self.target.users, self.end)
@@ -158,6 +156,16 @@ class Drive:
         self._terminal = Terminal(self.health, self.tally, self._headline)
         if environment.web_ui is None:
             self._terminal.show()
+
+    def _hear_tally(self, msg: Any, **_: Any) -> None:
+        self.tally.add_message(msg.data)
+
+    def _hear_alarm(self, msg: Any, **_: Any) -> None:
+        self.stop(str(msg.data["why"]))
+
+    def _greet(self, client_id: str, **_: Any) -> None:
+        """Tell a worker what the master drives. The worker is not among those that Locust knows yet."""
+        gevent.spawn(self.runner.send_message, _TARGET, self._facts(), client_id)
 
     def _headline(self) -> str:
         users = self.runner.user_count
@@ -260,9 +268,3 @@ def _watch(look: Callable[[], object], pause: float) -> None:
                 _log.exception("a look at the run has failed")
 
     gevent.spawn(watch)
-
-
-def fail(message: str) -> None:
-    """End the process because of wrong use."""
-    print(f"synthetic-traffic: {message}", file=sys.stderr)
-    raise SystemExit(USAGE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import Any, Final, cast
 
 from locust.stats import RequestStats
 
@@ -29,6 +29,7 @@ def tidy(stats: RequestStats) -> None:
         for numbers in (entry.num_reqs_per_sec, entry.num_fail_per_sec):
             for second in [second for second in numbers if second < edge]:
                 del numbers[second]
-    del stats.history[:-_HISTORY]
+    history: list[Any] = cast("Any", stats).history
+    del history[:-_HISTORY]
     for key in list(stats.errors)[:-_ERRORS]:
         del stats.errors[key]

@@ -10,7 +10,7 @@ from functools import wraps
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
-import gevent
+import gevent  # type: ignore[import-untyped]
 from locust.exception import InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser
 
 from synthetic_locust._tally import NO_STEP, Ended, Outcome, shortened

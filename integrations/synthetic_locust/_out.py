@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import wraps
 from typing import Any
 
@@ -50,7 +51,7 @@ def _named(original: Any, is_on: IsOn) -> Any:
             name = name_of_request()
         header = traceparent()
         if header is not None:
-            given = kwargs.get("headers") or {}
+            given: Mapping[str, str] = kwargs.get("headers") or {}
             if _TRACEPARENT not in {key.lower() for key in given}:
                 kwargs["headers"] = {**given, _TRACEPARENT: header}
         return original(session, method, url, name, *args, **kwargs)

@@ -25,7 +25,8 @@ def install(target: Target | None = None) -> None:
     _target = target if target is not None else _target
     if not _is_installed:
         _is_installed = True
-        events.init.add_listener(_begin)
+        init: Any = events.init
+        init.add_listener(_begin)
 
 
 def _begin(environment: Any, **_: Any) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 from urllib.request import Request, urlopen
 
-import gevent
+import gevent  # type: ignore[import-untyped]
 from opentelemetry import metrics
 
 import synthetic

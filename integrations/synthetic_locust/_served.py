@@ -6,7 +6,7 @@ import inspect
 import socketserver
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -17,7 +17,7 @@ _PATIENCE: Final = 30.0
 
 
 @contextmanager
-def served(app: Any) -> Iterator[str]:
+def served(app: Any) -> Generator[str, None, None]:
     """Serve an ASGI or WSGI application for the length of a ``with`` block, which gives its URL."""
     with _asgi(app) if _is_asgi(app) else _wsgi(app) as port:
         yield f"http://127.0.0.1:{port}"
@@ -35,7 +35,7 @@ def _is_asgi(app: Any) -> bool:
 
 
 @contextmanager
-def _asgi(app: Any) -> Iterator[int]:
+def _asgi(app: Any) -> Generator[int, None, None]:
     try:
         import uvicorn
     except ModuleNotFoundError:
@@ -68,7 +68,7 @@ class _Silent(WSGIRequestHandler):
 
 
 @contextmanager
-def _wsgi(app: Any) -> Iterator[int]:
+def _wsgi(app: Any) -> Generator[int, None, None]:
     with make_server("127.0.0.1", 0, app, server_class=_Threading, handler_class=_Silent) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()

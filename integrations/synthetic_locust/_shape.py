@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final, cast
 
-import gevent
+import gevent  # type: ignore[import-untyped]
 from locust import LoadTestShape
 
 from synthetic_locust._dial import Setting, is_url, read
@@ -32,7 +32,7 @@ class Dial(LoadTestShape):
     abstract = True
 
     def __init__(self, source: str, ceiling: int | None, on_stop: Callable[[str], object]) -> None:
-        super().__init__()
+        cast("Any", super()).__init__()
         self.source = source
         self._ceiling = ceiling
         self._on_stop = on_stop

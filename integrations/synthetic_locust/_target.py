@@ -78,10 +78,14 @@ def _seconds(value: object) -> float:
 def _paths(value: object) -> tuple[str, ...] | None:
     if value is False:
         return None
-    listed = [value] if isinstance(value, str) else value
-    if not isinstance(listed, list) or not all(isinstance(path, str) and path.startswith("/") for path in listed):
+    listed: Any = [value] if isinstance(value, str) else value
+    if not isinstance(listed, list) or not all(_is_path(path) for path in cast("list[object]", listed)):
         raise ValueError("is neither false nor a list of paths; for example: ['/', '/payments/']")
     return tuple(cast("list[str]", listed)) or None
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, str) and value.startswith("/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +176,11 @@ def read_target(name: str, tables: Mapping[str, Any]) -> Target:
         known = ", ".join(sorted(tables)) or "none"
         raise ConfigurationError(f"there is no table [drive.{name}] in the configuration file; it has: {known}")
     defaults = {"environment": name, "run": name}
-    table = tables[name]
+    table: Any = tables[name]
     try:
-        target = _read(Target, {**defaults, **table} if isinstance(table, Mapping) else table, f"drive.{name}")
+        if isinstance(table, dict):
+            table = {**defaults, **cast("dict[str, Any]", table)}
+        target = _read(Target, table, f"drive.{name}")
     except ValueError as error:
         raise ConfigurationError(f"[drive.{name}]: {error}") from error
     target.check()

@@ -10,12 +10,12 @@ import os
 os.environ.setdefault("LOCUST_SKIP_MONKEY_PATCH", "1")
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import gevent
+import gevent  # type: ignore[import-untyped]
 from gevent import monkey
 from locust import TaskSet, User
 from locust.env import Environment
@@ -81,12 +81,13 @@ class _Once:
     def __init__(self, host: str, seconds: float) -> None:
         self._host = host
         self._seconds = seconds
-        self._tally = Tally()
+        self.tally = Tally()
         self._errors: list[BaseException] = []
         self._is_over = threading.Event()
 
     def act(self, stack: ExitStack, actors: tuple[type[User], ...]) -> dict[str, int]:
-        environment = Environment(user_classes=list(actors), events=Events(), host=self._host)
+        events: Any = Events
+        environment: Any = Environment(user_classes=list(actors), events=events(), host=self._host)
         counting = _Strict(self, environment)
         stack.enter_context(_observed(counting))
         event: Any = environment.events.request
@@ -105,7 +106,7 @@ class _Once:
             raise self._errors[0]
         if not is_done:
             raise TimeoutError(f"{actors[0].__name__} was not done in {self._seconds:g} seconds")
-        return {name: self._tally.of(name, "completed") for name in self._tally.journeys()}
+        return {name: self.tally.of(name, "completed") for name in self.tally.journeys()}
 
     def check(self) -> None:
         """Stop the actor whose thread this is, if another one's journey has failed."""
@@ -143,8 +144,9 @@ def _close(user: Any) -> None:
     """Close the connections of a user: in a run, they end with the process."""
     client = getattr(user, "client", None)
     for one in (client, getattr(client, "client", None)):
-        if hasattr(one, "close"):
-            one.close()
+        close = getattr(one, "close", None)
+        if close is not None:
+            close()
 
 
 def _do_each(holder: Any, tasks: Any) -> None:
@@ -152,7 +154,7 @@ def _do_each(holder: Any, tasks: Any) -> None:
     for task in dict.fromkeys(tasks):
         try:
             if isinstance(task, type) and issubclass(task, TaskSet):
-                inner = task(holder)
+                inner: Any = task(holder)
                 inner.on_start()
                 _do_each(inner, inner.tasks)
                 inner.on_stop()
@@ -165,8 +167,8 @@ def _do_each(holder: Any, tasks: Any) -> None:
 class _Strict(Counting):
     """Fails the test with the first journey that fails."""
 
-    def __init__(self, test: _Once, environment: Environment) -> None:
-        super().__init__(lambda: environment.stats, test._tally, 1.0, self._on_answer)
+    def __init__(self, test: _Once, environment: Any) -> None:
+        super().__init__(lambda: environment.stats, test.tally, 1.0, self._on_answer)
         self._test = test
 
     def begins(self, journey: str) -> None:
@@ -191,7 +193,7 @@ class _Strict(Counting):
 
 
 @contextmanager
-def _observed(counting: Counting) -> Iterator[None]:
+def _observed(counting: Counting) -> Generator[None, None, None]:
     patches = naming()
     for patch in patches:
         patch.put_on()

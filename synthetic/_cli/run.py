@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -32,9 +33,8 @@ def run(options: argparse.Namespace) -> int:
     os.environ.setdefault("LOCUST_ONLY_SUMMARY", "true")  # the journeys are shown instead
     install(target)
     sys.argv = ["synthetic-traffic run", "-f", options.file, *options.locust]
-    from locust.main import main
-
-    main()
+    locust: Any = import_module("locust.main")
+    locust.main()
     return 0
 
 
