@@ -95,9 +95,10 @@ def test_the_dial_never_asks_for_more_than_the_ceiling(own_service: Service, own
 
 def test_nobody_acts_when_the_lease_is_over_or_the_dial_is_gone(own_service: Service, own_runs: Runs) -> None:
     own_runs.configure("users = 5\ndial = 'rides.dial'\n")
-    own_runs.turn(5, seconds=4)
+    own_runs.turn(5)
     run = own_runs.start("rides.py")
     own_service.wait_for(20)
+    own_runs.turn(5, seconds=2)
     run.wait_for("its time is over: nobody acts")
     own_service.last_after(time.time())
     own_runs.turn(5)
