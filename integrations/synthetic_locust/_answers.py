@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from typing import Any, Final, NamedTuple, cast
+from urllib.parse import urlsplit
 
-from synthetic.integration import ACKNOWLEDGEMENT, BAGGAGE
+from synthetic.integration import ACKNOWLEDGEMENT, Simulated, current_verdict, takes_part
 
 __all__ = ["Answer", "RequestRefused", "answer_of"]
 
@@ -45,8 +46,15 @@ def answer_of(response: Any) -> Answer:
         return Answer(later=_seconds(headers.get("retry-after")))
     if said == "refused":
         return Answer(refused=_reason(response))
-    sent: Any = getattr(getattr(response, "request", None), "headers", None) or {}
-    return Answer(is_unacknowledged=said is None and 200 <= status < 500 and sent.get(BAGGAGE) is not None)
+    return Answer(is_unacknowledged=said is None and 200 <= status < 500 and _had_marker(response))
+
+
+def _had_marker(response: Any) -> bool:
+    """Whether the request was sent with a marker. A client's own request object need not show it."""
+    url = getattr(getattr(response, "request", None), "url", None)
+    if not isinstance(url, str) or not isinstance(current_verdict(), Simulated):
+        return False
+    return takes_part(urlsplit(url).hostname or "")
 
 
 def _seconds(value: str | None) -> float:

@@ -36,7 +36,7 @@ from synthetic_locust._tally import Tally
 from synthetic_locust._target import Target
 from synthetic_locust._terminal import Terminal
 
-__all__ = ["GUARDRAIL", "UNHEALTHY", "Drive"]
+__all__ = ["GUARDRAIL", "UNHEALTHY", "USAGE", "Drive"]
 
 _log = logging.getLogger("synthetic.drive")
 
@@ -79,6 +79,7 @@ class Drive:
         if target.host is not None:
             environment.host = target.host
         self._configure()
+        self._marker()  # an error now, if no key can sign, and not one for each actor
         Actors(target.run, target.kind).put_on()
         for patch in naming():
             patch.put_on()
@@ -146,10 +147,7 @@ class Drive:
             environment.events.worker_connect.add_listener(self._greet)
         self._check_services()
         if self.target.dial is not None:
-            dial = Dial(self.target.dial, self.target.users, self.end)
-            dial.runner = runner
-            environment.shape_class = dial
-            gevent.spawn(dial.follow)
+            self._follow_dial(self.target.dial, environment)
         self._reports = Reports(self.target, self.health, self.tally)
         self._guardrails = [*guardrails_of(self.target, self.health, self.tally, self._marker)]
         _watch(self._look_at_guardrails, 1.0)
@@ -170,6 +168,17 @@ class Drive:
     def _headline(self) -> str:
         users = self.runner.user_count
         return f"{self.target.run} at {self.runner.environment.host}: {users} actors, {self.tally.requests:,} requests"
+
+    def _follow_dial(self, source: str, environment: Any) -> None:
+        if environment.shape_class is not None:
+            _log.warning("the dial replaces the shape %s", type(environment.shape_class).__name__)
+        dial: Any = Dial(source, self.target.users, self.end)
+        dial.runner = environment.runner
+        environment.shape_class = dial
+        gevent.spawn(dial.follow)
+        seconds = environment.parsed_options.run_time
+        if seconds:  # Locust does not look at it where there is a shape
+            gevent.spawn_later(seconds, self.end, "its time (--run-time) is over")
 
     def _marker(self) -> str:
         return broken_marker(self.target.run, self.target.kind)
@@ -198,16 +207,18 @@ class Drive:
     def stop(self, why: str) -> None:
         """Stop the run because of a guardrail: at once, with the exit code for it."""
         if not self._is_over:
-            _log.error("stopped by a guardrail: %s", why)
             self._exit(GUARDRAIL)
-            self.end(why)
+            self._end(f"stopped by a guardrail: {why}", logging.ERROR)
 
     def end(self, why: str) -> None:
         """End the run as at its regular end. Its exit code is that of the health of its journeys."""
         if not self._is_over:
-            self._is_over = True
-            _log.info("the run ends: %s", why)
-            gevent.spawn(self.runner.quit)
+            self._end(f"the run ends: {why}", logging.INFO)
+
+    def _end(self, text: str, level: int) -> None:
+        self._is_over = True
+        _log.log(level, "%s", text)
+        gevent.spawn(self.runner.quit)
 
     # On each process.
 

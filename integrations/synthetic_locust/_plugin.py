@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from locust import events
 
+from synthetic.errors import SyntheticTrafficError
 from synthetic_locust._actors import as_name
-from synthetic_locust._drive import Drive
+from synthetic_locust._drive import USAGE, Drive
 from synthetic_locust._target import Target
 
 __all__ = ["install"]
@@ -30,7 +32,11 @@ def install(target: Target | None = None) -> None:
 
 
 def _begin(environment: Any, **_: Any) -> None:
-    Drive(_target or Target(run=_run_of(environment))).begin(environment)
+    try:
+        Drive(_target or Target(run=_run_of(environment))).begin(environment)
+    except SyntheticTrafficError as error:
+        print(f"synthetic-traffic: {error}", file=sys.stderr)
+        raise SystemExit(USAGE) from None
 
 
 def _run_of(environment: Any) -> str:

@@ -52,9 +52,27 @@ def test_a_failed_journey_fails_the_test_at_once() -> None:
     assert not [thread for thread in threading.enumerate() if "_act" in thread.name]
 
 
-def test_an_application_without_the_middleware_fails_the_test() -> None:
-    with pytest.raises(JourneyFailed, match="was executed as real: its service knows no markers"):
-        once(Rider, Driver, app=service.application)
+@pytest.mark.parametrize("client", [HttpUser, FastHttpUser])
+def test_an_application_without_the_middleware_fails_the_test(client: Any) -> None:
+    class Visitor(client):  # type: ignore[misc]
+        @task
+        def look(self) -> None:
+            self.client.get("/quote")
+
+    with pytest.raises(JourneyFailed, match="GET /quote at -: was executed as real: its service knows no markers"):
+        once(Visitor, app=service.application)
+
+
+@pytest.mark.parametrize("client", [HttpUser, FastHttpUser])
+def test_a_request_that_is_declared_real_needs_no_acknowledgement(client: Any) -> None:
+    class Visitor(client):  # type: ignore[misc]
+        @task
+        def look(self) -> None:
+            with synthetic.real():
+                self.client.get("/quote")
+
+    once(Visitor, app=service.application)
+    assert service.sink["unmarked"] == 1
 
 
 def test_a_server_is_called_by_its_url(own_service: Service) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 
+import pytest
+
 from tests.products.locust.runs import Runs, Service, until
 from tests.support.keys import shared_key
 
@@ -93,6 +95,23 @@ def test_the_dial_never_asks_for_more_than_the_ceiling(own_service: Service, own
     assert len(own_service.sink()["actors"]) == 5
 
 
+def test_a_run_with_a_dial_ends_with_its_time(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 4\ndial = 'rides.dial'\n")
+    own_runs.turn(4)
+    run = own_runs.start("rides.py", "-t", "4s")
+    assert run.exit_code() == 0, run.log()
+    assert "its time (--run-time) is over" in run.log()
+    assert own_service.sink()["marked"] > 0
+
+
+def test_a_run_that_cannot_sign_says_so_and_does_not_start(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure(QUICK)
+    run = own_runs.start("rides.py", SYNTHETIC_KEYS="")
+    assert run.exit_code() == 2
+    assert "synthetic-traffic: " in run.log()
+    assert "keys" in run.log()
+
+
 def test_nobody_acts_when_the_lease_is_over_or_the_dial_is_gone(own_service: Service, own_runs: Runs) -> None:
     own_runs.configure("users = 5\ndial = 'rides.dial'\n")
     own_runs.turn(5)
@@ -169,9 +188,10 @@ def test_a_service_without_keys_gets_no_actor(own_service: Service, own_runs: Ru
     assert "it refuses every marker: unknown-key" in run.log()
 
 
-def test_a_service_that_loses_its_middleware_stops_the_run(own_service: Service, own_runs: Runs) -> None:
+@pytest.mark.parametrize("file", ["rides.py", "plain.py"])
+def test_a_service_that_loses_its_middleware_stops_the_run(file: str, own_service: Service, own_runs: Runs) -> None:
     own_runs.configure("users = 8\nrate = 50\n")
-    master, workers = own_runs.distributed("rides.py", 2)
+    master, workers = own_runs.distributed(file, 2)
     own_service.wait_for(50)
     own_service.behave(guarded=False)
     assert master.exit_code() == 3
