@@ -15,7 +15,7 @@ from celery.app.task import Context  # type: ignore[import-untyped]
 
 from synthetic.errors import MessageRefused
 from synthetic.integration import AdmittedMessage, IsOn, Received, enter, under, verdict_on_values
-from synthetic_celery._headers import markers_of, markers_received
+from synthetic_celery._headers import has_eta, markers_of, markers_received
 from synthetic_celery._refusal import hold, not_run, refused_in
 
 __all__ = ["CALLBACKS", "Tracer", "cover_request", "making", "of_its_task", "receiving", "starting_unset"]
@@ -32,7 +32,8 @@ def receiving(original: Any, is_on: IsOn) -> Any:
         def receive(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> Any:
             if is_on():
                 try:
-                    verdict = verdict_on_values(markers_received(message), takes_place=True)
+                    markers = markers_received(message)
+                    verdict = verdict_on_values(markers, takes_place=bool(markers) and not has_eta(message))
                 except MessageRefused as error:
                     if error.is_later:
                         return hold(consumer, message)
@@ -41,7 +42,11 @@ def receiving(original: Any, is_on: IsOn) -> Any:
                 if isinstance(verdict, Received):  # signals, and the application's own class of requests
                     # The place is the task's. It is free when the worker forgets the message.
                     message.synthetic_place, verdict.place = verdict.place, None
-                    return under(verdict, handle, message, body, ack, reject, callbacks)
+                    try:
+                        return under(verdict, handle, message, body, ack, reject, callbacks)
+                    except BaseException:
+                        message.synthetic_place = None
+                        raise
             return handle(message, body, ack, reject, callbacks)
 
         return receive
@@ -126,8 +131,10 @@ class Tracer:
 
 
 def _run(trace: Callable[..., Any], task: Any, uuid: str, args: Any, kwargs: Any, request: Any = None) -> Any:
+    markers = markers_of(request)
     try:
-        verdict = verdict_on_values(markers_of(request))
+        # A task that had to wait for its time took no place meanwhile. Any other has the one that it was received with.
+        verdict = verdict_on_values(markers, takes_place=bool(markers) and request.get("eta") is not None)
     except MessageRefused as error:
         return not_run(task, Context(request or {}, args=args, kwargs=kwargs, called_directly=False), error)
     return under(verdict, trace, uuid, args, kwargs, request)

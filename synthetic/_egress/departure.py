@@ -27,7 +27,17 @@ from synthetic._work.mirror import MIRROR, marked, unmarked
 from synthetic._work.state import VERDICT, current_verdict, marker_of
 from synthetic.errors import ExternalCallRefused, UndeclaredWork, UnverifiedMarker
 
-__all__ = ["EXTERNAL_CALL", "Departure", "Within", "beside_message", "depart", "directly", "dispatch", "takes_part"]
+__all__ = [
+    "EXTERNAL_CALL",
+    "Departure",
+    "Within",
+    "beside_message",
+    "check_undeclared",
+    "depart",
+    "directly",
+    "dispatch",
+    "takes_part",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -114,7 +124,7 @@ def depart(url: str, header: str | None, *, refused: type[ExternalCallRefused] =
     found = NOTHING if header is None else _found_in(header, config)
     verdict = current_verdict()
     if verdict is None and found.is_empty:
-        _check_undeclared(config)
+        check_undeclared(config)
     if verdict is REAL or (marker_of(verdict) is None and found.is_empty):
         return _real(header, found, config)
     host = urlsplit(url).hostname or ""
@@ -137,7 +147,7 @@ def dispatch(header: str | None) -> Departure:
     verdict = current_verdict()
     if verdict is None:
         if _undecided() is None and (header is None or _found_in(header, config).is_empty):
-            _check_undeclared(config)
+            check_undeclared(config)
         return Departure(header)
     marker_of(verdict)
     found = NOTHING if header is None else _found_in(header, config)
@@ -151,7 +161,8 @@ def _undecided() -> Verdict | None:
     return REAL if active().undeclared == "real" else None
 
 
-def _check_undeclared(config: Configuration) -> None:
+def check_undeclared(config: Configuration) -> None:
+    """Raise UndeclaredWork if calls on which nothing was decided are refused. Telemetry is sent all the same."""
     if config.undeclared == "refuse" and not sends_telemetry():
         raise UndeclaredWork
 
