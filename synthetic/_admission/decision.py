@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from synthetic import ledger
 from synthetic._admission.readiness import not_now
-from synthetic._admission.shedding import PATIENCE, go_to_the_back, take_place, waits_elsewhere
+from synthetic._admission.shedding import PATIENCE, SHARED, go_to_the_back, take_place, waits_elsewhere
 from synthetic._config.configuration import Configuration
 from synthetic._config.instrumented import INSTRUMENTED
 from synthetic._model.marker import Marker
@@ -113,7 +113,9 @@ def _on_marked(
     if refusal is not None:
         return _refuse(refusal, claims.marker, config)
     verdict = claims.verdict(token)
-    if config.shed == "auto" and terms.has_places and not _is_under_way(token):
+    if config.shed == "auto" and terms.has_places and _is_under_way(token):
+        verdict.place = SHARED
+    elif config.shed == "auto" and terms.has_places:
         patience = PATIENCE if terms.is_on_loop or waits_elsewhere() else inf
         verdict.place = take_place(config.shed_limit, patience=patience)
         if verdict.place is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from synthetic._admission.decision import AS_REAL, Decision, Refused, Terms, decide, take_turn
+from synthetic._admission.shedding import Place
 from synthetic._config import in_force
 from synthetic._config.configuration import Configuration, OnMissing, OnUnverified, check_stripping
 from synthetic._work.state import watch_generators
@@ -80,7 +81,7 @@ class Entrance:
         Return Refused if the loop is too busy for simulated work, and otherwise the same decision. Do not call it for
         ``AS_REAL``: no real request waits, not even for an empty coroutine.
         """
-        if isinstance(decision, Refused) or decision.verdict.place is None:
+        if isinstance(decision, Refused) or not isinstance(decision.verdict.place, Place):
             return decision
         return await take_turn(decision, in_force.active())
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from types import coroutine
 from typing import Any, Final
 
-__all__ = ["LONGEST_TURN", "PATIENCE", "Place", "go_to_the_back", "take_place", "waits_elsewhere"]
+__all__ = ["LONGEST_TURN", "PATIENCE", "SHARED", "Place", "go_to_the_back", "take_place", "waits_elsewhere"]
 
 LONGEST_TURN: Final = 0.002
 """Seconds. A loop that takes longer to come round is busy."""
@@ -46,6 +46,18 @@ class Place:
         _taken.pop(id(self), None)
 
     __del__ = give_back
+
+
+class _Shared:
+    """The place of a part of work that has a place already."""
+
+    __slots__ = ()
+
+    def give_back(self) -> None:
+        """Do nothing: the work goes on."""
+
+
+SHARED: Final = _Shared()
 
 
 def take_place(limit: int, *, patience: float = float("inf")) -> Place | None:
