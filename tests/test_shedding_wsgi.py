@@ -171,11 +171,15 @@ def test_threads_of_gunicorn_share_the_places_of_their_process(tmp_path: Path) -
 def test_a_process_that_handles_one_request_at_a_time_sheds_none(tmp_path: Path) -> None:
     keys = shared_key()
     tmp_path.joinpath("service.py").write_text(SERVICE)
-    with gunicorn_server(tmp_path, "service:app", {"KEYS": json.dumps(keys)}) as (port, _):
-        with Connection(port) as one, Connection(port) as two:
-            for connection in (one, two):
-                connection.send(request_bytes("/", [*marked(keys), ("connection", "close")]))
-            assert [connection.response().status for connection in (one, two)] == [200, 200]
+    variables = {"KEYS": json.dumps(keys)}
+    with (
+        gunicorn_server(tmp_path, "service:app", variables) as (port, _),
+        Connection(port) as one,
+        Connection(port) as two,
+    ):
+        for connection in (one, two):
+            connection.send(request_bytes("/", [*marked(keys), ("connection", "close")]))
+        assert [connection.response().status for connection in (one, two)] == [200, 200]
 
 
 def test_a_response_that_is_a_cycle_is_freed_by_the_collector(keys: Keys) -> None:
