@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import synthetic
-from tests.products.dramatiq import RabbitmqRides, RedisRides, Rides, working
+from tests.products.dramatiq import RabbitmqRides, RedisRides, Rides, with_middleware, working
 from tests.support.servers import wait_until
 from tests.support.shedding import places, unhurried
 from tests.support.work import new_name
@@ -25,11 +25,18 @@ def rides(request: pytest.FixtureRequest, keys: Keys) -> Iterator[Rides]:
         yield RedisRides(port) if request.param == "valkey_port" else RabbitmqRides(port)
 
 
-@pytest.mark.usefixtures("instrumented")
+@pytest.fixture(params=["instrumented", "explicit", "both"])
+def covered(request: pytest.FixtureRequest, rides: Rides) -> Rides:
+    if request.param != "explicit":
+        request.getfixturevalue("instrumented")
+    return rides if request.param == "instrumented" else with_middleware(rides)
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_second_simulated_message_comes_later_and_a_real_one_at_once(
-    rides: Rides, monkeypatch: pytest.MonkeyPatch, fails: bool
+    covered: Rides, monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
+    rides = covered
     monkeypatch.setattr("synthetic_dramatiq._refusal.LATER_AFTER", 0.05)
     gate, begun, seen = threading.Event(), threading.Event(), []
 
