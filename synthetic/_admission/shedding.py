@@ -33,7 +33,7 @@ now: Callable[[], float] = time.monotonic
 _taken: Final[dict[int, float]] = {}
 """The places that are taken, by identity, and the time from which on others may take each."""
 
-_taking = threading.Lock()
+_taking = threading.RLock()  # the collector may run a finaliser in the middle, and that anything
 
 
 class Place:
@@ -118,7 +118,7 @@ async def _no_round() -> None:
 def _empty() -> None:
     """Empty a forked child's places: their work goes on in the parent."""
     global _taking
-    _taking = threading.Lock()
+    _taking = threading.RLock()
     _taken.clear()
 
 
