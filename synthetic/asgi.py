@@ -91,7 +91,7 @@ class SyntheticTrafficMiddleware:
                     _reset_verdict(alone)
                 except ValueError:
                     pass  # finalised in another context: there is nothing to restore here
-        if isinstance(decision, Admitted) and decision.verdict.place is not None:
+        if decision is not AS_REAL:
             decision = await self._entrance.turn(decision)
         if isinstance(decision, Refused):
             return await _answer(refusal_of(decision.reason), scope, receive, send)
@@ -182,6 +182,7 @@ class _SimulatedResponse:
         """Send this problem as the response, unless one was sent."""
         if not self.is_answered:
             self.has_started = self.is_answered = True
+            self._verdict.give_place_back()
             await _answer(problem, self._scope, self._receive, self._send)
 
 

@@ -21,13 +21,15 @@ fails.
 **The way in: messages.** ``verdict_on`` returns the verdict on a message, given its headers, and raises
 ``synthetic.MessageRefused`` if the message is not admitted; ``verdict_on_values`` takes the values of its ``baggage``
 headers. ``under`` calls a function under the verdict, and ``await_under`` a coroutine function. ``AdmittedMessage``
-puts the verdict in force for a ``with`` block.
+puts the verdict in force for a ``with`` block. With ``takes_place=True``, a service that sheds refuses a simulated
+message for later while it handles others.
 
 **The way in: requests.** An ``Entrance`` decides on requests, and returns ``Admitted`` (``AS_REAL``, if the request
 carries no marker) or ``Refused``. ``refusal_of`` gives the response (a ``Problem``) for a refused request,
 ``problem_of`` the one for a refused effect. In a simulated response, ``SIMULATED_CACHE_CONTROL`` replaces every header
 that ``is_cache_header``, and the header ``ACKNOWLEDGEMENT`` says ``SIMULATED``, unless the application has set it.
-``OnMissing`` and ``OnUnverified`` are the settings of an entrance.
+``OnMissing`` and ``OnUnverified`` are the settings of an entrance. A server on an event loop awaits ``Entrance.turn``
+for every decision but ``AS_REAL``, and calls ``give_place_back`` of the verdict as the response starts.
 
 **Headers.** ``baggage_in`` reads the header ``BAGGAGE`` from a ``Carrier``: a mapping or pairs. ``is_baggage``
 recognizes its name. ``has_marker`` tells whether headers have a

@@ -10,8 +10,8 @@ from aiohttp import web
 
 from synthetic import Marker
 from synthetic.integration import (
+    AS_REAL,
     REAL,
-    Admitted,
     Entrance,
     OnMissing,
     OnUnverified,
@@ -60,7 +60,7 @@ def middleware(
     @web.middleware
     async def synthetic_traffic(request: web.Request, handler: Handler) -> web.StreamResponse:
         decision = entrance.decide(baggage_of(request))
-        if isinstance(decision, Admitted):
+        if decision is not AS_REAL:
             decision = await entrance.turn(decision)
         if isinstance(decision, Refused):
             return _answer(refusal_of(decision.reason))

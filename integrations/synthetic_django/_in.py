@@ -11,6 +11,7 @@ from django.http import HttpResponse  # type: ignore[import-untyped,unused-ignor
 
 from synthetic.errors import ConfigurationError
 from synthetic.integration import (
+    AS_REAL,
     Admitted,
     Entrance,
     Problem,
@@ -67,7 +68,7 @@ class SyntheticTrafficMiddleware:
 
     async def _handled(self, request: Any) -> Any:
         decision = self._decision_on(request)
-        if isinstance(decision, Admitted):
+        if decision is not AS_REAL:
             decision = await self._entrance.turn(decision)
         verdict = self._verdict_on(request, decision)
         if not isinstance(verdict, (Real, Received)):
@@ -78,7 +79,8 @@ class SyntheticTrafficMiddleware:
         except BaseException:
             verdict.end()
             raise
-        verdict.give_place_back()
+        if verdict.place is not None:
+            verdict.give_place_back()  # the response starts
         return cover(response, verdict)
 
     def process_exception(self, request: Any, exception: Exception) -> Any:

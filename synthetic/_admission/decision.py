@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from synthetic import ledger
 from synthetic._admission.readiness import not_now
-from synthetic._admission.shedding import PATIENCE, go_to_the_back, take_place
+from synthetic._admission.shedding import PATIENCE, SHARED, go_to_the_back, take_place, waits_elsewhere
 from synthetic._config.configuration import Configuration
 from synthetic._config.instrumented import INSTRUMENTED
 from synthetic._model.marker import Marker
@@ -113,8 +113,11 @@ def _on_marked(
     if refusal is not None:
         return _refuse(refusal, claims.marker, config)
     verdict = claims.verdict(token)
-    if config.shed == "auto" and terms.has_places and not _is_under_way(token):
-        verdict.place = take_place(config.shed_limit, patience=PATIENCE if terms.is_on_loop else inf)
+    if config.shed == "auto" and terms.has_places and _is_under_way(token):
+        verdict.place = SHARED
+    elif config.shed == "auto" and terms.has_places:
+        patience = PATIENCE if terms.is_on_loop or waits_elsewhere() else inf
+        verdict.place = take_place(config.shed_limit, patience=patience)
         if verdict.place is None:
             return _refuse(Reason.SHED, claims.marker, config)
         if terms.is_on_loop:
@@ -142,9 +145,13 @@ def _refusal(claims: Claims, terms: Terms, config: Configuration) -> Reason | No
 
 
 def _is_under_way(token: str) -> bool:
-    """Whether this is a part of work that has a place already: of a request that passes two of our middlewares."""
+    """Whether this is a part of work that has a place already: of a request that passes two of our middlewares.
+
+    The token alone does not tell. OpenTelemetry's middleware around ours has put it into the context, and other
+    requests of the same actor have the same.
+    """
     present = current_verdict()
-    return isinstance(present, Received) and present.token() == token
+    return isinstance(present, Received) and present.place is not None and present.token() == token
 
 
 async def take_turn(admitted: Admitted, config: Configuration) -> Decision:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from synthetic._admission.decision import AS_REAL, Admitted, Decision, Terms, decide, take_turn
+from synthetic._admission.decision import AS_REAL, Decision, Refused, Terms, decide, take_turn
+from synthetic._admission.shedding import Place
 from synthetic._config import in_force
 from synthetic._config.configuration import Configuration, OnMissing, OnUnverified, check_stripping
 from synthetic._work.state import watch_generators
@@ -20,7 +21,8 @@ class Entrance:
 
     With the setting ``shed="auto"``, each piece of simulated work takes a place, which it gives back with its end.
     ``has_places`` is False for messages that cannot be delivered later without holding up real ones. ``is_on_loop`` is
-    True for a server on an event loop, which calls ``turn`` for each decision that it can await.
+    True for a server on an event loop: it calls ``turn`` for every decision but ``AS_REAL``, and gives the place back
+    when the response starts (``verdict.give_place_back()``).
     """
 
     def __init__(
@@ -73,14 +75,15 @@ class Entrance:
             return decide(headers, self._terms(config), config)
         return decide(headers, known[1], config)
 
-    async def turn(self, admitted: Admitted) -> Decision:
-        """Let an admitted request wait until the event loop has done everything else, if the service sheds by itself.
+    async def turn(self, decision: Decision) -> Decision:
+        """Let a simulated request wait until the event loop has done everything else, if the service sheds by itself.
 
-        Return Refused if the loop is too busy for simulated work, and otherwise the same decision.
+        Return Refused if the loop is too busy for simulated work, and otherwise the same decision. Do not call it for
+        ``AS_REAL``: no real request waits, not even for an empty coroutine.
         """
-        if admitted.verdict.place is None:
-            return admitted
-        return await take_turn(admitted, in_force.active())
+        if isinstance(decision, Refused) or not isinstance(decision.verdict.place, Place):
+            return decision
+        return await take_turn(decision, in_force.active())
 
     def _terms(self, config: Configuration) -> Terms:
         known = self._known

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from types import coroutine
 from typing import Any, Final
 
-__all__ = ["LONGEST_TURN", "PATIENCE", "Place", "go_to_the_back", "take_place"]
+__all__ = ["LONGEST_TURN", "PATIENCE", "SHARED", "Place", "go_to_the_back", "take_place", "waits_elsewhere"]
 
 LONGEST_TURN: Final = 0.002
 """Seconds. A loop that takes longer to come round is busy."""
@@ -33,7 +33,7 @@ now: Callable[[], float] = time.monotonic
 _taken: Final[dict[int, float]] = {}
 """The places that are taken, by identity, and the time from which on others may take each."""
 
-_taking = threading.Lock()
+_taking = threading.RLock()  # the collector may run a finaliser in the middle, and that anything
 
 
 class Place:
@@ -46,6 +46,18 @@ class Place:
         _taken.pop(id(self), None)
 
     __del__ = give_back
+
+
+class _Shared:
+    """The place of a part of work that has a place already."""
+
+    __slots__ = ()
+
+    def give_back(self) -> None:
+        """Do nothing: the work goes on."""
+
+
+SHARED: Final = _Shared()
 
 
 def take_place(limit: int, *, patience: float = float("inf")) -> Place | None:
@@ -62,6 +74,15 @@ def take_place(limit: int, *, patience: float = float("inf")) -> Place | None:
     return place
 
 
+def waits_elsewhere() -> bool:
+    """Whether threads are greenlets here. Then work that waits takes no thread from others, as on an event loop."""
+    gevent = sys.modules.get("gevent.monkey")
+    if gevent is not None and gevent.is_module_patched("threading"):
+        return True
+    eventlet = sys.modules.get("eventlet.patcher")
+    return eventlet is not None and bool(eventlet.is_monkey_patched("thread"))
+
+
 async def go_to_the_back() -> bool:
     """Let everything go first that the event loop has to do. Return whether it had time."""
     begun = now()
@@ -71,10 +92,18 @@ async def go_to_the_back() -> bool:
 
 
 def _one_round() -> Any:
-    asyncio = sys.modules.get("asyncio.events")
-    if asyncio is not None and asyncio._get_running_loop() is not None:
-        return _asyncio_round()
-    return sys.modules["trio"].lowlevel.checkpoint()
+    trio = sys.modules.get("trio.lowlevel")
+    if trio is not None and _is_in_task_of(trio):  # asked first: trio can be a guest of asyncio's loop
+        return trio.checkpoint()
+    asyncio = sys.modules.get("asyncio.tasks")
+    return _asyncio_round() if asyncio is not None and _is_in_task_of(asyncio) else _no_round()
+
+
+def _is_in_task_of(library: Any) -> bool:
+    try:
+        return library.current_task() is not None
+    except RuntimeError:
+        return False  # its loop does not run here
 
 
 @coroutine
@@ -82,10 +111,14 @@ def _asyncio_round() -> Any:
     yield  # as asyncio.sleep(0) does
 
 
+async def _no_round() -> None:
+    """Somebody else runs this coroutine, and it is unknown how to wait."""
+
+
 def _empty() -> None:
     """Empty a forked child's places: their work goes on in the parent."""
     global _taking
-    _taking = threading.Lock()
+    _taking = threading.RLock()
     _taken.clear()
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "Departure",
     "Within",
     "beside_message",
+    "check_undeclared",
     "depart",
     "directly",
     "dispatch",
@@ -124,7 +125,7 @@ def depart(url: str, header: str | None, *, refused: type[ExternalCallRefused] =
     found = NOTHING if header is None else _found_in(header, config)
     verdict = current_verdict()
     if verdict is None and found.is_empty:
-        _check_undeclared(config)
+        check_undeclared(config)
     if verdict is REAL or (marker_of(verdict) is None and found.is_empty):
         return _real(header, found, config)
     host = urlsplit(url).hostname or ""
@@ -147,7 +148,7 @@ def dispatch(header: str | None) -> Departure:
     verdict = current_verdict()
     if verdict is None:
         if _undecided() is None and (header is None or _found_in(header, config).is_empty):
-            _check_undeclared(config)
+            check_undeclared(config)
         return Departure(header)
     marker_of(verdict)
     found = NOTHING if header is None else _found_in(header, config)
@@ -161,7 +162,8 @@ def _undecided() -> Verdict | None:
     return REAL if active().undeclared == "real" else None
 
 
-def _check_undeclared(config: Configuration) -> None:
+def check_undeclared(config: Configuration) -> None:
+    """Raise UndeclaredWork if calls on which nothing was decided are refused. Telemetry is sent all the same."""
     if config.undeclared == "refuse" and not sends_telemetry():
         raise UndeclaredWork
 
