@@ -31,7 +31,7 @@ def __getattr__(name: str) -> Any:
     if name not in ("journey", "step"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from synthetic_locust import _journeys
-    from synthetic_locust._plugin import install
+    from synthetic_locust._plugin import install_if_locust_runs
 
-    install()
+    install_if_locust_runs()
     return getattr(_journeys, name)
