@@ -10,6 +10,7 @@ from typing import Final
 import gevent
 from locust import LoadTestShape
 
+import synthetic
 from synthetic_locust._dial import Setting, is_url, read
 
 __all__ = ["Dial"]
@@ -51,7 +52,8 @@ class Dial(LoadTestShape):
     def _read(self) -> Setting:
         now = time.time()
         try:
-            setting = read(self.source, now)
+            with synthetic.real():  # a URL
+                setting = read(self.source, now)
         except ValueError as error:
             self._say(f"{error}; nobody acts")
             return Setting(0)
