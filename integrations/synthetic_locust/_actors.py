@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any, Final
 
 import gevent
+from gevent.event import AsyncResult
 from locust import User
 from locust.exception import RescheduleTask, StopTest, StopUser
 
@@ -22,27 +23,39 @@ _log = logging.getLogger("synthetic.drive")
 _LONGEST_PAUSE: Final = 30.0
 """Seconds before an actor whose start fails again and again tries once more."""
 
+_PATIENCE: Final = 10.0
+"""Seconds that an actor waits in silence until it may act."""
+
 _NO_NAME: Final = re.compile(r"[^A-Za-z0-9._:-]+")
 
 
 class Actors:
-    """Marks the users that start while this is on. ``run`` and ``kind`` are those of their markers."""
+    """Marks the users that start while this is on. None of them acts before ``begin``: a worker whose master is at
+    work already may be told to start users before Locust's event ``init``.
+    """
 
-    def __init__(self, run: str, kind: Any) -> None:
-        self._run = run
-        self._kind = kind
+    def __init__(self) -> None:
+        self._markers: AsyncResult[dict[str, Any]] = AsyncResult()
+        """What the markers of all actors have in common."""
         self._taken: defaultdict[str, set[int]] = defaultdict(set)
         """The numbers of the actors that act, by the name of their class. A number that is free again is given to the
         next one, so that a run has no more actors than act at a time."""
         self._start = Patch(User, "start", self._starting)
 
     def put_on(self) -> None:
-        """Mark every user from now on."""
+        """Let no user start from now on but as an actor."""
         self._start.put_on()
 
-    def take_off(self) -> None:
-        """Mark no user any more."""
-        self._start.take_off()
+    def begin(self, run: str, kind: str) -> None:
+        """Let the actors act, with markers of this run and kind."""
+        self._markers.set({"run": run, "kind": kind})
+
+    def _wait(self) -> dict[str, Any]:
+        try:
+            return self._markers.get(timeout=_PATIENCE)
+        except gevent.Timeout:
+            _log.warning("no actor acts yet: whoever runs Locust has to fire its event init, as its command does")
+        return self._markers.get()
 
     def _starting(self, original: Any, is_on: IsOn) -> Any:
         """Wrap ``User.start``, which begins the user's greenlet. Subclasses may have their own ``run``."""
@@ -57,13 +70,14 @@ class Actors:
         return start
 
     def _act(self, user: Any, run: Any) -> None:
+        markers = self._wait()
         scenario = as_name(type(user).__name__)[:40]
         taken = self._taken[scenario]
         number = next(number for number in range(1, len(taken) + 2) if number not in taken)
         taken.add(number)
         actor = f"{scenario.lower()}-{_index_of_worker(user)}-{number}"
         try:
-            with synthetic.simulated(run=self._run, kind=self._kind, actor=actor, scenario=scenario):
+            with synthetic.simulated(**markers, actor=actor, scenario=scenario):
                 _live(user, run)
         finally:
             taken.discard(number)

@@ -37,7 +37,7 @@ from synthetic_locust._tally import Tally
 from synthetic_locust._target import Target
 from synthetic_locust._terminal import Terminal
 
-__all__ = ["GUARDRAIL", "UNHEALTHY", "Drive"]
+__all__ = ["GUARDRAIL", "UNHEALTHY", "USAGE", "Drive", "fail"]
 
 _log = logging.getLogger("synthetic.drive")
 
@@ -59,8 +59,9 @@ _TARGET: Final = "synthetic-target"
 class Drive:
     """A run of simulated actors against ``target``, in one Locust process."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, actors: Actors) -> None:
         self.target = target
+        self._actors = actors
         self.tally = Tally()
         self.health = Health(target.health, self.tally, time.monotonic())
         self._settings = ExitStack()
@@ -80,7 +81,6 @@ class Drive:
         if target.host is not None:
             environment.host = target.host
         self._configure()
-        Actors(target.run, target.kind).put_on()
         for patch in naming():
             patch.put_on()
         counting = Counting(lambda: environment.stats, self.tally, target.traces, self._on_answer)
@@ -93,6 +93,7 @@ class Drive:
             self._begin_worker(runner)
         else:
             self._begin_leader(runner)
+        self._actors.begin(target.run, target.kind)
         _watch(self._flush_or_look, _LOOK)
         _watch(lambda: tidy(environment.stats), JANITOR_PAUSE)
 
@@ -126,7 +127,8 @@ class Drive:
 
     def _compare(self, environment: Any, msg: Any, **_: Any) -> None:
         """Refuse to act for another target than the master's: actors would be marked for another environment."""
-        if msg.data != self._facts():
+        if msg.data != self._facts() and not self._is_over:
+            self._is_over = True
             self._exit(USAGE)
             _log.error("the master drives %s, and this worker %s. Start both for one target.", msg.data, self._facts())
             gevent.spawn(self.runner.quit)
@@ -143,9 +145,8 @@ class Drive:
             vars(environment.parsed_options)["enable_rebalancing"] = True
             runner.register_message(_TALLY, lambda environment, msg, **_: self.tally.add_message(msg.data))
             runner.register_message(_ALARM, lambda environment, msg, **_: self.stop(str(msg.data["why"])))
-            environment.events.worker_connect.add_listener(
-                lambda client_id, **_: gevent.spawn(runner.send_message, _TARGET, self._facts(), client_id)
-            )
+            # Again and again: a worker that has just connected cannot hear it yet.
+            _watch(lambda: runner.send_message(_TARGET, self._facts()), 1.0)
         self._check_services()
         if self.target.dial is not None:
             dial = Dial(self.target.dial, self.target.users, self.end)
