@@ -10,6 +10,7 @@ import json
 import os
 import tempfile
 import urllib.request
+from http.client import HTTPException
 from math import isfinite
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
@@ -56,7 +57,7 @@ def read(source: str, now: float) -> Setting:
                 text = answer.read(65536).decode()
         else:
             text = Path(source).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise ValueError(f"the dial {source} cannot be read: {error}") from error
     return parse(text, now)
 

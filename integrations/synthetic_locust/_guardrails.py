@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPException
 from typing import Any, Final
 from urllib.parse import urlencode
 from urllib.request import urlopen
@@ -90,12 +91,15 @@ def answer_to(url: str, promql: str) -> float:
     Raises OSError if it cannot be reached, and ValueError if it has no value. See *HTTP API, instant queries* in the
     documentation of Prometheus.
     """
-    with synthetic.real(), urlopen(f"{url}/api/v1/query?{urlencode({'query': promql})}", timeout=_PATIENCE) as answer:
-        document: Any = json.loads(answer.read())
-    data = document.get("data", {})
-    result = data.get("result", [])
-    values = [result[1]] if data.get("resultType") == "scalar" else [one["value"][1] for one in result]
-    numbers = [float(value) for value in values]
+    where = f"{url.rstrip('/')}/api/v1/query?{urlencode({'query': promql})}"
+    try:
+        with synthetic.real(), urlopen(where, timeout=_PATIENCE) as answer:
+            data: Any = json.loads(answer.read())["data"]
+        result = data["result"]
+        values = [result[1]] if data["resultType"] == "scalar" else [one["value"][1] for one in result]
+        numbers = [float(value) for value in values]
+    except (HTTPException, LookupError, TypeError) as error:
+        raise ValueError(f"{url} does not answer as Prometheus does: {error!r}") from error
     if not numbers or any(number != number for number in numbers):
         raise ValueError(f"{promql!r} has no value")
     return max(numbers)
