@@ -152,6 +152,7 @@ class Drive:
             dial = Dial(self.target.dial, self.target.users, self.end)
             dial.runner = runner
             environment.shape_class = dial
+            self._end_after(environment.parsed_options.run_time)
             gevent.spawn(dial.follow)
         self._reports = Reports(self.target, self.health, self.tally)
         self._guardrails = [*guardrails_of(self.target, self.health, self.tally, self._marker)]
@@ -159,6 +160,12 @@ class Drive:
         self._terminal = Terminal(self.health, self.tally, self._headline)
         if environment.web_ui is None:
             self._terminal.show()
+
+    def _end_after(self, seconds: float | None) -> None:
+        """End the run after the time of Locust's option -t, which Locust does not look at for a shape."""
+        if seconds:
+            end = time.monotonic() + seconds
+            _watch(lambda: self.end(f"the time of {seconds:g} s is over") if time.monotonic() >= end else None, 0.25)
 
     def _headline(self) -> str:
         users = self.runner.user_count
