@@ -39,7 +39,7 @@ class Reports:
         meter.create_observable_gauge(
             "synthetic.journey.healthy",
             callbacks=[self._observe],
-            unit="1",
+            # No unit: with "1", some exporters add "_ratio" to the name for Prometheus, and others do not.
             description="1 if the journey is healthy, 0 if it is not",
         )
 
