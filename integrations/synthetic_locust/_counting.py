@@ -58,6 +58,10 @@ class Counting:
             key = StatsError.create_key(JOURNEY, ended.journey, text)
             stats.errors.setdefault(key, StatsError(JOURNEY, ended.journey, text)).occurred()
 
+    def fails(self, request: str, cause: Cause) -> None:
+        """Note that a request has failed."""
+        note(cause)
+
     def firing(self, original: Callable[..., None]) -> Callable[..., None]:
         """Wrap ``fire`` of Locust's event ``request``. A request that was shed is not an event: it is no failure."""
 
@@ -72,7 +76,10 @@ class Counting:
             if answer.refused is not None and meta.get("exception") is not None:
                 meta["exception"] = RequestRefused(answer.refused)
             if meta.get("exception") is not None:
-                note(Cause(_text_of(meta["exception"], meta.get("response"))))
+                self.fails(
+                    f"{meta.get('request_type')} {meta.get('name')}",
+                    Cause(_text_of(meta["exception"], meta.get("response"))),
+                )
             return original(reverse=reverse, **meta)
 
         return fire

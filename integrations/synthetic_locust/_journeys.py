@@ -94,11 +94,15 @@ class _Part:
 _part: ContextVar[_Part | None] = ContextVar("synthetic-locust-part", default=None)
 
 
-def note(cause: Cause) -> None:
-    """Note why the step, or the journey, that is under way will not succeed. The first cause counts."""
+def note(cause: Cause) -> bool:
+    """Note why the step, or the journey, that is under way will not succeed. The first cause counts.
+
+    Return whether a journey is under way.
+    """
     part = _part.get()
     if part is not None and part.cause is None:
         part.cause = cause
+    return part is not None and part.trace is not None
 
 
 def name_of_request() -> str | None:

@@ -28,7 +28,7 @@ from synthetic.integration import internal_hosts
 from synthetic_locust._actors import as_name
 from synthetic_locust._answers import Answer
 from synthetic_locust._counting import Counting
-from synthetic_locust._journeys import JourneyFailed, observe
+from synthetic_locust._journeys import Cause, JourneyFailed, note, observe
 from synthetic_locust._out import naming
 from synthetic_locust._served import served
 from synthetic_locust._tally import NO_STEP, Ended, Tally
@@ -168,6 +168,11 @@ class _Strict(Counting):
         super().ends(ended, seconds)
         if ended.outcome == "failed":
             raise JourneyFailed(ended)
+
+    def fails(self, request: str, cause: Cause) -> None:
+        if not note(cause):
+            self._test.fail(JourneyFailed(Ended(request, "failed", NO_STEP, str(cause))))
+            raise _Stopped
 
     def _on_answer(self, answer: Answer, request: str) -> None:
         self._test.check()
