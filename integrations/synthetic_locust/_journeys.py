@@ -21,8 +21,10 @@ __all__ = ["Cause", "JourneyFailed", "Observer", "journey", "name_of_request", "
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_LOCUSTS_OWN: Final = (InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser)
-"""How a task ends, or hands over to another one. That is no failure."""
+_ENDS_OF_TASKS: Final = (InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately)
+"""How a task hands over to another one. That is no failure by itself."""
+
+_LOCUSTS_OWN: Final = (*_ENDS_OF_TASKS, StopTest, StopUser)
 
 
 class JourneyFailed(Exception):
@@ -123,7 +125,8 @@ class journey:
     It fails with the first request that fails in it, with an exception, or with a step that takes too long. Then it is
     counted, with its step and cause, and the task ends: the actor waits and goes on with another task. A request that
     the service sheds makes it *shed*, which is no failure: the actor waits as long as the service asks for. A task that
-    is stopped in a journey does not count at all. A journey inside of another is a step of that one, too.
+    is stopped in a journey does not count at all, nor does one that hands over to another task before anything has
+    failed. A journey inside of another is a step of that one, too.
     """
 
     def __init__(self, name: str) -> None:
@@ -154,7 +157,8 @@ class journey:
         _part.reset(entered)
         cause = _cause(part, error)
         trace.end(None if cause is None else str(cause))
-        if error is not None and _is_stop(error):
+        hands_over = isinstance(error, _ENDS_OF_TASKS)
+        if error is not None and _is_stop(error) and not (cause and hands_over):
             return
         outcome: Outcome = "completed" if cause is None else "failed" if cause.later is None else "shed"
         ended = Ended(
@@ -169,9 +173,14 @@ class journey:
             return
         if _part.get() is not None:
             cause.step = self._name
+            if hands_over:
+                note(cause)
+                return
             raise cause from error
         if cause.later is not None:
             gevent.sleep(cause.later * random.uniform(1, 2))
+        if hands_over:
+            return
         raise RescheduleTask from error
 
 
@@ -201,9 +210,12 @@ class step:
         _part.reset(self._entered)
         if self._timer is not None:
             self._timer.close()
-        if error is not None and _is_stop(error):
-            return
         cause = _cause(part, error)
+        if error is not None and _is_stop(error):
+            if cause is not None:
+                cause.step = self._name if cause.step == NO_STEP else cause.step
+                note(cause)  # the task hands over, and the journey counts what has failed before
+            return
         if cause is None and self._within is not None and time.perf_counter() - self._begun > self._within:
             cause = self._too_long()
         if cause is None:
@@ -222,7 +234,7 @@ class step:
 def _cause(part: Any, error: BaseException | None) -> Cause | None:
     """Return why a part did not succeed. A failed request says more than the exception that it has caused."""
     noted: Cause | None = None if part is None else part.cause
-    if noted is not None or error is None:
+    if noted is not None or error is None or _is_stop(error):
         return noted
     if isinstance(error, Cause):
         return error
