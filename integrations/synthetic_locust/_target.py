@@ -7,6 +7,7 @@ entry and a value that works.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Annotated, Any, Final, TypeVar, cast, get_args, get_type_hints
 from urllib.parse import urlsplit
 
@@ -58,6 +59,13 @@ def _number(value: object) -> float:
     return float(value)
 
 
+def _rate(value: object) -> float:
+    number = _number(value)
+    if not 0 < number < inf:
+        raise ValueError("is not a number of users per second; for example: 10")
+    return number
+
+
 def _share(value: object) -> float:
     number = _number(value)
     if not 0 <= number <= 1:
@@ -79,9 +87,13 @@ def _paths(value: object) -> tuple[str, ...] | None:
     if value is False:
         return None
     listed = [value] if isinstance(value, str) else value
-    if not isinstance(listed, list) or not all(isinstance(path, str) and path.startswith("/") for path in listed):
+    if (
+        not isinstance(listed, list)
+        or not listed
+        or not all(isinstance(path, str) and path.startswith("/") for path in cast("list[object]", listed))
+    ):
         raise ValueError("is neither false nor a list of paths; for example: ['/', '/payments/']")
-    return tuple(cast("list[str]", listed)) or None
+    return tuple(cast("list[str]", listed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +155,7 @@ class Target:
     kind: Annotated[str, _kind] = "simulation"
     users: Annotated[int | None, _count] = None
     """How many actors act; with a dial, the most that it may ask for."""
-    rate: Annotated[float, _number] = 10.0
+    rate: Annotated[float, _rate] = 10.0
     """How many actors start each second."""
     dial: Annotated[str | None, _text] = None
     """The path or URL of the dial."""
