@@ -35,7 +35,7 @@ class Actors:
     """
 
     def __init__(self) -> None:
-        self._markers: AsyncResult[dict[str, Any]] = AsyncResult()
+        self._markers: Any = AsyncResult()
         """What the markers of all actors have in common."""
         self._taken: defaultdict[str, set[int]] = defaultdict(set)
         """The numbers of the actors that act, by the name of their class. A number that is free again is given to the
@@ -51,11 +51,10 @@ class Actors:
         self._markers.set({"run": run, "kind": kind})
 
     def _wait(self) -> dict[str, Any]:
-        try:
-            return self._markers.get(timeout=_PATIENCE)
-        except gevent.Timeout:
+        if not self._markers.wait(timeout=_PATIENCE):
             _log.warning("no actor acts yet: whoever runs Locust has to fire its event init, as its command does")
-        return self._markers.get()
+        markers: dict[str, Any] = self._markers.get()
+        return markers
 
     def _starting(self, original: Any, is_on: IsOn) -> Any:
         """Wrap ``User.start``, which begins the user's greenlet. Subclasses may have their own ``run``."""
