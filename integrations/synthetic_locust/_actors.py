@@ -31,7 +31,7 @@ _NO_NAME: Final = re.compile(r"[^A-Za-z0-9._:-]+")
 
 class Actors:
     """Marks the users that start while this is on. None of them acts before ``begin``: a worker whose master is at
-    work already may be told to start users before Locust's event ``init``.
+    work already may be told to start users before Locust's event ``init``, and before it has heard of the target.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Actors:
 
     def _wait(self) -> dict[str, Any]:
         if not self._markers.wait(timeout=_PATIENCE):
-            _log.warning("no actor acts yet: whoever runs Locust has to fire its event init, as its command does")
+            _log.warning("no actor acts yet: Locust's event init was not fired here, or the master has not been heard")
         markers: dict[str, Any] = self._markers.get()
         return markers
 

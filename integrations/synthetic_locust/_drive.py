@@ -93,7 +93,7 @@ class Drive:
             self._begin_worker(runner)
         else:
             self._begin_leader(runner)
-        self._actors.begin(target.run, target.kind)
+            self._actors.begin(target.run, target.kind)
         _watch(self._flush_or_look, _LOOK)
         _watch(lambda: tidy(environment.stats), JANITOR_PAUSE)
 
@@ -126,8 +126,10 @@ class Drive:
         gevent.spawn(self.runner.quit)
 
     def _compare(self, environment: Any, msg: Any, **_: Any) -> None:
-        """Refuse to act for another target than the master's: actors would be marked for another environment."""
-        if msg.data != self._facts() and not self._is_over:
+        """Let the actors act if the master's target is this one. They would be marked for another environment."""
+        if msg.data == self._facts():
+            self._actors.begin(self.target.run, self.target.kind)
+        elif not self._is_over:
             self._is_over = True
             self._exit(USAGE)
             _log.error("the master drives %s, and this worker %s. Start both for one target.", msg.data, self._facts())
