@@ -33,9 +33,14 @@ class Deadman:
 
     def watch(self) -> None:
         """Look again and again. This is a greenlet of its own."""
+        looked = time.monotonic()
         while True:
             gevent.sleep(_PAUSE)
-            silent = time.monotonic() - self._heard
+            now = time.monotonic()
+            # A process that was held up itself has yet to read what its master has sent meanwhile.
+            self._heard = min(now, self._heard + max(0.0, now - looked - 2 * _PAUSE))
+            looked = now
+            silent = now - self._heard
             if silent > (PATIENCE if self._acts() else _LONGEST):
                 self._stop(f"no word from the master for {silent:.1f} s")
                 return

@@ -126,6 +126,36 @@ def test_no_user_acts_before_the_process_is_ready_to_mark_it(keys: dict[str, Any
     assert run_script(_BEFORE_INIT, keys=keys) == "[]\n{'rider-0-1'}\n"
 
 
+_HELD_UP = """
+import time
+import gevent
+from synthetic_locust import _deadman
+
+_deadman.PATIENCE = 1.0
+deadman = _deadman.Deadman(lambda: True, print)
+
+def master():
+    for _ in range(beats):
+        gevent.sleep(0.1)
+        deadman.hear()
+
+beats = 20
+watching = gevent.spawn(deadman.watch)
+heard = gevent.spawn(master)
+gevent.sleep(0.2)
+time.sleep(3)  # the whole process is held up
+heard.join()
+print("alive")
+watching.join()  # now the master is silent
+"""
+
+
+def test_a_worker_that_was_held_up_does_not_take_its_master_for_dead() -> None:
+    alive, stopped = run_script(_HELD_UP).splitlines()
+    assert alive == "alive"
+    assert stopped.startswith("no word from the master for 1.")
+
+
 _HANDED_OVER = """
 import os
 os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
