@@ -137,6 +137,15 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="session")
+def with_prometheus() -> None:
+    """Prometheus and promtool are there."""
+    if not brokers.has_prometheus():
+        if os.environ.get("TESTS_NEED_PROMETHEUS"):
+            pytest.fail("Prometheus is not installed, and these tests have to run: apt-get install prometheus")
+        pytest.skip("Prometheus is not installed: apt-get install prometheus")
+
+
+@pytest.fixture(scope="session")
 def kafka_address() -> Iterator[str]:
     with brokers.kafka_process() as address:
         yield address

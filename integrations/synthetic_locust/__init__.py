@@ -22,8 +22,9 @@ def _fast_client(module: Any) -> tuple[Patch, ...]:
     return fast_client(module)
 
 
-integration: Integration = Patches(LatePatches("locust.contrib.fasthttp", _fast_client))
-"""The entry point ``locust``: calls of ``FastHttpUser`` carry the marker. Those of ``HttpUser`` go through requests."""
+integration: Integration = Patches(LatePatches("geventhttpclient.client", _fast_client))
+"""The entry point ``locust``: calls of geventhttpclient, which ``FastHttpUser`` uses, carry the marker. Those of
+``HttpUser`` go through requests."""
 
 
 def __getattr__(name: str) -> Any:

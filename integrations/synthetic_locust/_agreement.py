@@ -46,13 +46,13 @@ class MasterSide:
         def send_to_client(server: Any, msg: Any) -> Any:
             if msg.type != "spawn" or msg.node_id in self._agreed:
                 return original(server, msg)
-            since, _ = self._held.get(msg.node_id, (time.monotonic(), None))
-            self._held[msg.node_id] = since, msg
+            waits_since, _ = self._held.get(msg.node_id, (time.monotonic(), None))
+            self._held[msg.node_id] = waits_since, msg
             return None
 
         return send_to_client
 
-    def _hear(self, msg: Any, **_: Any) -> None:
+    def _hear(self, msg: Any, **others: Any) -> None:
         worker = msg.node_id
         if msg.data != self._facts:
             _log.error("worker %s drives %s, and this master %s: it gets no actors", worker, msg.data, self._facts)
@@ -66,8 +66,8 @@ class MasterSide:
 
     def look(self) -> None:
         """Send home the workers that have told nothing for long."""
-        for worker, (since, _) in list(self._held.items()):
-            if time.monotonic() - since > _PATIENCE:
+        for worker, (waits_since, _) in list(self._held.items()):
+            if time.monotonic() - waits_since > _PATIENCE:
                 del self._held[worker]
                 _log.error(
                     "worker %s does not say what it drives, so it gets no actors. Start it like this one: "
@@ -77,7 +77,8 @@ class MasterSide:
                 self._send("quit", worker)
 
     def _send(self, kind: str, worker: str) -> None:
-        self._runner.server.send_to_client(Message(kind, None, worker))
+        message: Any = Message
+        self._runner.server.send_to_client(message(kind, None, worker))
 
 
 class WorkerSide:

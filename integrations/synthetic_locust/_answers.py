@@ -8,7 +8,10 @@ from urllib.parse import urlsplit
 
 from synthetic.integration import ACKNOWLEDGEMENT, Simulated, current_verdict, takes_part
 
-__all__ = ["Answer", "RequestRefused", "answer_of"]
+__all__ = ["GATEWAYS", "Answer", "RequestRefused", "answer_of"]
+
+GATEWAYS: Final = (401, 403, 407, 429)
+"""Statuses with which something in front of a service may refuse a request. They do not tell about the service."""
 
 _RETRY_AFTER: Final = 1.0
 """Seconds to wait if a service does not say how long."""
@@ -46,7 +49,8 @@ def answer_of(response: Any) -> Answer:
         return Answer(later=_seconds(headers.get("retry-after")))
     if said == "refused":
         return Answer(refused=_reason(response))
-    return Answer(is_unacknowledged=said is None and 200 <= status < 500 and _had_marker(response))
+    is_of_service = 200 <= status < 500 and status not in GATEWAYS
+    return Answer(is_unacknowledged=said is None and is_of_service and _had_marker(response))
 
 
 def _had_marker(response: Any) -> bool:

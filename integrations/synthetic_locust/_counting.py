@@ -6,8 +6,10 @@ import random
 from collections.abc import Callable
 from typing import Any, Final
 
+import gevent  # type: ignore[import-untyped]
 from locust.stats import RequestStats, StatsError
 
+from synthetic.errors import SyntheticTrafficError
 from synthetic_locust._answers import Answer, RequestRefused, answer_of
 from synthetic_locust._journeys import Cause, note
 from synthetic_locust._tally import Ended, Tally, shortened
@@ -67,9 +69,9 @@ class Counting:
             request = f"{meta.get('request_type')} {meta.get('name')}"
             self._on_answer(answer, request)
             if answer.later is not None:
-                note(Cause("shed", later=answer.later))
                 entry = self._stats().get(str(meta.get("name")), SHED)
-                return entry.log(round(meta.get("response_time") or 0), meta.get("response_length") or 0)
+                entry.log(round(meta.get("response_time") or 0), meta.get("response_length") or 0)
+                return self.sheds(Cause("shed", later=answer.later))
             if answer.refused is not None and meta.get("exception") is not None:
                 meta["exception"] = RequestRefused(answer.refused)
             original(reverse=reverse, **meta)
@@ -81,13 +83,19 @@ class Counting:
 
         return fire
 
+    def sheds(self, cause: Cause) -> None:
+        """End the journey that is under way; outside of one, let the actor wait as long as the service asks for."""
+        if note(cause):
+            raise cause
+        gevent.sleep((cause.later or 0) * random.uniform(1, 2))
+
     def fails_alone(self, request: str, cause: Cause) -> None:
         """Do nothing more about a request that failed outside of a journey: Locust has counted it."""
 
 
 def _text_of(error: object, response: Any) -> str:
     """Return a text without ids: Locust keeps each different one."""
-    if isinstance(error, RequestRefused):
+    if isinstance(error, (RequestRefused, SyntheticTrafficError)):
         return str(error)
     status = getattr(response, "status_code", 0)
     kind = type(error).__name__

@@ -10,17 +10,22 @@ import json
 import os
 import tempfile
 import urllib.request
-from math import isfinite
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeGuard, cast
 
-__all__ = ["LONGEST_LEASE", "Setting", "is_url", "parse", "read", "write"]
+__all__ = ["CLOCKS", "LONGEST_LEASE", "Setting", "is_url", "parse", "read", "write"]
 
 LONGEST_LEASE: Final = 24 * 3600
 """Seconds. A document with a longer lease counts as unreadable: somebody has made a mistake."""
 
+CLOCKS: Final = 5.0
+"""Seconds by which two clocks may differ."""
+
 _RATE: Final = 10.0
 """Users per second that are started, unless the document says otherwise."""
+
+_LARGEST: Final = 1e12
 
 _PATIENCE: Final = 1.0
 """Seconds that a URL is waited for."""
@@ -56,7 +61,7 @@ def read(source: str, now: float) -> Setting:
                 text = answer.read(65536).decode()
         else:
             text = Path(source).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise ValueError(f"the dial {source} cannot be read: {error}") from error
     return parse(text, now)
 
@@ -65,7 +70,7 @@ def parse(text: str, now: float) -> Setting:
     """Return the setting in a document. Raises ValueError that says what is wrong."""
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"the dial is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise ValueError("the dial is not a JSON object")
@@ -79,13 +84,15 @@ def parse(text: str, now: float) -> Setting:
         raise ValueError(f"the dial's rate is not a number of users per second: {rate!r}")
     if not _is_number(until):
         raise ValueError("the dial has no end: 'until' is the time, in seconds since the epoch, at which it is over")
-    if until > now + LONGEST_LEASE:
+    if until > now + LONGEST_LEASE + CLOCKS:
         raise ValueError("the dial's end is more than 24 hours ahead; renew a shorter setting instead")
     return Setting(users, float(rate), float(until))
 
 
 def _is_number(value: object) -> TypeGuard[float]:
-    return not isinstance(value, bool) and isinstance(value, (int, float)) and isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) < _LARGEST  # also no infinity, and nothing that is not a number
 
 
 def write(path: Path, document: dict[str, Any]) -> None:

@@ -57,7 +57,7 @@ class Drive:
         event: Any = environment.events.request
         event.fire = counting.firing(event.fire)
         # The first listener is called last: nobody overrules the exit code of a guardrail.
-        environment.events.quitting._handlers.insert(0, lambda **_: part.quitting())
+        environment.events.quitting._handlers.insert(0, part.quitting)
         for patch in naming():
             patch.put_on()
         watch(lambda: tidy(environment.stats), PAUSE)

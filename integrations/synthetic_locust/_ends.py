@@ -46,7 +46,8 @@ def _end(environment: Any) -> None:
     elif not has_begun and not hasattr(runner, "worker_state"):
         # Locust waits in its main greenlet, for workers, and would go on to start actors.
         code = environment.process_exit_code or 0
-        gevent.kill(gevent.get_hub().parent, SystemExit(code), block=False)
+        main: Any = gevent.get_hub().parent
+        gevent.spawn(main.throw, SystemExit(code))
 
 
 def _end_at_last(environment: Any) -> None:

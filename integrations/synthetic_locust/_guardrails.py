@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPException
 from typing import Any, Final
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import synthetic
 from synthetic_locust._health import Health
-from synthetic_locust._preflight import PAUSE, Verdict, ask
+from synthetic_locust._preflight import PAUSE, Guarding, ask
 from synthetic_locust._tally import Tally
 from synthetic_locust._target import Query, Target
 
@@ -71,7 +72,7 @@ def _each(pause: float, look: Guardrail) -> Guardrail:
 def _open(host: str, paths: tuple[str, ...], marker: str) -> str | None:
     """Tell of a service that was deployed without its middleware. One that does not answer may be restarting."""
     for finding in ask(host, paths, marker):
-        if finding.verdict is Verdict.OPEN:
+        if finding.guarding is Guarding.OPEN:
             return str(finding)
     return None
 
@@ -79,7 +80,7 @@ def _open(host: str, paths: tuple[str, ...], marker: str) -> str | None:
 def _asked(query: Query) -> str | None:
     try:
         value = answer_to(query.url, query.promql)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # nothing is known about real traffic then
         return f"the query of real traffic has no answer: {error}"
     return f"the query of real traffic is {value:g}, above {query.above:g}" if value > query.above else None
 
@@ -90,12 +91,15 @@ def answer_to(url: str, promql: str) -> float:
     Raises OSError if it cannot be reached, and ValueError if it has no value. See *HTTP API, instant queries* in the
     documentation of Prometheus.
     """
-    with synthetic.real(), urlopen(f"{url}/api/v1/query?{urlencode({'query': promql})}", timeout=_PATIENCE) as answer:
-        document: Any = json.loads(answer.read())
-    data = document.get("data", {})
-    result = data.get("result", [])
-    values = [result[1]] if data.get("resultType") == "scalar" else [one["value"][1] for one in result]
-    numbers = [float(value) for value in values]
+    where = f"{url.rstrip('/')}/api/v1/query?{urlencode({'query': promql})}"
+    try:
+        with synthetic.real(), urlopen(where, timeout=_PATIENCE) as answer:
+            data: Any = json.loads(answer.read())["data"]
+        result = data["result"]
+        values = [result[1]] if data["resultType"] == "scalar" else [one["value"][1] for one in result]
+        numbers = [float(value) for value in values]
+    except (HTTPException, LookupError, TypeError) as error:
+        raise ValueError(f"{url} does not answer as Prometheus does: {error!r}") from error
     if not numbers or any(number != number for number in numbers):
         raise ValueError(f"{promql!r} has no value")
     return max(numbers)

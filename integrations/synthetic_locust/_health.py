@@ -61,7 +61,7 @@ class Health:
         if not is_acting:
             self._begun = now
         for name in self._tally.journeys():
-            watched = self._watched.setdefault(name, _Watched(completed_at=self._begun))
+            watched = self._watched.setdefault(name, _Watched(completed_at=now))
             completed, failed = self._in_window(name, watched, now)
             state = self._state(watched, completed, failed, max(watched.completed_at, self._begun), now)
             if state != watched.state:

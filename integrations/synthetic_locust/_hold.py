@@ -37,7 +37,7 @@ def next_step(users: int, most: int, value: float | None, below: float) -> Step:
     """Return the next number of users. ``value`` is the measurement, or None if there is none."""
     if value is None:
         return Step(0, "no answer")
-    if value >= below:
+    if not value < below:
         return Step(users // 2, f"{value:g} is not below {below:g}")
     more = min(most, users + max(1, most // _STEPS))
     return Step(more, f"{value:g} is below {below:g}")
@@ -51,7 +51,7 @@ def hold(file: Path, promql: str, below: float, prometheus: str, most: int) -> i
             try:
                 value: float | None = answer_to(prometheus, promql)
                 problem = ""
-            except (OSError, ValueError) as error:
+            except Exception as error:
                 value, problem = None, f": {error}"
             users, why = next_step(users, most, value, below)
             write(file, {"users": users, "until": round(time.time() + _LEASE, 1)})

@@ -8,24 +8,37 @@ from collections.abc import Callable
 from contextvars import ContextVar, Token
 from functools import wraps
 from types import TracebackType
-from typing import Any, Final, ParamSpec, Protocol, TypeVar
+from typing import Any, Final, ParamSpec, Protocol, TypeVar, cast
 
 import gevent  # type: ignore[import-untyped]
 from locust.exception import InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser
 
+from synthetic.errors import UndeclaredWork
 from synthetic_locust._tally import NO_STEP, Ended, Outcome, shortened
 from synthetic_locust._traces import Trace
 
-__all__ = ["Cause", "JourneyFailed", "Observer", "journey", "name_of_request", "note", "observe", "step", "traceparent"]
+__all__ = [
+    "Cause",
+    "JourneyFailed",
+    "Observer",
+    "declared",
+    "journey",
+    "name_of_request",
+    "note",
+    "observe",
+    "observe_here",
+    "step",
+    "traceparent",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_LOCUSTS_OWN: Final = (InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser)
-"""How a task ends, or hands over to another one. That is no failure."""
+_HANDS_OVER: Final = (InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately)
+"""How a task ends, or hands over to another one. That is no failure by itself."""
 
 
-class JourneyFailed(Exception):
+class JourneyFailed(AssertionError):
     """A journey has failed, in a test. ``ended`` says where and why."""
 
     def __init__(self, ended: Ended) -> None:
@@ -59,8 +72,10 @@ class Observer(Protocol):
 
 
 class _Nobody:
+    """Refuses journeys: nobody has marked the actors of this process."""
+
     def begins(self, journey: str) -> None:
-        pass
+        raise UndeclaredWork
 
     def ends(self, ended: Ended, seconds: float) -> None:
         pass
@@ -70,25 +85,54 @@ class _Nobody:
 
 
 _observer: Observer = _Nobody()
+_own_observer: ContextVar[Observer | None] = ContextVar("synthetic-locust-observer", default=None)
 
 
-def observe(observer: Observer) -> Observer:
-    """Tell ``observer`` how all journeys of this process go, from now on. Return the one that was told before."""
+def observe(observer: Observer) -> None:
+    """Tell ``observer`` how all journeys of this process go, from now on."""
     global _observer
-    before, _observer = _observer, observer
-    return before
+    _observer = observer
+
+
+def observe_here(observer: Observer | None) -> None:
+    """Tell ``observer`` instead how the journeys of this thread or greenlet go. None undoes that."""
+    _own_observer.set(observer)
+
+
+def _observing() -> Observer:
+    return _own_observer.get() or _observer
+
+
+declared: Final[set[str]] = set()
+"""The names of the journeys that decorate tasks. A run in which none of them has begun is not healthy."""
 
 
 class _Part:
     """A journey or a step that is under way, with the first cause why it will not succeed."""
 
-    __slots__ = ("cause", "name", "outer", "trace")
+    __slots__ = ("begun", "cause", "entered", "name", "outer", "timer", "trace")
 
-    def __init__(self, name: str, outer: _Part | None, trace: Trace | None) -> None:
+    def __init__(self, name: str, trace: Trace | None = None) -> None:
         self.name = name
-        self.outer = outer
-        self.trace = trace
+        self.outer: _Part | None = _part.get()
+        self.trace: Trace | None = trace if trace is not None or self.outer is None else self.outer.trace
         self.cause: Cause | None = None
+        self.timer: Any = None
+        self.begun = time.perf_counter()
+        self.entered: Token[_Part | None] = _part.set(self)
+
+    def leave(self, error: BaseException | None) -> Cause | None:
+        """Go back to the part around this one. Return why this one did not succeed, or None."""
+        _part.reset(self.entered)
+        if self.timer is not None:
+            self.timer.close()
+        # A failed request says more than the exception that it has caused.
+        if self.cause is not None or error is None or _is_stop(error) or isinstance(error, _HANDS_OVER):
+            return self.cause
+        if isinstance(error, Cause):
+            return error
+        text = str(error)
+        return Cause(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 
 _part: ContextVar[_Part | None] = ContextVar("synthetic-locust-part", default=None)
@@ -97,12 +141,12 @@ _part: ContextVar[_Part | None] = ContextVar("synthetic-locust-part", default=No
 def note(cause: Cause) -> bool:
     """Note why the step, or the journey, that is under way will not succeed. The first cause counts.
 
-    Return False if none is under way.
+    Return whether a journey is under way.
     """
     part = _part.get()
     if part is not None and part.cause is None:
         part.cause = cause
-    return part is not None
+    return part is not None and part.trace is not None
 
 
 def name_of_request() -> str | None:
@@ -122,16 +166,16 @@ class journey:
 
     It fails with the first request that fails in it, with an exception, or with a step that takes too long. Then it is
     counted, with its step and cause, and the task ends: the actor waits and goes on with another task. A request that
-    the service sheds makes it *shed*, which is no failure: the actor waits as long as the service asks for. A task that
-    is stopped in a journey does not count at all. A journey inside of another is a step of that one, too.
+    the service sheds makes it *shed*, which is no failure: the actor waits as long as the service asks for. A journey
+    whose actor is stopped does not count at all. A journey inside of another is a step of that one, too.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._entered: list[tuple[Token[_Part | None], Trace, float]] = []
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Decorate a task, each call of which is such a journey."""
+        declared.add(self._name)
 
         @wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -141,38 +185,26 @@ class journey:
         return run
 
     def __enter__(self) -> None:
-        _observer.begins(self._name)
-        trace = Trace(self._name, is_sampled=_observer.samples())
-        entered = _part.set(_Part(self._name, _part.get(), trace))
-        self._entered.append((entered, trace, time.perf_counter()))
+        observer = _observing()
+        observer.begins(self._name)
+        _Part(self._name, Trace(self._name, is_sampled=observer.samples()))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        entered, trace, begun = self._entered.pop()
-        part = _part.get()
-        _part.reset(entered)
-        cause = _cause(part, error)
+        part = cast("_Part", _part.get())
+        cause = part.leave(error)
+        trace = cast("Trace", part.trace)
         trace.end(None if cause is None else str(cause))
         if error is not None and _is_stop(error):
             return
         outcome: Outcome = "completed" if cause is None else "failed" if cause.later is None else "shed"
-        ended = Ended(
-            self._name,
-            outcome,
-            NO_STEP if cause is None else cause.step,
-            None if cause is None else str(cause),
-            trace.trace_id,
-        )
-        _observer.ends(ended, time.perf_counter() - begun)
-        if cause is None:
-            return
-        if _part.get() is not None:
+        text, step = (None, NO_STEP) if cause is None else (str(cause), cause.step)
+        ended = Ended(self._name, outcome, step, text, trace.trace_id)
+        _observing().ends(ended, time.perf_counter() - part.begun)
+        if cause is not None:
             cause.step = self._name
-            raise cause from error
-        if cause.later is not None:
-            gevent.sleep(cause.later * random.uniform(1, 2))
-        raise RescheduleTask from error
+            _end_task(cause, part, error)
 
 
 class step:
@@ -187,49 +219,44 @@ class step:
         self._within = within
 
     def __enter__(self) -> None:
-        outer = _part.get()
-        self._entered = _part.set(_Part(self._name, outer, None if outer is None else outer.trace))
-        self._begun = time.perf_counter()
-        self._timer = None
+        part = _Part(self._name)
         if self._within is not None:
-            self._timer = gevent.Timeout.start_new(self._within, self._too_long())
+            part.timer = gevent.Timeout.start_new(self._within, self._too_long())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        part = _part.get()
-        _part.reset(self._entered)
-        if self._timer is not None:
-            self._timer.close()
-        if error is not None and _is_stop(error):
-            return
-        cause = _cause(part, error)
-        if cause is None and self._within is not None and time.perf_counter() - self._begun > self._within:
+        part = cast("_Part", _part.get())
+        cause = part.leave(error)
+        is_late = self._within is not None and time.perf_counter() - part.begun > self._within
+        if cause is None and is_late and (error is None or not _is_stop(error)):
             cause = self._too_long()
-        if cause is None:
+        if cause is None or part.outer is None:
             return
         if cause.step == NO_STEP:
             cause.step = self._name
-        if _part.get() is None:
-            return  # there is no journey that could fail
+        if error is None:
+            raise cause
         if error is not cause:
-            raise cause from error
+            note(cause)  # the journey counts it, whatever else is raised on the way there
 
     def _too_long(self) -> Cause:
         return Cause(f"took longer than {self._within:g} s")
 
 
-def _cause(part: Any, error: BaseException | None) -> Cause | None:
-    """Return why a part did not succeed. A failed request says more than the exception that it has caused."""
-    noted: Cause | None = None if part is None else part.cause
-    if noted is not None or error is None:
-        return noted
-    if isinstance(error, Cause):
-        return error
-    text = str(error)
-    return Cause(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+def _end_task(cause: Cause, part: _Part, error: BaseException | None) -> None:
+    """End the task of a journey that did not succeed."""
+    if isinstance(error, _HANDS_OVER):
+        if part.outer is not None:
+            note(cause)
+        return
+    if part.outer is not None:
+        raise cause from error
+    if cause.later is not None:
+        gevent.sleep(cause.later * random.uniform(1, 2))
+    raise RescheduleTask from error
 
 
 def _is_stop(error: BaseException) -> bool:
-    """Whether the actor is stopped, or its task hands over."""
-    return not isinstance(error, Exception) or isinstance(error, _LOCUSTS_OWN)
+    """Whether the actor is stopped. That is neither a success nor a failure."""
+    return not isinstance(error, Exception) or isinstance(error, (StopTest, StopUser))

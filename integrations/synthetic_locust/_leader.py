@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import gevent  # type: ignore[import-untyped]
 from locust.runners import MasterRunner
@@ -89,7 +89,7 @@ class Leader:
         self._reports.report(changes)
         self._terminal.refresh()
 
-    def quitting(self) -> None:
+    def quitting(self, **_: Any) -> None:
         """Decide the exit code."""
         self._reports.report(self._health.look(time.monotonic(), is_acting=False))
         self._terminal.close()
@@ -183,7 +183,7 @@ class Leader:
 
     def _look_at(self, guardrail: Guardrail) -> None:
         why: str | None = f"a guardrail did not answer within {_PATIENCE:g} s"
-        with gevent.Timeout(_PATIENCE, False):
+        with gevent.Timeout(_PATIENCE, cast("Any", False)):
             why = guardrail()
         if why is not None:
             self.alarm(why)

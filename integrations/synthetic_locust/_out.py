@@ -16,24 +16,29 @@ _TRACEPARENT = "traceparent"
 
 
 def fast_client(module: Any) -> tuple[Patch, ...]:
-    """Return the patch on the client of ``FastHttpUser``, in its module. It decides anew on each redirect hop."""
-    return (Patch(module.LocustUserAgent, "_urlopen", _sending),)
+    """Return the patch on geventhttpclient's client, in its module. There is one for each host, and so for each hop."""
+    return (Patch(module.HTTPClient, "request", _sending),)
 
 
 def _sending(original: Any, is_on: IsOn) -> Any:
     @wraps(original)
-    def _urlopen(agent: Any, request: Any) -> Any:
+    def request(client: Any, method: str, request_uri: str, body: Any = b"", headers: Any = None) -> Any:
         if not is_on():
-            return original(agent, request)
-        present = request.headers.get(BAGGAGE)
-        header, within = depart(request.url, present, refused=ExternalRequestRefused)
+            return original(client, method, request_uri, body, headers)
+        sent = client.headers_type()
+        sent.update(client.default_headers)
+        sent.update(headers or {})
+        present: str | None = sent.get(BAGGAGE)
+        header, within = depart(f"//{client.host}:{client.port}", present, refused=ExternalRequestRefused)
         if header != present:
-            request.headers.discard(BAGGAGE)
+            headers = client.headers_type()
+            headers.update(sent)
+            headers.discard(BAGGAGE)
             if header is not None:
-                request.headers[BAGGAGE] = header
-        return within(original, agent, request)
+                headers[BAGGAGE] = header
+        return within(original, client, method, request_uri, body, headers)
 
-    return _urlopen
+    return request
 
 
 def naming() -> tuple[Patch, ...]:

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import json
 from enum import Enum
+from http.client import HTTPException
 from typing import Any, Final, NamedTuple, cast
 from urllib.error import HTTPError
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 import synthetic
 from synthetic.integration import ACKNOWLEDGEMENT, BAGGAGE, without_verdict
+from synthetic_locust._answers import GATEWAYS
 
-__all__ = ["Finding", "Verdict", "ask", "broken_marker"]
+__all__ = ["PAUSE", "Finding", "Guarding", "ask", "broken_marker", "hint_of"]
 
 PAUSE: Final = 10.0
-"""Seconds between two times, while the run goes on."""
+"""Seconds after which the services are asked again, while the run goes on."""
 
 _PATIENCE: Final = 5.0
-_GATEWAYS: Final = (401, 403, 407, 429)
-"""Statuses with which something in front of a service may refuse a request. They do not tell about the service."""
 
 
-class Verdict(Enum):
+class Guarding(Enum):
     """What the answer to a request with a broken marker tells."""
 
     GUARDED = "guarded"
@@ -41,11 +41,11 @@ class Finding(NamedTuple):
     """What was found at one URL."""
 
     url: str
-    verdict: Verdict
+    guarding: Guarding
     why: str
 
     def __str__(self) -> str:
-        return f"{self.url}: {self.verdict.value} ({self.why})"
+        return f"{self.url}: {self.guarding.value} ({self.why})"
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -53,7 +53,20 @@ class _NoRedirects(HTTPRedirectHandler):
         return None
 
 
-_opener = build_opener(_NoRedirects)
+_opener = build_opener(ProxyHandler({}), _NoRedirects)  # the actors' clients use no proxy of the environment either
+
+_HINTS: Final = {
+    Guarding.OPEN: "its requests would be executed as real. Give the service this library's middleware, outermost.",
+    Guarding.REFUSES_ALL: "its requests would all be refused. Give the service the public key of this run, and the "
+    "same environment.",
+    Guarding.UNCLEAR: "its requests could be executed as real. If a service cannot tell whether it knows markers, set "
+    "preflight = false for this target, or preflight = [...] to paths that can.",
+}
+
+
+def hint_of(guarding: Guarding) -> str:
+    """Return what to do about services like that."""
+    return _HINTS[guarding]
 
 
 def broken_marker(run: str, kind: Any) -> str:
@@ -78,23 +91,23 @@ def _ask(url: str, marker: str) -> Finding:
     except HTTPError as error:
         with error:
             return _finding(url, error.code, error.headers.get(ACKNOWLEDGEMENT), error.read(65_536))
-    except OSError as error:
-        return Finding(url, Verdict.UNCLEAR, f"no answer: {error}")
+    except (OSError, HTTPException, ValueError) as error:
+        return Finding(url, Guarding.UNCLEAR, f"no answer: {error}")
 
 
 def _finding(url: str, status: int, said: str | None, body: bytes) -> Finding:
     if said == "refused":
         reason = _reason(body)
         if reason == "bad-signature":
-            return Finding(url, Verdict.GUARDED, "it refuses a broken marker")
-        return Finding(url, Verdict.REFUSES_ALL, f"it refuses every marker: {reason}")
+            return Finding(url, Guarding.GUARDED, "it refuses a broken marker")
+        return Finding(url, Guarding.REFUSES_ALL, f"it refuses every marker: {reason}")
     if said == "later":
-        return Finding(url, Verdict.GUARDED, "it sheds simulated work")
+        return Finding(url, Guarding.GUARDED, "it sheds simulated work")
     if said is not None:
-        return Finding(url, Verdict.OPEN, f"it has taken a broken marker for a good one: {status}")
-    if status in _GATEWAYS or not 200 <= status < 500 or 300 <= status < 400:
-        return Finding(url, Verdict.UNCLEAR, f"status {status} without the header {ACKNOWLEDGEMENT}")
-    return Finding(url, Verdict.OPEN, f"status {status} without the header {ACKNOWLEDGEMENT}")
+        return Finding(url, Guarding.OPEN, f"it has taken a broken marker for a good one: {status}")
+    if status in GATEWAYS or not 200 <= status < 500 or 300 <= status < 400:
+        return Finding(url, Guarding.UNCLEAR, f"status {status} without the header {ACKNOWLEDGEMENT}")
+    return Finding(url, Guarding.OPEN, f"status {status} without the header {ACKNOWLEDGEMENT}")
 
 
 def _reason(body: bytes) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import gevent  # type: ignore[import-untyped]
@@ -39,7 +40,7 @@ class Reports:
         meter.create_observable_gauge(
             "synthetic.journey.healthy",
             callbacks=[self._observe],
-            unit="1",
+            # No unit: with "1", some exporters add "_ratio" to the name for Prometheus, and others do not.
             description="1 if the journey is healthy, 0 if it is not",
         )
 
@@ -55,6 +56,14 @@ class Reports:
                 journey, outcome, step = key
                 self._ended.add(more, {**self._attributes(journey), "outcome": outcome, "step": step})
                 self._counted[key] = number
+
+    def report_end(self, text: str, *, is_guardrail: bool) -> None:
+        """Tell how the run ends, if somebody waits for that, and wait for the webhook a few seconds."""
+        notify = self._target.health.notify
+        if notify is not None:
+            document = {"run": self._target.run, "host": self._target.host, "state": "stopped", "text": text}
+            with gevent.Timeout(_PATIENCE, cast("Any", False)):
+                _post(notify, {**document, "guardrail": is_guardrail})
 
     def _observe(self, _: Any) -> Iterable[metrics.Observation]:
         for journey, state in self._health.states().items():
@@ -91,5 +100,7 @@ def _post(url: str, document: dict[str, Any]) -> None:
                 with urlopen(request, timeout=_PATIENCE):
                     return
         except OSError as error:
-            _log.warning("the webhook %s has failed (%d of %d): %s", url, attempt, _ATTEMPTS, error)
+            _log.warning(
+                "the webhook at %s has failed (%d of %d): %s", urlsplit(url).hostname, attempt, _ATTEMPTS, error
+            )
             gevent.sleep(attempt)

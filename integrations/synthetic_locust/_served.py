@@ -42,13 +42,15 @@ def _asgi(app: Any) -> Generator[int, None, None]:
         raise ModuleNotFoundError(
             "an ASGI application is served with uvicorn. Install it: pip install uvicorn", name="uvicorn"
         ) from None
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", timeout_graceful_shutdown=1)
+    # Its own logging configuration would replace that of the tests.
+    config = uvicorn.Config(app, "127.0.0.1", 0, loop="asyncio", log_config=None, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + _PATIENCE
     while not server.started:
         if not thread.is_alive() or time.monotonic() > deadline:
+            server.should_exit = True
             raise RuntimeError("the application did not start; its error was logged")
         time.sleep(0.01)
     try:

@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 import gevent  # type: ignore[import-untyped]
 from locust import LoadTestShape
 
+import synthetic
 from synthetic_locust._dial import Setting, is_url, read
 
 __all__ = ["Dial"]
@@ -51,8 +52,9 @@ class Dial(LoadTestShape):
     def _read(self) -> Setting:
         now = time.time()
         try:
-            setting = read(self.source, now)
-        except ValueError as error:
+            with synthetic.real():  # a URL
+                setting = read(self.source, now)
+        except Exception as error:  # whatever it is: a dial that cannot be read means nobody
             self._say(f"{error}; nobody acts")
             return Setting(0)
         if not setting.is_stop:

@@ -7,6 +7,7 @@ entry and a value that works.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Annotated, Any, Final, TypeVar, cast, get_args, get_type_hints
 from urllib.parse import urlsplit
 
@@ -58,6 +59,13 @@ def _number(value: object) -> float:
     return float(value)
 
 
+def _rate(value: object) -> float:
+    number = _number(value)
+    if not 0 < number < inf:
+        raise ValueError("is not a number of users per second; for example: 10")
+    return number
+
+
 def _share(value: object) -> float:
     number = _number(value)
     if not 0 <= number <= 1:
@@ -79,9 +87,9 @@ def _paths(value: object) -> tuple[str, ...] | None:
     if value is False:
         return None
     listed: Any = [value] if isinstance(value, str) else value
-    if not isinstance(listed, list) or not all(_is_path(path) for path in cast("list[object]", listed)):
+    if not isinstance(listed, list) or not listed or not all(_is_path(path) for path in cast("list[object]", listed)):
         raise ValueError("is neither false nor a list of paths; for example: ['/', '/payments/']")
-    return tuple(cast("list[str]", listed)) or None
+    return tuple(cast("list[str]", listed))
 
 
 def _is_path(value: object) -> bool:
@@ -147,7 +155,7 @@ class Target:
     kind: Annotated[str, _kind] = "simulation"
     users: Annotated[int | None, _count] = None
     """How many actors act; with a dial, the most that it may ask for."""
-    rate: Annotated[float, _number] = 10.0
+    rate: Annotated[float, _rate] = 10.0
     """How many actors start each second."""
     dial: Annotated[str | None, _text] = None
     """The path or URL of the dial."""
@@ -155,6 +163,8 @@ class Target:
     """The paths that are asked before the first actor acts; None if nothing is."""
     acknowledge: Annotated[bool, _flag] = True
     """Whether each answer has to say that it was handled as simulated."""
+    uncovered: Annotated[bool, _flag] = False
+    """Whether users may act whose clients carry no marker."""
     traces: Annotated[float, _share] = 1.0
     """The share of journeys whose requests ask services to record a trace."""
     health: Annotated[HealthRule, _health] = field(default_factory=HealthRule)

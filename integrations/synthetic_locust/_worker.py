@@ -58,7 +58,7 @@ class Worker:
         if counted is not None:
             self._runner.send_message(TALLY, counted)
 
-    def quitting(self) -> None:
+    def quitting(self, **_: Any) -> None:
         """Tell the rest."""
         self.flush()
 

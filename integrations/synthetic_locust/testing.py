@@ -5,14 +5,13 @@ Import this module before Locust, for example at the top of ``conftest.py``: it 
 
 from __future__ import annotations
 
-import os
+import synthetic_locust._unpatched  # noqa: F401  # pyright: ignore[reportUnusedImport] - first
 
-os.environ.setdefault("LOCUST_SKIP_MONKEY_PATCH", "1")
-
+# isort: split
 import threading
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 import gevent  # type: ignore[import-untyped]
@@ -28,7 +27,7 @@ from synthetic.integration import internal_hosts
 from synthetic_locust._actors import as_name
 from synthetic_locust._answers import Answer
 from synthetic_locust._counting import Counting
-from synthetic_locust._journeys import Cause, JourneyFailed, observe
+from synthetic_locust._journeys import Cause, JourneyFailed, observe_here
 from synthetic_locust._out import naming
 from synthetic_locust._served import served
 from synthetic_locust._tally import NO_STEP, Ended, Tally
@@ -89,7 +88,8 @@ class _Once:
         events: Any = Events
         environment: Any = Environment(user_classes=list(actors), events=events(), host=self._host)
         counting = _Strict(self, environment)
-        stack.enter_context(_observed(counting))
+        stack.enter_context(_named())
+        self._counting = counting
         event: Any = environment.events.request
         event.fire = counting.firing(event.fire)
         threads = [
@@ -98,14 +98,12 @@ class _Once:
         ]
         for thread in threads:
             thread.start()
-        is_done = self._is_over.wait(self._seconds)
-        self._is_over.set()
+        if not self._is_over.wait(self._seconds):
+            self.fail(TimeoutError(f"{actors[0].__name__} was not done in {self._seconds:g} seconds"))
         for thread in threads:
             thread.join(1.0)
         if self._errors:
             raise self._errors[0]
-        if not is_done:
-            raise TimeoutError(f"{actors[0].__name__} was not done in {self._seconds:g} seconds")
         return {name: self.tally.of(name, "completed") for name in self.tally.journeys()}
 
     def check(self) -> None:
@@ -119,6 +117,7 @@ class _Once:
 
     def _act(self, kind: type[User], environment: Any, is_first: bool) -> None:
         name = as_name(kind.__name__)[:40]
+        observe_here(self._counting)
         try:
             with synthetic.simulated(run="once", kind="test", actor=f"{name.lower()}-0-1", scenario=name):
                 user: Any = type(kind.__name__, (kind,), {"host": self._host})(environment)
@@ -178,29 +177,30 @@ class _Strict(Counting):
     def ends(self, ended: Ended, seconds: float) -> None:
         super().ends(ended, seconds)
         if ended.outcome == "failed":
-            raise JourneyFailed(ended)
+            self._fail(ended)
 
     def fails_alone(self, request: str, cause: Cause) -> None:
-        raise JourneyFailed(Ended(request, "failed", NO_STEP, str(cause)))
+        self._fail(Ended(request, "failed", NO_STEP, str(cause)))
+
+    def _fail(self, ended: Ended) -> NoReturn:
+        """Fail the test, also if the actor's code catches every error."""
+        error = JourneyFailed(ended)
+        self._test.fail(error)
+        raise error
 
     def _on_answer(self, answer: Answer, request: str) -> None:
         self._test.check()
         if answer.is_unacknowledged:
-            self._test.fail(
-                JourneyFailed(Ended(request, "failed", NO_STEP, "was executed as real: its service knows no markers"))
-            )
-            raise _Stopped
+            self._fail(Ended(request, "failed", NO_STEP, "was executed as real: its service knows no markers"))
 
 
 @contextmanager
-def _observed(counting: Counting) -> Generator[None, None, None]:
+def _named() -> Generator[None, None, None]:
     patches = naming()
     for patch in patches:
         patch.put_on()
-    before = observe(counting)
     try:
         yield
     finally:
-        observe(before)
         for patch in patches:
             patch.take_off()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def dial(options: argparse.Namespace) -> int:
     document: dict[str, float] = {"users": users, "until": round(time.time() + seconds, 1)}
     if options.rate is not None:
         document["rate"] = options.rate
+    dials.parse(json.dumps(document), time.time())  # what no run could read is not written
     dials.write(Path(options.file), document)
     print(f"{options.file}: {users} users until {_clock(document['until'])}")
     return 0
@@ -63,7 +65,11 @@ def _show(file: str) -> int:
 
 
 def _hold(options: argparse.Namespace) -> int:
+    from synthetic_locust import _dial as dials
     from synthetic_locust._hold import hold
+
+    if dials.is_url(options.file):
+        raise ValueError(f"{options.file} is a URL, which a run only reads. Turn the dial where its document is made.")
 
     for name, value in (("--below", options.below), ("--prometheus", options.prometheus), ("--most", options.most)):
         if value is None:
@@ -71,6 +77,8 @@ def _hold(options: argparse.Namespace) -> int:
                 f"--hold needs {name}; for example: dial rides.dial --hold 'QUERY' --below 0.4 --most 200 "
                 "--prometheus http://prometheus:9090"
             )
+    if options.most < 1:
+        raise ValueError("--most is the number of users that the dial may go up to; for example: --most 200")
     return hold(Path(options.file), options.hold, options.below, options.prometheus, options.most)
 
 

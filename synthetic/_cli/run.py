@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 from synthetic._cli.printed import complain
-from synthetic._config.sources import table_in_file
+from synthetic._config.sources import file_in_use, table_in_file
 
 __all__ = ["run"]
 
@@ -27,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
 
     target: Target | None = None
     if options.target is not None:
-        target = read_target(options.target, table_in_file("drive"))
+        target = _located(read_target(options.target, table_in_file("drive")))
         _set_defaults(target)
     os.environ.setdefault("LOCUST_HEADLESS", "true")
     os.environ.setdefault("LOCUST_ONLY_SUMMARY", "true")  # the journeys are shown instead
@@ -38,8 +39,19 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _located(target: Any) -> Any:
+    """Return the target with the path of its dial: a relative path starts at the folder of the configuration file."""
+    from synthetic_locust._dial import is_url
+
+    file = file_in_use()
+    if file is None or target.dial is None or is_url(target.dial):
+        return target
+    return replace(target, dial=str(file.parent / target.dial))
+
+
 def _set_defaults(target: Any) -> None:
-    """Give Locust the values of a target as defaults, which its own options can change."""
+    """Give Locust the values of a target as defaults: -u and -r can change them. The host is always the target's."""
+    os.environ.setdefault("SYNTHETIC_ENVIRONMENT", target.environment)  # for what reads settings before the run begins
     for variable, value in (
         ("LOCUST_HOST", target.host),
         ("LOCUST_USERS", target.users),

@@ -8,11 +8,13 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.docs.pages import PROJECT, Block, blocks_in, blocks_of, pages
 from tests.docs.run_page import fits
@@ -22,6 +24,13 @@ from tests.support.versions import is_before
 SHELLS = ("console", "sh", "shell")
 ILLUSTRATIONS = {"text", "http", "javascript"}
 """Network traffic, drawings and programs for other tools, which cannot be executed."""
+
+PARSED: dict[str, Callable[[str], object]] = {
+    "ini": ConfigParser(strict=False, interpolation=None, delimiters="=").read_string,
+    "json": json.loads,
+    "yaml": lambda text: list(yaml.safe_load_all(text)),
+}
+"""Files for other programs, which are only read."""
 
 RUN = re.compile(r"(?:[A-Z_]+=\S* )*(?:synthetic-traffic|opentelemetry-instrument|pytest|python) .*", re.DOTALL)
 
@@ -104,8 +113,8 @@ def _steps(block: Block) -> Iterator[dict[str, Any]]:
         yield {"do": "write", "name": block.file, "text": block.text}
     elif block.language == "python":
         yield {"do": "execute", "page": str(block.page), "line": block.line, "text": block.text}
-    elif block.language == "json":
-        json.loads(block.text)
+    elif block.language in PARSED:
+        PARSED[block.language](block.text)
     else:
         assert block.language in ILLUSTRATIONS, f"{block.place}: what to do with {block.language!r} is not known here"
 

@@ -85,8 +85,16 @@ def test_a_journey_is_stale_when_none_completes_any_more() -> None:
 
 def test_a_journey_that_never_ends_becomes_stale() -> None:
     watch = Watch()
+    assert watch.at(0) == "unknown"
     assert watch.at(60) == "unknown"
     assert watch.at(61) == "stale"
+
+
+def test_a_journey_that_first_begins_late_is_not_stale_at_once() -> None:
+    watch = Watch()
+    assert watch.at(500) == "unknown"
+    assert watch.at(560) == "unknown"
+    assert watch.at(561) == "stale"
 
 
 def test_shed_journeys_are_not_counted_but_make_it_stale() -> None:
@@ -94,7 +102,7 @@ def test_shed_journeys_are_not_counted_but_make_it_stale() -> None:
     watch.end(shed=100)
     assert watch.at(1) == "unknown"
     watch.end(shed=100)
-    assert watch.at(61) == "stale"
+    assert watch.at(62) == "stale"
 
 
 def test_no_journey_becomes_stale_while_nobody_acts() -> None:
@@ -115,7 +123,7 @@ def test_the_state_is_that_of_the_definition(rounds: list[tuple[int, int, float]
         now += pause
         watch.end(completed=more, failed=bad)
         completed, failed = completed + more, failed + bad
-        completed_at = now if more else completed_at
+        completed_at = now if more or len(history) == 1 else completed_at
         history.append((now, completed, failed))
         state = watch.at(now)
         base = [seen for seen in history if seen[0] <= now - RULE.window] or history[:1]

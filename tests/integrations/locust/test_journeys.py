@@ -9,11 +9,12 @@ from typing import Any
 import gevent
 import pytest
 from gevent import GreenletExit
-from locust.exception import RescheduleTask, StopUser
+from locust.exception import InterruptTaskSet, RescheduleTask, StopTest, StopUser
 from opentelemetry import trace
 
+from synthetic.errors import UndeclaredWork
 from synthetic_locust import journey, step
-from synthetic_locust._journeys import Cause, name_of_request, note, observe, traceparent
+from synthetic_locust._journeys import Cause, name_of_request, note, observe_here, traceparent
 from synthetic_locust._tally import Ended
 
 
@@ -49,9 +50,9 @@ def ends_the_task() -> Iterator[None]:
 @pytest.fixture
 def seen() -> Iterator[Seen]:
     observer = Seen()
-    before = observe(observer)
+    observe_here(observer)
     yield observer
-    observe(before)
+    observe_here(None)
 
 
 def test_a_journey_that_goes_through_has_completed(seen: Seen) -> None:
@@ -133,12 +134,46 @@ def test_a_shed_journey_waits_and_is_no_failure(seen: Seen, monkeypatch: pytest.
     assert 3 <= waited[0] <= 6
 
 
-@pytest.mark.parametrize("stop", [GreenletExit(), StopUser(), RescheduleTask(), KeyboardInterrupt()])
+@pytest.mark.parametrize("stop", [GreenletExit(), StopUser(), StopTest(), KeyboardInterrupt()])
 def test_a_journey_that_is_stopped_is_not_counted(stop: BaseException, seen: Seen) -> None:
     with pytest.raises(type(stop)), journey("ride"), step("book"):
         raise stop
     assert (seen.begun, seen.ended) == (["ride"], [])
     assert name_of_request() is None
+
+
+@pytest.mark.parametrize("hand_over", [InterruptTaskSet(), RescheduleTask()])
+def test_a_task_that_hands_over_has_completed_its_journey_unless_something_has_failed(
+    hand_over: Exception, seen: Seen
+) -> None:
+    with pytest.raises(type(hand_over)), journey("ride"), step("book"):
+        raise hand_over
+    assert seen.last() == ("ride", "completed", "-", None)
+
+    def fail_and_hand_over() -> None:
+        note(Cause("HTTP 502"))
+        raise hand_over
+
+    with pytest.raises(type(hand_over)), journey("ride"), step("book"):
+        fail_and_hand_over()
+    assert seen.last() == ("ride", "failed", "book", "HTTP 502")
+
+
+def test_one_journey_object_may_be_entered_by_many_actors(seen: Seen) -> None:
+    ride, book = journey("ride"), step("book")
+
+    def act() -> None:
+        observe_here(seen)
+        with ride, book:
+            gevent.sleep(0.001)
+
+    gevent.joinall([gevent.spawn(act) for _ in range(5)], raise_error=True)
+    assert [ended.outcome for ended in seen.ended] == ["completed"] * 5
+
+
+def test_a_journey_of_an_actor_that_nobody_has_marked_is_refused() -> None:
+    with pytest.raises(UndeclaredWork), journey("ride"):
+        pytest.fail("it began")
 
 
 def test_a_journey_in_another_is_a_step_of_it(seen: Seen) -> None:
@@ -147,7 +182,7 @@ def test_a_journey_in_another_is_a_step_of_it(seen: Seen) -> None:
     assert [str(ended) for ended in seen.ended] == ["ride at book: HTTP 502", "day at ride: HTTP 502"]
 
 
-def test_requests_are_named_after_their_step() -> None:
+def test_requests_are_named_after_their_step(seen: Seen) -> None:
     names: list[Any] = [name_of_request()]
     with journey("ride"):
         names.append(name_of_request())
@@ -181,6 +216,7 @@ def test_each_journey_has_a_trace_of_its_own(seen: Seen) -> None:
 
 def test_actors_in_other_greenlets_have_journeys_of_their_own(seen: Seen) -> None:
     def act(name: str) -> None:
+        observe_here(seen)
         for _ in range(5):
             with suppress(RescheduleTask), journey(name), step("book"):
                 gevent.sleep(0)
