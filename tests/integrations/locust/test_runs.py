@@ -261,3 +261,94 @@ def test_actors_act_again_after_a_restart_of_the_service(own_service: Service, o
     before = run.log().count("ride is healthy")
     until(lambda: run.log().count("ride is healthy") > before)
     assert len(own_service.sink()["actors"]) == 4
+
+
+def test_a_worker_that_locust_itself_has_started_gets_no_actor(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 6\nrate = 50\n")
+    master, _ = own_runs.distributed("plain.py", 1)
+    own_service.wait_for(20)
+    own_runs.locust("plain.py", "--worker", "--master-port", own_runs.port)
+    master.wait_for("2 workers connected")
+    own_service.wait_for(100)
+    assert own_service.sink()["unmarked"] == 0
+
+
+def test_a_worker_of_another_target_gets_no_actor(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 6\nrate = 50\n[drive.other]\nhost = 'http://localhost:1'\npreflight = false\n")
+    master, _ = own_runs.distributed("plain.py", 1)
+    own_service.wait_for(20)
+    other = own_runs.start("plain.py", "--worker", "--master-port", own_runs.port, target="other")
+    master.wait_for("it gets no actors")
+    other.exit_code()
+    assert own_service.sink()["runs"] == ["staging"]
+
+
+def test_what_a_file_calls_when_it_is_imported_is_not_sent(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 2\nrate = 50\n")
+    run = own_runs.start("awkward.py")
+    run.wait_for("at import: nobody has declared whether this call is simulated")
+    own_service.wait_for(20)
+    assert own_service.sink()["unmarked"] == 0
+
+
+def test_actors_whose_end_fails_end_all_the_same(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 4\ndial = 'rides.dial'\n")
+    own_runs.turn(4)
+    run = own_runs.start("awkward.py")
+    own_service.wait_for(20)
+    own_runs.turn(0)
+    own_service.last_after(time.time())
+    own_runs.stop()
+    run.exit_code()
+
+
+def test_a_run_with_a_dial_ends_when_it_is_asked_to(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 4\ndial = 'rides.dial'\n")
+    own_runs.turn(4)
+    master, workers = own_runs.distributed("rides.py", 1)
+    master.wait_for("ride is healthy")
+    master.kill(15)
+    assert [master.exit_code(), workers[0].exit_code()] == [0, 0]
+    assert "it was asked to (SIGTERM)" in master.log()
+
+
+def test_a_dial_that_says_stop_ends_a_master_that_still_waits_for_workers(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 4\ndial = 'rides.dial'\n")
+    own_runs.stop()
+    master, _ = own_runs.distributed("rides.py", 0)
+    master.exit_code()
+    assert "the dial says stop" in master.log()
+
+
+def test_the_ceiling_holds_for_options_too(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 3\nrate = 50\n")
+    run = own_runs.start("rides.py", "-u", "20")
+    own_service.wait_for(150)
+    assert len(own_service.sink()["actors"]) == 3
+    assert "users = 3 is the ceiling" in run.log()
+
+
+def test_a_run_whose_workers_are_all_lost_ends_and_is_not_healthy(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 4\nrate = 50\n")
+    master, (worker,) = own_runs.distributed("rides.py", 1)
+    master.wait_for("ride is healthy")
+    worker.kill()
+    assert master.exit_code() == 1
+    assert "all workers are lost" in master.log()
+
+
+def test_users_whose_client_carries_no_marker_do_not_act(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure(QUICK)
+    run = own_runs.start("uncovered.py")
+    assert run.exit_code() == 2
+    assert "what Database sends carries no marker" in run.log()
+
+
+def test_a_dial_at_a_url_is_followed(own_service: Service, own_runs: Runs) -> None:
+    own_service.behave(dial={"users": 3, "until": time.time() + 600})
+    own_runs.configure(f"users = 5\ndial = '{own_service.url}/dial'\n")
+    run = own_runs.start("rides.py")
+    own_service.wait_for(50)
+    assert len(own_service.sink()["actors"]) == 3
+    own_service.behave(dial={"stop": True})
+    assert run.exit_code() == 0

@@ -120,6 +120,7 @@ class Runs:
         self._stack = stack
         self._host = host
         self._number = 0
+        self.port = ""
         self.dial = folder / "rides.dial"
 
     def configure(self, text: str) -> None:
@@ -128,24 +129,29 @@ class Runs:
 
     def start(self, file: str, *options: str, target: str | None = "staging", **settings: str) -> Run:
         """Start ``synthetic-traffic run``."""
-        self._number += 1
-        log = self.folder / f"run-{self._number}.log"
         arguments = [] if target is None else ["--target", target]
         command = [str(COMMAND), "run", str(FILES / file), *arguments, *options]
-        variables = {"SYNTHETIC_KEYS": json.dumps(KEYS), **settings}
+        return self._started(command, {"SYNTHETIC_KEYS": json.dumps(KEYS), **settings})
+
+    def _started(self, command: list[str], variables: Mapping[str, str]) -> Run:
+        self._number += 1
+        log = self.folder / f"run-{self._number}.log"
         return Run(self._stack.enter_context(_process(command, self.folder, variables, log)), log)
 
     def distributed(self, file: str, workers: int, *options: str) -> tuple[Run, list[Run]]:
         """Start a master and workers."""
-        self._port = str(free_port())
-        master = self.start(
-            file, "--master", "--expect-workers", str(workers), "--master-bind-port", self._port, *options
-        )
+        self.port = str(free_port())
+        expected = str(max(1, workers))
+        master = self.start(file, "--master", "--expect-workers", expected, "--master-bind-port", self.port, *options)
         return master, [self.worker(file) for _ in range(workers)]
 
     def worker(self, file: str) -> Run:
         """Start another worker for the last master."""
-        return self.start(file, "--worker", "--master-port", self._port)
+        return self.start(file, "--worker", "--master-port", self.port)
+
+    def locust(self, file: str, *options: str) -> Run:
+        """Start Locust's own command."""
+        return self._started([str(COMMAND.with_name("locust")), "-f", str(FILES / file), *options], {})
 
     def turn(self, users: int, seconds: float = 600, **more: float) -> None:
         """Turn the dial."""

@@ -29,7 +29,7 @@ actors: set[str] = set()
 tokens: set[str] = set()
 runs: set[str] = set()
 traces: set[str] = set()
-behaviour: dict[str, Any] = {"guarded": True, "finish": 200, "sheds": False, "redirect": None}
+behaviour: dict[str, Any] = {"guarded": True, "finish": 200, "sheds": False, "redirect": None, "dial": {}}
 
 
 def _count(request: Request) -> None:
@@ -90,6 +90,10 @@ async def _slow(request: Request) -> Any:
     return JSONResponse({})
 
 
+async def _dial(request: Request) -> Any:
+    return JSONResponse(behaviour["dial"])
+
+
 async def _sink(request: Request) -> Any:
     if request.method == "POST":
         behaviour.update(await request.json())
@@ -105,6 +109,7 @@ application = Starlette(
         Route("/rides/{ride}/finish", _finish, methods=["POST"]),
         Route("/drivers/{driver}/next", _offer, methods=["POST"]),
         Route("/slow", _slow),
+        Route("/dial", _dial),
         Route("/sink", _sink, methods=["GET", "POST"]),
     ]
 )
@@ -113,7 +118,7 @@ guarded = SyntheticTrafficMiddleware(application)
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
     """Have the middleware, or not: a deployment that forgot it."""
-    inner = guarded if behaviour["guarded"] and scope.get("path") != "/sink" else application
+    inner = guarded if behaviour["guarded"] and scope.get("path") not in ("/sink", "/dial") else application
     await inner(scope, receive, send)
 
 
