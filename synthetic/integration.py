@@ -60,8 +60,9 @@ where a ``RefusedMessage`` goes (a ``Policy``: ``OnRefused``, ``Park`` or ``"rai
 partition (a ``Place``) is done; a client event has the offset ``NOWHERE``. ``verbatim`` and ``is_verbatim`` are for
 dead letters, which keep the headers that they came with.
 
-**Settings.** ``internal_hosts`` returns the hosts that take part. ``table_in_file`` returns a table of
-``synthetic.toml`` that only one command needs, and ``duration`` reads a time such as ``10m``.
+**Settings.** ``instrumented`` returns the products that are instrumented, and ``internal_hosts`` the hosts that take
+part. ``table_in_file`` returns a table of ``synthetic.toml`` that only one command needs, and ``duration`` reads a time
+such as ``10m``.
 """
 
 from synthetic._admission.decision import AS_REAL, Admitted, Refused
@@ -102,7 +103,7 @@ from synthetic._egress.recorded import without_tokens
 from synthetic._guards.targets import DefaultGuard
 from synthetic._instrument.imports import LatePatches
 from synthetic._instrument.injections import noting_injections
-from synthetic._instrument.instrument import Integration
+from synthetic._instrument.instrument import Integration, instrumented
 from synthetic._instrument.patches import IsOn, Patch, Patches, always_on
 from synthetic._model.reason import Reason
 from synthetic._model.verdict import REAL, Real, Received, Simulated, Unverified, Verdict
@@ -174,6 +175,7 @@ __all__ = [
     "forget_injected",
     "go_on_after",
     "has_marker",
+    "instrumented",
     "internal_hosts",
     "is_baggage",
     "is_cache_header",

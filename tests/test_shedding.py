@@ -398,6 +398,21 @@ def test_a_place_is_lost_to_another_only_after_its_patience(monkeypatch: pytest.
     second.give_back()
 
 
+def test_work_that_only_waits_is_limited_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    present = [0.0]
+    monkeypatch.setattr(shedding, "now", lambda: present[0])
+    taken = []
+    for _ in range(10):
+        taken.append(shedding.take_place(1, patience=1.0))
+        present[0] += 1.0
+    assert None not in taken
+    assert shedding.take_place(1, patience=1.0) is None
+    del taken[:5]
+    assert shedding.take_place(1, patience=1.0) is not None
+    taken.clear()
+    assert places() == 0
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_has_all_places() -> None:
     place = shedding.take_place(1)

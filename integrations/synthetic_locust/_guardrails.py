@@ -25,8 +25,10 @@ _QUERY_PAUSE: Final = 5.0
 _PATIENCE: Final = 5.0
 
 
-def guardrails_of(target: Target, health: Health, tally: Tally, marker: Callable[[], str]) -> Iterator[Guardrail]:
-    """Return the guardrails of a target. ``marker`` returns a broken marker to ask the services with."""
+def guardrails_of(
+    target: Target, host: str | None, health: Health, tally: Tally, marker: Callable[[], str]
+) -> Iterator[Guardrail]:
+    """Return the guardrails of a target. ``marker`` returns a broken marker to ask the services of ``host`` with."""
     limits = target.stop_when
     if limits.failing:
         yield lambda: _failing(health, tally)
@@ -38,9 +40,9 @@ def guardrails_of(target: Target, health: Health, tally: Tally, marker: Callable
     if limits.query is not None:
         query = limits.query
         yield _each(_QUERY_PAUSE, lambda: _asked(query))
-    if target.preflight is not None and target.host is not None:
-        host, paths = target.host, target.preflight
-        yield _each(PAUSE, lambda: _open(host, paths, marker()))
+    if target.preflight is not None and host is not None:
+        where, paths = host, target.preflight
+        yield _each(PAUSE, lambda: _open(where, paths, marker()))
 
 
 def _failing(health: Health, tally: Tally) -> str | None:

@@ -65,7 +65,7 @@ class Leader:
         if self._environment.shape_class is not None:
             # Locust installs its own handler only after the shape has ended.
             gevent.signal_handler(signal.SIGTERM, self.end, "it was asked to (SIGTERM)")
-        for guardrail in guardrails_of(self._target, self._health, self._tally, self._marker):
+        for guardrail in guardrails_of(self._target, self._host(), self._health, self._tally, self._marker):
             watch(lambda guardrail=guardrail: self._look_at(guardrail), 1.0)  # type: ignore[misc]
         watch(self.look, _LOOK)
         if self._environment.web_ui is None:
@@ -154,9 +154,14 @@ class Leader:
     def _marker(self) -> str:
         return broken_marker(self._target.run, self._target.kind)
 
+    def _host(self) -> str | None:
+        users = self._environment.user_classes
+        found: str | None = self._environment.host or next((user.host for user in users if user.host), None)
+        return found
+
     def _check_services(self) -> None:
         """Ask every service before the first actor acts. End the process unless each knows markers."""
-        host = self._target.host or self._environment.host
+        host = self._host()
         if self._target.preflight is None or host is None:
             return
         findings = ask(host, self._target.preflight, self._marker())

@@ -39,7 +39,7 @@ class Dial(LoadTestShape):
         self._on_stop = on_stop
         self._setting = Setting(0)
         self._said = ""
-        self._users = 0
+        self._users: float = 0
 
     def follow(self) -> None:
         """Read the dial again and again, until it says stop. This is a greenlet of its own."""
@@ -71,6 +71,6 @@ class Dial(LoadTestShape):
         """Return the next number of users, for Locust."""
         setting = self._setting.at(time.time())
         wanted = setting.users if self._ceiling is None else min(setting.users, self._ceiling)
-        before = self._users
-        self._users = min(wanted, before + max(1, round(setting.rate))) if wanted > before else wanted
-        return self._users, max(_AT_ONCE, abs(self._users - before))
+        before = round(self._users)
+        self._users = min(wanted, self._users + setting.rate) if wanted > self._users else wanted
+        return round(self._users), max(_AT_ONCE, abs(round(self._users) - before))

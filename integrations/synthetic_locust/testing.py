@@ -23,7 +23,7 @@ from locust.exception import InterruptTaskSet, RescheduleTask, RescheduleTaskImm
 
 import synthetic
 import synthetic.testing
-from synthetic.integration import internal_hosts
+from synthetic.integration import instrumented, internal_hosts
 from synthetic_locust._actors import as_name
 from synthetic_locust._answers import Answer
 from synthetic_locust._counting import Counting
@@ -49,7 +49,7 @@ def once(*actors: type[User], app: Any = None, url: str | None = None, seconds: 
 
     Raises JourneyFailed, which names journey, step and cause, as soon as a journey has failed, or a request outside of
     a journey; the other actors stop. An error in a task is raised as it is. Raises TimeoutError if the first actor is
-    not done in ``seconds``.
+    not done in ``seconds``, and ConfigurationError if the application has not called ``synthetic.instrument``.
     """
     if not actors:
         raise TypeError("once() needs the classes of the actors: once(Rider, Driver, app=app)")
@@ -65,10 +65,15 @@ def once(*actors: type[User], app: Any = None, url: str | None = None, seconds: 
         if app is not None:
             stack.enter_context(synthetic.configured(keys=synthetic.testing.keys()))
             url = stack.enter_context(served(app))
+            with synthetic.simulated(run="once", kind="test"):
+                pass  # an error now, if the application has not called instrument(): what follows would hide it
         host = str(url)
         hosts = [*internal_hosts(), urlsplit(host).hostname or ""]
         stack.enter_context(synthetic.configured(internal_hosts=hosts))
-        synthetic.instrument("requests", "locust")
+        ours = [name for name in ("requests", "locust") if name not in instrumented()]
+        if ours:
+            synthetic.instrument(*ours)
+            stack.callback(synthetic.uninstrument, *ours)
         return _Once(host, seconds).act(stack, actors)
 
 

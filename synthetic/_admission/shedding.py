@@ -25,6 +25,10 @@ PATIENCE: Final = 1.0
 """Seconds after which a request on an event loop loses its place to another one. It waits for something else, as a long
 poll does, and takes no time of the process."""
 
+_MOST_WAITING: Final = 10
+"""Times the limit: so many pieces of simulated work may be under way, if nearly all of them wait. A database that hangs
+must not collect more and more of them."""
+
 _ROUNDS: Final = 3
 """Of the loop: behind all that is ready, and behind what the next look at the sockets brings."""
 
@@ -65,9 +69,8 @@ def take_place(limit: int, *, patience: float = float("inf")) -> Place | None:
     with _taking:
         if len(_taken) >= limit:
             present = now()
-            for lost in [place for place, until in list(_taken.items()) if until <= present]:
-                _taken.pop(lost, None)
-            if len(_taken) >= limit:
+            waiting = sum(until <= present for until in list(_taken.values()))
+            if len(_taken) - waiting >= limit or len(_taken) >= limit * _MOST_WAITING:
                 return None
         place = Place()
         _taken[id(place)] = now() + patience

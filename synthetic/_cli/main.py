@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from synthetic._cli.inspect import inspect
 from synthetic._cli.keygen import keygen
 from synthetic._cli.mint import mint, print_refused_header
 from synthetic._cli.printed import Parser, complain, logged
-from synthetic._cli.run import run
+from synthetic._cli.run import run, start
 from synthetic._config.sources import file_in_use, for_a_shell
 from synthetic._model.marker import KINDS
 from synthetic.errors import SyntheticTrafficError
@@ -51,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print_refused_header()
         raise
     code = _run(parser, options)
+    if options.run_command is run and not code:
+        start()  # outside of the handling of errors: those of the file are shown whole
     if code and options.run_command is mint:
         print_refused_header(options.issuer)
     return code
@@ -61,7 +62,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         parser.print_help(sys.stderr)
         return 2
     try:
-        with nullcontext() if options.run_command is run else logged():  # Locust logs everything
+        with logged():
             _name_the_file(options)
             code = int(options.run_command(options))
         sys.stdout.flush()

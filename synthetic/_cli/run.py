@@ -13,11 +13,11 @@ from typing import Any
 from synthetic._cli.printed import complain
 from synthetic._config.sources import file_in_use, table_in_file
 
-__all__ = ["run"]
+__all__ = ["run", "start"]
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command. Locust ends the process with its exit code."""
+    """Prepare the process for ``start``; return 0 if it is ready."""
     if find_spec("locust") is None:
         complain("this command needs Locust. Install it: pip install 'synthetic-traffic[locust]'")
         return 2
@@ -31,12 +31,18 @@ def run(options: argparse.Namespace) -> int:
         target = _located(read_target(options.target, table_in_file("drive")))
         _set_defaults(target)
     os.environ.setdefault("LOCUST_HEADLESS", "true")
+    # While a master waits for reports after a change, it sends no heartbeats.
+    os.environ.setdefault("LOCUST_WAIT_FOR_WORKERS_REPORT_AFTER_RAMP_UP", "0")
     os.environ.setdefault("LOCUST_ONLY_SUMMARY", "true")  # the journeys are shown instead
     install(target)
     sys.argv = ["synthetic-traffic run", "-f", options.file, *options.locust]
+    return 0
+
+
+def start() -> None:
+    """Run Locust, which ends the process with its exit code."""
     locust: Any = import_module("locust.main")
     locust.main()
-    return 0
 
 
 def _located(target: Any) -> Any:

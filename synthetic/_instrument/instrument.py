@@ -15,7 +15,7 @@ from synthetic._instrument.injections import noting_injections
 from synthetic._instrument.loops import LOOPS
 from synthetic.errors import ConfigurationError
 
-__all__ = ["GROUP", "PRODUCTS", "Integration", "instrument", "is_absent", "uninstrument"]
+__all__ = ["GROUP", "PRODUCTS", "Integration", "instrument", "instrumented", "is_absent", "uninstrument"]
 
 _log = logging.getLogger("synthetic")
 
@@ -88,6 +88,11 @@ def uninstrument(*names: str) -> tuple[str, ...]:
     if not INSTRUMENTED:
         for patch in _ALWAYS:
             patch.take_off()
+    return tuple(sorted(INSTRUMENTED))
+
+
+def instrumented() -> tuple[str, ...]:
+    """Return the names of the products that are instrumented, sorted."""
     return tuple(sorted(INSTRUMENTED))
 
 
