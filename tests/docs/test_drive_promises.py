@@ -81,7 +81,7 @@ def test_a_run_follows_a_dial_at_a_url_and_ends_after_its_time(tmp_path: Path, k
     ):
         done = run(tmp_path, f'host = "http://127.0.0.1:{port}"\ndial = "{dial}"\n', keys, "-t", "5s")
     assert "the dial says 2 users" in done.stderr
-    assert "the run ends: the time of 5 s is over" in done.stderr
+    assert "the run ends: its time (--run-time) is over" in done.stderr
     assert "ride is healthy" in done.stderr
     assert done.returncode == 0, done.stderr
 
@@ -95,9 +95,10 @@ def test_a_run_without_a_key_ends_as_wrong_use(tmp_path: Path) -> None:
 _BEFORE_INIT = """
 from locust import User, constant, events, task
 from locust.env import Environment
-from synthetic_locust import journey
+from synthetic_locust._plugin import install
 import gevent, synthetic
 
+install()
 seen = []
 
 class Rider(User):
@@ -183,8 +184,8 @@ for error in (RescheduleTask, InterruptTaskSet, StopUser):
 
 def test_a_journey_that_failed_counts_also_if_its_task_hands_over() -> None:
     assert run_script(_HANDED_OVER).splitlines() == [
-        *("failed book HTTP 502", "RescheduleTask", "RescheduleTask"),
-        *("failed book HTTP 502", "InterruptTaskSet", "InterruptTaskSet"),
+        *("failed book HTTP 502", "RescheduleTask", "completed - None", "RescheduleTask"),
+        *("failed book HTTP 502", "InterruptTaskSet", "completed - None", "InterruptTaskSet"),
         *("StopUser", "StopUser"),
     ]
 
@@ -192,7 +193,10 @@ def test_a_journey_that_failed_counts_also_if_its_task_hands_over() -> None:
 _OUTSIDE = """
 import synthetic_locust.testing
 from locust import FastHttpUser, HttpUser, task
+import synthetic
 from synthetic_locust.testing import JourneyFailed, once
+
+synthetic.instrument()
 
 def app(environ, start_response):
     start_response("500 Internal Server Error", [])
