@@ -25,20 +25,22 @@ def _sending(original: Any, is_on: IsOn) -> Any:
     def request(client: Any, method: str, request_uri: str, body: Any = b"", headers: Any = None) -> Any:
         if not is_on():
             return original(client, method, request_uri, body, headers)
-        sent = client.headers_type()
-        sent.update(client.default_headers)
-        sent.update(headers or {})
-        present: str | None = sent.get(BAGGAGE)
+        present = _baggage_of(client, headers)
         header, within = depart(f"//{client.host}:{client.port}", present, refused=ExternalRequestRefused)
         if header != present:
-            headers = client.headers_type()
-            headers.update(sent)
-            headers.discard(BAGGAGE)
-            if header is not None:
-                headers[BAGGAGE] = header
+            # A copy: the caller may send the same headers elsewhere.
+            headers = client.headers_type(headers)
+            headers[BAGGAGE] = header or ""  # one that stands among the client's own headers is replaced by nothing
         return within(original, client, method, request_uri, body, headers)
 
     return request
+
+
+def _baggage_of(client: Any, headers: Any) -> str | None:
+    if headers and not isinstance(headers, client.headers_type):
+        headers = client.headers_type(headers)
+    found: str | None = headers.get(BAGGAGE) if headers else None
+    return client.default_headers.get(BAGGAGE) if found is None else found
 
 
 def naming() -> tuple[Patch, ...]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from synthetic._config.instrumented import INSTRUMENTED
-from tests.benchmarks import asgi, clients, guards, hops, imports, shedding, svg, throughput, verdict, wsgi
+from tests.benchmarks import asgi, clients, guards, hops, imports, marking, shedding, svg, throughput, verdict, wsgi
 from tests.benchmarks.measure import FULL, QUICK, Effort
 from tests.benchmarks.table import Row, markdown, missed, plain
 
@@ -32,6 +32,7 @@ CORE: Benchmarks = {
     "throughput": throughput.served,
     "shedding": shedding.served,
     "import": imports.imported,
+    "marking": marking.marked,
 }
 HOPS: Benchmarks = {
     module.name: importlib.import_module(f"{hops.__name__}.{module.name}").rows
