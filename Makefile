@@ -11,7 +11,7 @@ packages := synthetic $(filter-out %_shared,$(notdir $(wildcard integrations/syn
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo test check bench soak docs clean
 
 help:  ## List these commands
 	@echo "Usage: make COMMAND [ARGS=\"...\"] [PYTHON=python3.12]"
@@ -41,6 +41,9 @@ check: .venv/.installed-check  ## Check style, format, imports and types
 
 bench: .venv/.installed-bench  ## Run the benchmarks
 	@$(python) -m tests.benchmarks $(ARGS)
+
+soak: .venv/.installed-test  ## Keep a run with workers going for hours while things break; ARGS="--help" lists the options
+	@$(python) -m tests.soak $(ARGS)
 
 docs: .venv/.installed-docs  ## Build the documentation into site/
 	@$(python) -m zensical build --strict --clean $(ARGS)
