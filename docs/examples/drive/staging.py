@@ -45,7 +45,7 @@ Exit codes: 0 all was noticed, 1 something was not or a service failed, 2 wrong 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="staging",
-        description="Simulated riders all day, and three deployments: a broken one, its repair, one without middleware.",
+        description="Simulated riders all day, and three deployments: one broken, its repair, one without middleware.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
