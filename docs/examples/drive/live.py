@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from measured import Point, Run
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+
+from measured import Point, Run
 
 BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 30

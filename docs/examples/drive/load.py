@@ -14,16 +14,16 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parents[1] / "rides"))
 
 try:
+    from rich.console import Console
+    from rich.table import Table
+
     import dial
     import groundwork
+    import options
     from chart import chart
     from live import Display, ms
     from measured import WINDOW, Point, Run, percentile
-    from rich.console import Console
-    from rich.table import Table
     from scene import Scene
-
-    import options
 
     if find_spec("locust") is None:
         raise ModuleNotFoundError(name="locust")
@@ -62,7 +62,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, default=Path("load.svg"), metavar="FILE", help="the picture (default: load.svg)"
     )
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    if not chosen.out.absolute().parent.is_dir():
+        parser.error(f"argument --out: there is no folder {str(chosen.out.parent)!r}")
+    return chosen
 
 
 def measure(folder: Path, chosen: argparse.Namespace) -> int:
@@ -110,8 +113,8 @@ def drive(scene: Scene, run: Run, seconds: float, users: int, display: Display) 
 
 
 def results(runs: list[Run]) -> Table:
-    table = Table(title="Real requests")
-    for name in ("", "p50", "p99", "failed", "simulated answered", "shed"):
+    table = Table(title="Real requests, and simulated ones, with half of the users or more")
+    for name in ("", "real p50", "real p99", "real failed", "answered", "shed"):
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
     quiet = [time for run in runs for time in run.quiet]
     table.add_row("no simulated users", ms(percentile(quiet, 0.5)), ms(percentile(quiet, 0.99)), "", "", "")

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import dial
 import groundwork
-from measured import Latest
-
 import serving
+from measured import Latest
 from services import Service, ServiceFailed
 
 HERE = Path(__file__).parent

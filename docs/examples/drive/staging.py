@@ -15,14 +15,14 @@ RIDES = HERE.parent / "rides"
 sys.path.append(str(RIDES))
 
 try:
-    import groundwork
-    from company import Staging
     from rich.console import Console
-    from story import Story, tell
-    from webhook import Webhook
 
+    import groundwork
     import options
+    from company import Staging
     from report import read_sinks
+    from story import Story, tell, verdict
+    from webhook import Webhook
 
     if find_spec("locust") is None:
         raise ModuleNotFoundError(name="locust")
@@ -71,19 +71,7 @@ def run(folder: Path, chosen: argparse.Namespace) -> int:
             tell(story, RIDES, HERE / "releases.py")
         finally:
             actors.stop()
-    sinks = read_sinks(services)
-    console.print(
-        f"In the books: {len(sinks.stored)} rides, {len(sinks.charged)} charges, {len(sinks.mailed)} mails, "
-        f"{len(sinks.counted)} counted. Everybody was simulated.",
-        highlight=False,
-        soft_wrap=True,
-    )
-    for what in story.missed:
-        console.print(f"NOT NOTICED: {what}", style="bold red", highlight=False, markup=False, soft_wrap=True)
-    if story.missed:
-        return 1
-    console.print("Everything was noticed.", style="bold green")
-    return 0
+    return verdict(story.missed, read_sinks(services), console)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from company import Staging
 from rich.console import Console
-from webhook import Document, Webhook
 
+from company import Staging
+from report import Sinks
 from services import Service, ServiceFailed
+from webhook import Document, Webhook
 
 START_SECONDS = 90
 """How long the first journeys may take. Importing Locust takes seconds on a busy machine."""
@@ -55,6 +56,8 @@ class Story:
             if document is not None and is_it(document):
                 self.say("noticed", f"{what}, after {time.monotonic() - begin:.1f} s", "bold green")
                 return
+            if document is None and self.run.ended() is not None:
+                break
         self.say("MISSED", what, "bold red")
         self.missed.append(what)
 
@@ -97,6 +100,7 @@ def tell(story: Story, rides: Path, releases: Path) -> None:
     story.say("deployed", "payments, rides, analytics, maps, mail", "bold")
     story.expect("all journeys are healthy", story.all_healthy, START_SECONDS)
     if story.missed:
+        story.run.check()
         raise ServiceFailed(f"the simulated riders do not get going: {story.states or 'they say nothing'}")
     story.rest()
 
@@ -116,6 +120,17 @@ def tell(story: Story, rides: Path, releases: Path) -> None:
         story.say("the run", "has ended with exit code 3")
     else:
         story.missed.append(f"the lost middleware: the exit code is {code}, not 3")
+
+
+def verdict(missed: list[str], sinks: Sinks, console: Console) -> int:
+    """Print what came of it; return the exit code."""
+    places = f"{len(sinks.stored)} rides, {len(sinks.charged)} charges, {len(sinks.mailed)} mails"
+    console.print(f"In the books: {places}. Everybody was simulated.", highlight=False, soft_wrap=True)
+    for what in missed:
+        console.print(f"NOT NOTICED: {what}", style="bold red", highlight=False, markup=False, soft_wrap=True)
+    if not missed:
+        console.print("Everything was noticed.", style="bold green")
+    return 1 if missed else 0
 
 
 def in_short(text: str) -> str:
