@@ -24,12 +24,19 @@ class Staging(Company):
         for listener in self._listeners.values():
             listener.close()
 
-    def deploy(self, name: str, script: Path, *arguments: str) -> None:
-        """Start another release of a service, and then stop the one before: somebody always takes the requests."""
+    def deploy(self, name: str, script: Path, *arguments: str) -> Service:
+        """Start another release of a service, and return the one before.
+
+        Both take requests until that is retired, so that somebody always does.
+        """
         before = next(service for service in self._services if service.name == name)
         self._start(name, str(script), *arguments, **self._environments[name]).port()
-        before.stop()
-        self._services.remove(before)
+        return before
+
+    def retire(self, service: Service) -> None:
+        """Stop a release."""
+        service.stop()
+        self._services.remove(service)
 
     def _start(
         self, name: str, script: str, *arguments: str, listener: socket.socket | None = None, **environment: str

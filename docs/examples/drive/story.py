@@ -34,6 +34,8 @@ class Story:
     missed: list[str] = field(default_factory=list)
     states: dict[str, str] = field(default_factory=dict)
     begin: float = field(default_factory=time.monotonic)
+    since: float = field(default_factory=time.monotonic)
+    """When the last release began to take requests."""
 
     def say(self, who: str, what: str, style: str = "") -> None:
         """Print a line of the time line."""
@@ -45,16 +47,18 @@ class Story:
 
     def deploy(self, name: str, script: Path, *arguments: str, what: str) -> None:
         """Deploy a release, and say so."""
-        self.company.deploy(name, script, *arguments)
+        before = self.company.deploy(name, script, *arguments)
+        self.since = time.monotonic()
         self.say("deployed", what, "bold")
+        self.company.retire(before)
 
     def expect(self, what: str, is_it: Callable[[Document], bool], seconds: float | None = None) -> None:
         """Listen until the run says what ``is_it`` is true for."""
-        begin = time.monotonic()
-        while time.monotonic() < begin + (seconds or self.patience):
+        end = time.monotonic() + (seconds or self.patience)
+        while time.monotonic() < end:
             document = self.listen(0.1)
             if document is not None and is_it(document):
-                self.say("noticed", f"{what}, after {time.monotonic() - begin:.1f} s", "bold green")
+                self.say("noticed", f"{what}, after {time.monotonic() - self.since:.1f} s", "bold green")
                 return
             if document is None and self.run.ended() is not None:
                 break
