@@ -41,7 +41,7 @@ SITE = "site"
 
 NOT_RUN = {
     r'pip install "\.\[eddsa\]"( \w+)*': "would change the environment of the tests",
-    r'make demo( ARGS=".*")?': "makes a virtual environment; it is a step of .ci/run",
+    r'make demo(-staging|-load)?( ARGS=".*")?': "makes a virtual environment; it is a step of .ci/run",
     r"make test": "would run this test again",
     r"synthetic-traffic mint .* \| curl -H @- http://localhost:8000/": "nothing listens there",
     r"printf .* \| curl -H @- .*": "nothing listens there",
