@@ -15,7 +15,7 @@ from locust.exception import RescheduleTask, StopTest, StopUser
 from locust.user.task import LOCUST_STATE_STOPPING
 
 import synthetic
-from synthetic.integration import IsOn, Patch
+from synthetic.integration import IsOn, Patch, Simulated, current_verdict
 
 __all__ = ["Actors", "as_name"]
 
@@ -37,6 +37,8 @@ class Actors:
         self._taken: defaultdict[str, set[int]] = defaultdict(set)
         """The numbers of the actors that act, by the name of their class. A number that is free again is given to the
         next one, so that a run has no more actors than act at a time."""
+        self._acting: dict[gevent.Greenlet, Simulated] = {}
+        self._is_closed = False
         self._start = Patch(User, "start", self._starting)
 
     def put_on(self) -> None:
@@ -51,6 +53,16 @@ class Actors:
         """Let the users act. ``run`` and ``kind`` are those of their markers."""
         self._run, self._kind = run, kind
         self._gate.set()
+
+    def close(self) -> None:
+        """Stop all actors on the spot: nothing that they would still send leaves, also at their end.
+
+        Locust stops a user when it next waits, and then lets it finish. Until then it would go on to send.
+        """
+        self._is_closed = True
+        for greenlet, verdict in list(self._acting.items()):
+            verdict.spend()
+            greenlet.kill(block=False)
 
     def _starting(self, original: Any, is_on: IsOn) -> Any:
         """Wrap ``User.start``, which begins the user's greenlet. Subclasses may have their own ``run``."""
@@ -67,6 +79,8 @@ class Actors:
 
     def _act(self, user: Any, run: Any) -> None:
         self._gate.wait()
+        if self._is_closed:
+            return
         scenario = as_name(type(user).__name__)[:40]
         taken = self._taken[scenario]
         number = next(number for number in range(1, len(taken) + 2) if number not in taken)
@@ -74,8 +88,12 @@ class Actors:
         actor = f"{scenario.lower()}-{_index_of_worker(user)}-{number}"
         try:
             with synthetic.simulated(run=self._run, kind=self._kind, actor=actor, scenario=scenario):
+                verdict = current_verdict()
+                assert isinstance(verdict, Simulated)
+                self._acting[gevent.getcurrent()] = verdict
                 run()
         finally:
+            self._acting.pop(gevent.getcurrent(), None)
             taken.discard(number)
 
 

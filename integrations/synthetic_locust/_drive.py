@@ -47,9 +47,9 @@ class Drive:
         facts = {"host": target.host, "environment": target.environment, "run": target.run, "kind": target.kind}
         part: Leader | Worker
         if isinstance(environment.runner, WorkerRunner):
-            part = Worker(environment, tally, facts, self._open)
+            part = Worker(environment, tally, facts, self._actors, self._open)
         else:
-            part = leader = Leader(environment, target, tally, facts)
+            part = leader = Leader(environment, target, tally, facts, self._actors)
             leader.begin()
             self._open()
         counting = Counting(lambda: environment.stats, tally, target.traces, self._on_answer(part))

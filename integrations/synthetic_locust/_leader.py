@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 import gevent  # type: ignore[import-untyped]
 from locust.runners import MasterRunner
 
+from synthetic_locust._actors import Actors
 from synthetic_locust._agreement import MasterSide
 from synthetic_locust._ends import GUARDRAIL, UNHEALTHY, USAGE, end_process
 from synthetic_locust._guardrails import Guardrail, guardrails_of
@@ -41,11 +42,12 @@ _PATIENCE: Final = 15.0
 class Leader:
     """The part of a run in the process that leads it."""
 
-    def __init__(self, environment: Any, target: Target, tally: Tally, facts: dict[str, Any]) -> None:
+    def __init__(self, environment: Any, target: Target, tally: Tally, facts: dict[str, Any], actors: Actors) -> None:
         self._environment = environment
         self._runner = environment.runner
         self._target = target
         self._tally = tally
+        self._actors = actors
         self._health = Health(target.health, tally, time.monotonic())
         self._reports = Reports(target, self._health, tally)
         self._terminal = Terminal(self._health, tally, self._headline)
@@ -74,6 +76,7 @@ class Leader:
     def alarm(self, why: str) -> None:
         """Stop the run because of a guardrail: at once, with the exit code for it."""
         if not self._is_over:
+            self._actors.close()
             self._end(f"stopped by a guardrail: {why}", logging.ERROR, GUARDRAIL)
 
     def end(self, why: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import gevent  # type: ignore[import-untyped]
 
+from synthetic_locust._actors import Actors
 from synthetic_locust._agreement import WorkerSide
 from synthetic_locust._deadman import Deadman
 from synthetic_locust._ends import GUARDRAIL, USAGE, end_process
@@ -29,10 +30,11 @@ _LOOK: Final = 0.5
 class Worker:
     """The part of a run in a worker's process. ``agreed`` is called once its actors may act."""
 
-    def __init__(self, environment: Any, tally: Tally, facts: dict[str, Any], agreed: Any) -> None:
+    def __init__(self, environment: Any, tally: Tally, facts: dict[str, Any], actors: Actors, agreed: Any) -> None:
         self._environment = environment
         self._runner = environment.runner
         self._tally = tally
+        self._actors = actors
         self._is_over = False
         deadman = Deadman(lambda: self._runner.user_count > 0, self._stop)
         environment.events.heartbeat_received.add_listener(deadman.hear)
@@ -65,6 +67,7 @@ class Worker:
     def _stop(self, why: str) -> None:
         if not self._is_over:
             self._is_over = True
+            self._actors.close()
             _log.error("stopped: %s", why)
             end_process(self._environment, GUARDRAIL)
 

@@ -83,6 +83,11 @@ class Simulated:
             self.is_simulated = False
             self.give_place_back()
 
+    def spend(self) -> None:
+        """Spend the verdict now, whatever of the work still goes on: all that it would do is refused."""
+        self.is_simulated = False
+        self.give_place_back()
+
     def give_place_back(self) -> None:
         """Take no room any more: the work has ended, or its response has started."""
         if self.place is not None:

@@ -202,6 +202,15 @@ def test_a_service_that_loses_its_middleware_stops_the_run(file: str, own_servic
     assert 1 <= own_service.sink()["unmarked"] <= 8
 
 
+def test_only_what_is_under_way_arrives_once_the_middleware_is_lost(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 6\nrate = 50\n")
+    run = own_runs.start("eager.py", "--stop-timeout", "10")
+    own_service.wait_for(200)
+    own_service.behave(guarded=False)
+    assert run.exit_code() == 3
+    assert 1 <= own_service.sink()["unmarked"] <= 6
+
+
 def test_a_halted_run_stops(own_service: Service, own_runs: Runs) -> None:
     own_runs.configure("run = 'rush-hour'\n" + QUICK)
     run = own_runs.start("rides.py")
