@@ -54,7 +54,7 @@ def naming() -> tuple[Patch, ...]:
 def _named(original: Any, is_on: IsOn) -> Any:
     @wraps(original)
     def request(session: Any, method: str, url: Any, name: str | None = None, *args: Any, **kwargs: Any) -> Any:
-        if name is None and session.request_name is None:
+        if name is None and getattr(session, "request_name", None) is None:  # FastHttpSession has none before 2.46
             name = name_of_request()
         header = traceparent()
         if header is not None:
