@@ -57,6 +57,9 @@ COVERED: Final[Mapping[str, Coverage]] = {
     "litestar": Coverage(
         "litestar", "synthetic.asgi.SyntheticTrafficMiddleware around the application", "2.25.0", "synthetic.asgi"
     ),
+    "locust": Coverage(
+        "locust", _instrumented("locust") + "; runs: synthetic-traffic run FILE --target NAME", "2.47.0"
+    ),
     "mixpanel": Coverage("mixpanel", _instrumented("mixpanel"), "5.4.1"),
     "nats": Coverage("nats-py", _instrumented("nats"), "2.16.0"),
     "openfeature": Coverage("openfeature-sdk", _instrumented("openfeature"), "0.10.0"),
