@@ -259,15 +259,14 @@ async def _called(headers: Any, handled: list[str]) -> list[int]:
 
 
 @pytest.mark.parametrize(("turn", "status"), [(0.0019, 200), (0.0021, 429)])
-def test_a_request_is_shed_if_the_loop_took_long_to_come_round(
-    keys: Keys, monkeypatch: pytest.MonkeyPatch, turn: float, status: int
-) -> None:
+def test_a_request_is_shed_if_the_loop_took_long_to_come_round(keys: Keys, turn: float, status: int) -> None:
     synthetic.configure(keys=keys, shed="auto")
     times = iter([0.0, 0.0, turn])
-    monkeypatch.setattr(shedding, "LONGEST_TURN", 0.002)
-    monkeypatch.setattr(shedding, "now", lambda: next(times))
     handled: list[str] = []
-    with ledger.recorded(admissions=True) as outcomes:
+    # Not the fixture: it ends after that of unhurried(), and would restore what that has set.
+    with pytest.MonkeyPatch.context() as patch, ledger.recorded(admissions=True) as outcomes:
+        patch.setattr(shedding, "LONGEST_TURN", 0.002)
+        patch.setattr(shedding, "now", lambda: next(times))
         assert asyncio.run(_called(marked(keys), handled)) == [status]
     assert len(handled) == (status == 200)
     assert [one.action.value for one in outcomes] == ["allow" if status == 200 else "refuse"]

@@ -10,7 +10,7 @@ import pytest
 import synthetic
 import synthetic_pika._refusal
 from tests.products.rabbitmq import Queue, channel_to
-from tests.support.servers import wait_until
+from tests.support.servers import PATIENCE, wait_until
 from tests.support.shedding import places, unhurried
 from tests.support.work import PEAK, REAL, in_force
 
@@ -24,6 +24,7 @@ def test_a_second_simulated_message_comes_later_and_a_real_one_at_once(
     synthetic.configure(keys=keys, shed="auto")
     seen: list[Any] = []
     gate, stop = threading.Event(), threading.Event()
+    consumers = threading.Barrier(4)
 
     def handle(channel: Any, method: Any, properties: Any, body: bytes) -> None:
         seen.append((body.decode(), in_force()))
@@ -36,6 +37,7 @@ def test_a_second_simulated_message_comes_later_and_a_real_one_at_once(
         with channel_to(rabbitmq_port) as channel:
             channel.basic_qos(prefetch_count=1)  # or a message waits for the consumer that is at work
             channel.basic_consume(queue.name, handle, auto_ack=auto_ack)
+            consumers.wait(PATIENCE)
             while not stop.is_set():
                 channel.connection.process_data_events(0.02)  # type: ignore[arg-type, unused-ignore]
 
@@ -44,6 +46,7 @@ def test_a_second_simulated_message_comes_later_and_a_real_one_at_once(
         try:
             for thread in threads:
                 thread.start()
+            consumers.wait(PATIENCE)  # what is sent before is for those that are there
             queue.put("first", good)
             wait_until(lambda: bool(seen))
             with synthetic.ledger.recorded() as refused:
