@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import synthetic
+import synthetic_locust.testing  # noqa: F401 - before Locust itself: it keeps that from patching the process
 from synthetic._config.settings import SETTINGS
 
 NAMES = [
