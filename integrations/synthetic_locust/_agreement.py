@@ -56,7 +56,7 @@ class MasterSide:
         worker = msg.node_id
         if msg.data != self._facts:
             _log.error("worker %s drives %s, and this master %s: it gets no actors", worker, msg.data, self._facts)
-            self._send("quit", worker)
+            self._send(_MESSAGE, worker, f"the master drives {self._facts}, and this worker {msg.data}")
             return
         self._agreed.add(worker)
         self._send(_MESSAGE, worker)
@@ -76,9 +76,9 @@ class MasterSide:
                 )
                 self._send("quit", worker)
 
-    def _send(self, kind: str, worker: str) -> None:
+    def _send(self, kind: str, worker: str, why_not: str | None = None) -> None:
         message: Any = Message
-        self._runner.server.send_to_client(message(kind, None, worker))
+        self._runner.server.send_to_client(message(kind, why_not, worker))
 
 
 class WorkerSide:
@@ -93,9 +93,12 @@ class WorkerSide:
         self._is_done = False
         runner.register_message(_MESSAGE, self._hear)
 
-    def _hear(self, **_: Any) -> None:
+    def _hear(self, msg: Any, **_: Any) -> None:
         self._is_done = True
-        self._agreed()
+        if msg.data is None:
+            self._agreed()
+        else:
+            self._alone(str(msg.data))
 
     def look(self) -> None:
         """Tell the facts again, unless the master has agreed. Call ``alone`` if it never does."""

@@ -1,14 +1,17 @@
-"""What the answer to a simulated request says: shed, refused, or that nobody there knows markers."""
+"""What the answer to a simulated request says: shed, refused, or that nobody there knows markers.
+
+Whether a service knows markers shows in each answer, that of a redirect as well. So the clients are asked, below what
+follows redirects.
+"""
 
 from __future__ import annotations
 
 import json
 from typing import Any, Final, NamedTuple, cast
-from urllib.parse import urlsplit
 
 from synthetic.integration import ACKNOWLEDGEMENT, Simulated, current_verdict, takes_part
 
-__all__ = ["GATEWAYS", "Answer", "RequestRefused", "answer_of"]
+__all__ = ["GATEWAYS", "Answer", "RequestRefused", "answer_of", "is_unacknowledged"]
 
 GATEWAYS: Final = (401, 403, 407, 429)
 """Statuses with which something in front of a service may refuse a request. They do not tell about the service."""
@@ -34,8 +37,6 @@ class Answer(NamedTuple):
     """Seconds to wait before the next request, if the service sheds simulated work or is not ready."""
     refused: str | None = None
     """The reason why the request was refused."""
-    is_unacknowledged: bool = False
-    """Whether the request carried a marker, and the answer does not show that anybody knows markers."""
 
 
 def answer_of(response: Any) -> Answer:
@@ -49,16 +50,17 @@ def answer_of(response: Any) -> Answer:
         return Answer(later=_seconds(headers.get("retry-after")))
     if said == "refused":
         return Answer(refused=_reason(response))
-    is_of_service = 200 <= status < 500 and status not in GATEWAYS
-    return Answer(is_unacknowledged=said is None and is_of_service and _had_marker(response))
+    return Answer()
 
 
-def _had_marker(response: Any) -> bool:
-    """Whether the request was sent with a marker. A client's own request object need not show it."""
-    url = getattr(getattr(response, "request", None), "url", None)
-    if not isinstance(url, str) or not isinstance(current_verdict(), Simulated):
+def is_unacknowledged(host: str, status: int, said: str | None) -> bool:
+    """Whether a request of simulated work was answered, at ``host``, by something that does not know markers.
+
+    ``said`` is the value of the header ``ACKNOWLEDGEMENT``, if there is one.
+    """
+    if said is not None or not 200 <= status < 500 or status in GATEWAYS:
         return False
-    return takes_part(urlsplit(url).hostname or "")
+    return isinstance(current_verdict(), Simulated) and takes_part(host)
 
 
 def _seconds(value: str | None) -> float:

@@ -11,7 +11,7 @@ from locust.stats import RequestStats, StatsError
 
 from synthetic.errors import SyntheticTrafficError
 from synthetic_locust._answers import Answer, RequestRefused, answer_of
-from synthetic_locust._journeys import Cause, note
+from synthetic_locust._journeys import Cause, is_spent, note
 from synthetic_locust._tally import Ended, Tally, shortened
 
 __all__ = ["Counting"]
@@ -64,6 +64,8 @@ class Counting:
         """Wrap ``fire`` of Locust's event ``request``. A request that was shed is not an event: it is no failure."""
 
         def fire(*, reverse: bool = False, **meta: Any) -> None:
+            if is_spent(meta.get("exception")):
+                gevent.sleep(0)  # a guardrail has stopped the actor: it ends here
             self._tally.requests += 1
             answer = answer_of(meta.get("response"))
             request = f"{meta.get('request_type')} {meta.get('name')}"

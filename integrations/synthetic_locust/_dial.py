@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import tempfile
 import urllib.request
+from collections.abc import Generator
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeGuard, cast
@@ -39,6 +42,8 @@ class Setting(NamedTuple):
     until: float = 0.0
     is_stop: bool = False
     """Whether the run ends."""
+    written: float | None = None
+    """When it was written, in seconds since the epoch, by the clock of whoever wrote it. None if it does not say."""
 
     def at(self, now: float) -> Setting:
         """Return the setting at this time: nobody acts when the lease is over."""
@@ -75,7 +80,10 @@ def parse(text: str, now: float) -> Setting:
     if not isinstance(document, dict):
         raise ValueError("the dial is not a JSON object")
     said = cast("dict[str, Any]", document)
-    if said.get("stop") is True:
+    stop = said.get("stop", False)
+    if not isinstance(stop, bool):
+        raise ValueError(f"the dial's 'stop' is neither true nor false: {stop!r}")
+    if stop:
         return STOP
     users, rate, until = said.get("users"), said.get("rate", _RATE), said.get("until")
     if isinstance(users, bool) or not isinstance(users, int) or users < 0:
@@ -86,7 +94,8 @@ def parse(text: str, now: float) -> Setting:
         raise ValueError("the dial has no end: 'until' is the time, in seconds since the epoch, at which it is over")
     if until > now + LONGEST_LEASE + CLOCKS:
         raise ValueError("the dial's end is more than 24 hours ahead; renew a shorter setting instead")
-    return Setting(users, float(rate), float(until))
+    written = said.get("written")
+    return Setting(users, float(rate), float(until), written=float(written) if _is_number(written) else None)
 
 
 def _is_number(value: object) -> TypeGuard[float]:
@@ -95,20 +104,52 @@ def _is_number(value: object) -> TypeGuard[float]:
     return abs(value) < _LARGEST  # also no infinity, and nothing that is not a number
 
 
-def write(path: Path, document: dict[str, Any]) -> None:
-    """Write a document in one step: a reader sees the old one or the new one, whole."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+def write(path: Path, document: dict[str, Any], *, unless_stop: bool = False) -> bool:
+    """Write a document in one step: a reader sees the old one or the new one, whole.
+
+    With ``unless_stop``, a dial that says stop is left as it is. Return whether the document was written.
+    """
+    with _alone_in(path.parent):
+        if unless_stop and _says_stop(path):
+            return False
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(document, file)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, _mode_of(path))
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
+    return True
+
+
+def _says_stop(path: Path) -> bool:
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(document, file)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, _mode_of(path))
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+        return parse(path.read_text(encoding="utf-8"), 0.0).is_stop
+    except (OSError, ValueError):
+        return False
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Generator[None, None, None]:
+    """Keep other writers out of ``folder``: between a look at the dial and a write, another one could be lost."""
+    if not folder.is_dir():
+        raise ValueError(f"the folder {folder} does not exist; make it first")
+    if sys.platform == "win32":
+        yield  # it has no such lock
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _mode_of(path: Path) -> int:

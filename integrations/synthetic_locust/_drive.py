@@ -17,7 +17,7 @@ from synthetic_locust._counting import Counting
 from synthetic_locust._janitor import PAUSE, tidy
 from synthetic_locust._journeys import observe
 from synthetic_locust._leader import Leader
-from synthetic_locust._out import naming
+from synthetic_locust._out import naming, noticing
 from synthetic_locust._preflight import broken_marker
 from synthetic_locust._tally import Tally
 from synthetic_locust._target import Target
@@ -58,7 +58,8 @@ class Drive:
         event.fire = counting.firing(event.fire)
         # The first listener is called last: nobody overrules the exit code of a guardrail.
         environment.events.quitting._handlers.insert(0, part.quitting)
-        for patch in naming():
+        looking = noticing(self._on_unacknowledged(part)) if target.acknowledge else ()
+        for patch in (*naming(), *looking):
             patch.put_on()
         watch(lambda: tidy(environment.stats), PAUSE)
 
@@ -89,10 +90,14 @@ class Drive:
         def on_answer(answer: Answer, request: str) -> None:
             if answer.refused == "halted":
                 part.alarm(f"the run is halted ({request})")
-            elif answer.is_unacknowledged and self._target.acknowledge:
-                part.alarm(
-                    f"{request} was answered by a service that does not know markers, so it was executed as real. If "
-                    "a proxy drops the header Synthetic-Traffic, set acknowledge = false for this target."
-                )
 
         return on_answer
+
+    def _on_unacknowledged(self, part: Leader | Worker) -> Any:
+        def on_unacknowledged(request: str) -> None:
+            part.alarm(
+                f"{request} was answered by a service that does not know markers, so it was executed as real. If "
+                "a proxy drops the header Synthetic-Traffic, set acknowledge = false for this target."
+            )
+
+        return on_unacknowledged

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from synthetic_locust._dial import write
+from synthetic_locust._dial import read, write
 from synthetic_locust._guardrails import answer_to
 
 __all__ = ["Step", "hold", "next_step"]
@@ -44,20 +44,38 @@ def next_step(users: int, most: int, value: float | None, below: float) -> Step:
 
 
 def hold(file: Path, promql: str, below: float, prometheus: str, most: int) -> int:
-    """Turn the dial until the program is interrupted, and then to nobody. Return the exit code."""
+    """Turn the dial until the program is interrupted, and then to nobody. Return the exit code.
+
+    It ends as well if somebody else sets the dial to stop, and leaves that as it is.
+    """
     users = 0
     try:
-        while True:
+        while not _says_stop(file):
             try:
                 value: float | None = answer_to(prometheus, promql)
                 problem = ""
             except Exception as error:
                 value, problem = None, f": {error}"
             users, why = next_step(users, most, value, below)
-            write(file, {"users": users, "until": round(time.time() + _LEASE, 1)})
+            if not write(file, _setting(users), unless_stop=True):
+                break
             print(f"{time.strftime('%H:%M:%S')} {users} users ({why}{problem})", flush=True)
             time.sleep(_PAUSE)
     except KeyboardInterrupt:
-        write(file, {"users": 0, "until": round(time.time() + _LEASE, 1)})
-        print(f"{file}: nobody")
-        return 0
+        if write(file, _setting(0), unless_stop=True):
+            print(f"{file}: nobody")
+            return 0
+    print(f"{file}: it says stop, which stays")
+    return 0
+
+
+def _setting(users: int) -> dict[str, Any]:
+    now = time.time()
+    return {"users": users, "until": round(now + _LEASE, 1), "written": round(now, 1)}
+
+
+def _says_stop(file: Path) -> bool:
+    try:
+        return read(str(file), time.time()).is_stop
+    except ValueError:
+        return False  # there is none yet, or it says nothing

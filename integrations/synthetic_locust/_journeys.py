@@ -13,7 +13,8 @@ from typing import Any, Final, ParamSpec, Protocol, TypeVar, cast
 import gevent  # type: ignore[import-untyped]
 from locust.exception import InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser
 
-from synthetic.errors import UndeclaredWork
+from synthetic.errors import UndeclaredWork, UnverifiedMarker
+from synthetic.integration import Reason
 from synthetic_locust._tally import NO_STEP, Ended, Outcome, shortened
 from synthetic_locust._traces import Trace
 
@@ -22,11 +23,13 @@ __all__ = [
     "JourneyFailed",
     "Observer",
     "declared",
+    "is_spent",
     "journey",
     "name_of_request",
     "note",
     "observe",
     "observe_here",
+    "observer_here",
     "step",
     "traceparent",
 ]
@@ -97,6 +100,11 @@ def observe(observer: Observer) -> None:
 def observe_here(observer: Observer | None) -> None:
     """Tell ``observer`` instead how the journeys of this thread or greenlet go. None undoes that."""
     _own_observer.set(observer)
+
+
+def observer_here() -> Observer | None:
+    """Return the observer that was given with ``observe_here``, or None."""
+    return _own_observer.get()
 
 
 def _observing() -> Observer:
@@ -171,10 +179,14 @@ class journey:
     """
 
     def __init__(self, name: str) -> None:
+        if not isinstance(cast("object", name), str):
+            raise TypeError('a journey has a name: @journey("ride"), or with journey("ride"):')
         self._name = name
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Decorate a task, each call of which is such a journey."""
+        if isinstance(function, type):
+            raise TypeError(f"a journey is a task; {function.__name__} is a class. Decorate its tasks.")
         declared.add(self._name)
 
         @wraps(function)
@@ -235,13 +247,17 @@ class step:
             return
         if cause.step == NO_STEP:
             cause.step = self._name
+        note(cause)  # the journey counts it, whatever is raised or caught on the way there
         if error is None:
             raise cause
-        if error is not cause:
-            note(cause)  # the journey counts it, whatever else is raised on the way there
 
     def _too_long(self) -> Cause:
         return Cause(f"took longer than {self._within:g} s")
+
+
+def is_spent(error: object) -> bool:
+    """Whether an actor's call was refused because a guardrail has stopped the actor."""
+    return isinstance(error, UnverifiedMarker) and error.reason is Reason.OUTLIVED
 
 
 def _end_task(cause: Cause, part: _Part, error: BaseException | None) -> None:
@@ -259,4 +275,4 @@ def _end_task(cause: Cause, part: _Part, error: BaseException | None) -> None:
 
 def _is_stop(error: BaseException) -> bool:
     """Whether the actor is stopped. That is neither a success nor a failure."""
-    return not isinstance(error, Exception) or isinstance(error, (StopTest, StopUser))
+    return not isinstance(error, Exception) or isinstance(error, (StopTest, StopUser)) or is_spent(error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
+from functools import partial
 from typing import Any, Final, cast
 
 import gevent  # type: ignore[import-untyped]
@@ -80,7 +81,7 @@ class Leader:
             self._end(f"stopped by a guardrail: {why}", logging.ERROR, GUARDRAIL)
 
     def end(self, why: str) -> None:
-        """End the run as at its regular end. Its exit code is that of the health of its journeys."""
+        """End the run. Its exit code is that of the health of its journeys."""
         if not self._is_over:
             self._end(f"the run ends: {why}", logging.INFO, None)
 
@@ -111,8 +112,7 @@ class Leader:
     def _end(self, text: str, level: int, code: int | None) -> None:
         self._is_over = True
         _log.log(level, "%s", text)
-        self._reports.report_end(text, is_guardrail=code is not None)
-        end_process(self._environment, code)
+        end_process(self._environment, code, partial(self._reports.report_end, text, is_guardrail=code is not None))
 
     def _lead(self, facts: dict[str, Any]) -> None:
         runner = self._runner

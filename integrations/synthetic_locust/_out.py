@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import wraps
+from http.client import HTTPConnection
 from typing import Any
 
-from synthetic.integration import BAGGAGE, IsOn, Patch, depart
+from synthetic.integration import ACKNOWLEDGEMENT, BAGGAGE, IsOn, Patch, depart
+from synthetic_locust._answers import is_unacknowledged
 from synthetic_locust._journeys import name_of_request, traceparent
 from synthetic_locust._refusal import ExternalRequestRefused
 
-__all__ = ["fast_client", "naming"]
+__all__ = ["fast_client", "naming", "noticing"]
 
 _TRACEPARENT = "traceparent"
 
@@ -41,6 +43,54 @@ def _baggage_of(client: Any, headers: Any) -> str | None:
         headers = client.headers_type(headers)
     found: str | None = headers.get(BAGGAGE) if headers else None
     return client.default_headers.get(BAGGAGE) if found is None else found
+
+
+Tell = Callable[[str], object]
+"""Is told of each request that was answered by a service that does not know markers."""
+
+
+def noticing(tell: Tell) -> tuple[Patch, ...]:
+    """Return the patches that look at every answer: of http.client, which requests and urllib3 use, and of gevent's.
+
+    They see each hop of a request that is redirected.
+    """
+    from geventhttpclient.client import HTTPClient
+
+    def answered(original: Any, is_on: IsOn) -> Any:
+        @wraps(original)
+        def getresponse(connection: Any, *args: Any, **kwargs: Any) -> Any:
+            response = original(connection, *args, **kwargs)
+            if is_on():
+                host = getattr(connection, "_tunnel_host", None) or connection.host
+                if is_unacknowledged(host, response.status, response.headers.get(ACKNOWLEDGEMENT)):
+                    tell(f"{getattr(connection, '_synthetic_request', 'a request')} ({host}:{connection.port})")
+            return response
+
+        return getresponse
+
+    def begun(original: Any, is_on: IsOn) -> Any:
+        @wraps(original)
+        def putrequest(connection: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+            connection._synthetic_request = f"{method} {url}"
+            return original(connection, method, url, *args, **kwargs)
+
+        return putrequest
+
+    def answered_fast(original: Any, is_on: IsOn) -> Any:
+        @wraps(original)
+        def request(client: Any, method: str, request_uri: str, *args: Any, **kwargs: Any) -> Any:
+            response = original(client, method, request_uri, *args, **kwargs)
+            if is_on() and is_unacknowledged(client.host, response.status_code, response.get(ACKNOWLEDGEMENT)):
+                tell(f"{method} {request_uri} ({client.host}:{client.port})")
+            return response
+
+        return request
+
+    return (
+        Patch(HTTPConnection, "putrequest", begun),
+        Patch(HTTPConnection, "getresponse", answered),
+        Patch(HTTPClient, "request", answered_fast),
+    )
 
 
 def naming() -> tuple[Patch, ...]:

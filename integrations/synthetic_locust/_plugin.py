@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import ExitStack
 from typing import Any, Final
@@ -15,12 +16,13 @@ from synthetic_locust._drive import Drive
 from synthetic_locust._ends import USAGE
 from synthetic_locust._target import Target
 
-__all__ = ["install", "install_if_locust_runs"]
+__all__ = ["has_begun", "install", "install_if_locust_runs"]
 
 _actors: Final = Actors()
 _settings: Final = ExitStack()
 _target: Target | None = None
 _is_installed = False
+_has_begun = False
 
 
 def install(target: Target | None = None) -> None:
@@ -34,6 +36,7 @@ def install(target: Target | None = None) -> None:
     if _is_installed:
         return
     _is_installed = True
+    os.environ["SYNTHETIC_UNDECLARED"] = "refuse"  # also if the file calls configure()
     _settings.enter_context(synthetic.configured(undeclared="refuse"))
     synthetic.instrument()
     _actors.put_on()
@@ -47,10 +50,17 @@ def install_if_locust_runs() -> None:
         install()
 
 
+def has_begun() -> bool:
+    """Whether the users of this process have begun, or could have: Locust has found nothing wrong before."""
+    return _has_begun
+
+
 def _begin(environment: Any, **_: Any) -> None:
+    global _has_begun
     try:
         target = _target or Target(run=as_name(str(environment.locustfile or "locust").removesuffix(".py")))
         Drive(target, _actors).begin(environment)
+        _has_begun = True
     except SyntheticTrafficError as error:
         print(f"synthetic-traffic: {error}", file=sys.stderr)
         raise SystemExit(USAGE) from None

@@ -35,6 +35,7 @@ class Guarding(Enum):
     OPEN = "open"
     """The service does not know markers: it would execute simulated requests as real."""
     UNCLEAR = "could not tell"
+    SILENT = "no answer"
 
 
 class Finding(NamedTuple):
@@ -56,10 +57,11 @@ class _NoRedirects(HTTPRedirectHandler):
 _opener = build_opener(ProxyHandler({}), _NoRedirects)  # the actors' clients use no proxy of the environment either
 
 _HINTS: Final = {
-    Guarding.OPEN: "its requests would be executed as real. Give the service this library's middleware, outermost.",
-    Guarding.REFUSES_ALL: "its requests would all be refused. Give the service the public key of this run, and the "
+    Guarding.OPEN: "a request would be executed as real. Give the service this library's middleware, outermost.",
+    Guarding.REFUSES_ALL: "every request would be refused. Give the service the public key of this run, and the "
     "same environment.",
-    Guarding.UNCLEAR: "its requests could be executed as real. If a service cannot tell whether it knows markers, set "
+    Guarding.SILENT: "nothing answers there. Start the service, or correct the host and paths of this target.",
+    Guarding.UNCLEAR: "a request could be executed as real. If a service cannot tell whether it knows markers, set "
     "preflight = false for this target, or preflight = [...] to paths that can.",
 }
 
@@ -92,7 +94,7 @@ def _ask(url: str, marker: str) -> Finding:
         with error:
             return _finding(url, error.code, error.headers.get(ACKNOWLEDGEMENT), error.read(65_536))
     except (OSError, HTTPException, ValueError) as error:
-        return Finding(url, Guarding.UNCLEAR, f"no answer: {error}")
+        return Finding(url, Guarding.SILENT, str(error))
 
 
 def _finding(url: str, status: int, said: str | None, body: bytes) -> Finding:

@@ -11,7 +11,7 @@ import gevent  # type: ignore[import-untyped]
 from locust import LoadTestShape
 
 import synthetic
-from synthetic_locust._dial import Setting, is_url, read
+from synthetic_locust._dial import CLOCKS, Setting, is_url, read
 
 __all__ = ["Dial"]
 
@@ -57,10 +57,24 @@ class Dial(LoadTestShape):
         except Exception as error:  # whatever it is: a dial that cannot be read means nobody
             self._say(f"{error}; nobody acts")
             return Setting(0)
+        self._compare_clocks(setting, now)
         if not setting.is_stop:
             is_over = now >= setting.until
             self._say(f"the dial says {setting.users} users{', but its time is over: nobody acts' if is_over else ''}")
         return setting
+
+    def _compare_clocks(self, setting: Setting, now: float) -> None:
+        """Warn if the clock of whoever turned the dial differs from this one: the lease would be longer or shorter."""
+        if setting.written is None or setting.written == self._setting.written:
+            return
+        # What was there before, or comes late over HTTP, may be old: then only the future tells.
+        is_fresh = self._setting.written is not None and not is_url(self.source)
+        ahead = setting.written - now
+        if ahead > CLOCKS or (is_fresh and -ahead > CLOCKS):
+            _log.warning(
+                "the clock of whoever turns the dial is %+.0f s off this one, and the lease with it: set the clocks",
+                ahead,
+            )
 
     def _say(self, text: str) -> None:
         if text != self._said:

@@ -15,7 +15,7 @@ Outcome = Literal["completed", "failed", "shed"]
 NO_STEP: Final = "-"
 """The step of a journey that ends outside of its steps."""
 
-_LONGEST: Final = 80
+_LONGEST: Final = 240
 """Characters of a cause. Locust keeps each different text for ever."""
 
 

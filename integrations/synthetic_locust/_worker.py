@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any, Final
 
 import gevent  # type: ignore[import-untyped]
@@ -46,13 +47,7 @@ class Worker:
 
     def alarm(self, why: str) -> None:
         """Stop the actors here at once, and then the run."""
-        if self._is_over:
-            return
-        self._stop(why)
-        try:
-            self._runner.send_message(ALARM, {"why": why})
-        except Exception as error:  # the dead-man and the master's own guardrails are left
-            _log.error("the master does not hear the alarm: %r", error)
+        self._stop(why, is_told=True)
 
     def flush(self) -> None:
         """Tell the master what was counted since the last time."""
@@ -64,15 +59,25 @@ class Worker:
         """Tell the rest."""
         self.flush()
 
-    def _stop(self, why: str) -> None:
+    def _stop(self, why: str, *, is_told: bool = False) -> None:
         if not self._is_over:
             self._is_over = True
             self._actors.close()
             _log.error("stopped: %s", why)
-            end_process(self._environment, GUARDRAIL)
+            end_process(self._environment, GUARDRAIL, partial(self._tell, why) if is_told else _nothing)
+
+    def _tell(self, why: str) -> None:
+        try:
+            self._runner.send_message(ALARM, {"why": why})
+        except Exception as error:  # the dead-man and the master's own guardrails are left
+            _log.error("the master does not hear the alarm: %r", error)
 
     def _leave(self, why: str) -> None:
         if not self._is_over:
             self._is_over = True
             _log.error("no actor acts here: %s", why)
-            end_process(self._environment, USAGE)
+            end_process(self._environment, USAGE, _nothing)
+
+
+def _nothing() -> None:
+    """Do nothing first."""

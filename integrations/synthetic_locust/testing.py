@@ -27,8 +27,8 @@ from synthetic.integration import instrumented, internal_hosts
 from synthetic_locust._actors import as_name
 from synthetic_locust._answers import Answer
 from synthetic_locust._counting import Counting
-from synthetic_locust._journeys import Cause, JourneyFailed, observe_here
-from synthetic_locust._out import naming
+from synthetic_locust._journeys import Cause, JourneyFailed, observe_here, observer_here
+from synthetic_locust._out import naming, noticing
 from synthetic_locust._served import served
 from synthetic_locust._tally import NO_STEP, Ended, Tally
 
@@ -93,7 +93,7 @@ class _Once:
         events: Any = Events
         environment: Any = Environment(user_classes=list(actors), events=events(), host=self._host)
         counting = _Strict(self, environment)
-        stack.enter_context(_named())
+        stack.enter_context(_patched(counting))
         self._counting = counting
         event: Any = environment.events.request
         event.fire = counting.firing(event.fire)
@@ -195,13 +195,16 @@ class _Strict(Counting):
 
     def _on_answer(self, answer: Answer, request: str) -> None:
         self._test.check()
-        if answer.is_unacknowledged:
+
+    def on_unacknowledged(self, request: str) -> None:
+        """Fail the test, if one of its actors has sent that."""
+        if observer_here() is self:
             self._fail(Ended(request, "failed", NO_STEP, "was executed as real: its service knows no markers"))
 
 
 @contextmanager
-def _named() -> Generator[None, None, None]:
-    patches = naming()
+def _patched(counting: _Strict) -> Generator[None, None, None]:
+    patches = (*naming(), *noticing(counting.on_unacknowledged))
     for patch in patches:
         patch.put_on()
     try:

@@ -19,6 +19,8 @@ def dial(options: argparse.Namespace) -> int:
     from synthetic_locust import _dial as dials
 
     if options.hold is not None:
+        if options.to is not None:
+            raise ValueError(f"--hold decides on the number of users; leave out {options.to!r}")
         return _hold(options)
     if options.to is None:
         raise ValueError("say what to do: a number of users, stop or show; for example: dial rides.dial 40 --for 20m")
@@ -26,17 +28,25 @@ def dial(options: argparse.Namespace) -> int:
         return _show(options.file)
     if dials.is_url(options.file):
         raise ValueError(f"{options.file} is a URL, which a run only reads. Turn the dial where its document is made.")
+    if Path(options.file).is_dir():
+        raise ValueError(f"{options.file} is a folder; name the file that the run reads: dial in [drive.NAME]")
     if options.to == "stop":
         dials.write(Path(options.file), {"stop": True})
         print(f"{options.file}: stop")
         return 0
+    return _turn(options)
+
+
+def _turn(options: argparse.Namespace) -> int:
+    from synthetic_locust import _dial as dials
+
     if not options.to.isdecimal():
         raise ValueError(f"{options.to!r} is neither a number of users, nor stop, nor show")
     if options.lease is None:
         raise ValueError("say for how long: --for 20m. When that time is over, nobody acts any more.")
     seconds = duration(options.lease, 1, _DAY)
-    users = int(options.to)
-    document: dict[str, float] = {"users": users, "until": round(time.time() + seconds, 1)}
+    users, now = int(options.to), time.time()
+    document: dict[str, float] = {"users": users, "until": round(now + seconds, 1), "written": round(now, 1)}
     if options.rate is not None:
         document["rate"] = options.rate
     dials.parse(json.dumps(document), time.time())  # what no run could read is not written

@@ -30,9 +30,12 @@ examples:
   synthetic-traffic mint --keys private.jwks --run rush-hour | curl -H @- http://localhost:8000/
   synthetic-traffic inspect --keys public.jwks "baggage: synthetic-traffic=eyJ..."
   synthetic-traffic doctor --app shop.main:app
+  synthetic-traffic run rides.py --target staging
+  synthetic-traffic dial rides.dial 40 --for 20m
 
 Settings that you do not pass come from SYNTHETIC_* variables and synthetic.toml, as in a service.
-Exit codes: 0 success, 1 the header does not verify or there is something to fix, 2 wrong arguments or configuration.
+Exit codes: 0 success, 1 the header does not verify, there is something to fix or a journey is not healthy, 2 wrong
+arguments or configuration, 3 a guardrail has stopped the run.
 """
 
 
@@ -88,7 +91,7 @@ def _name_the_file(options: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="synthetic-traffic",
-        description="Make keys and tokens for simulated traffic, and check headers and environments.",
+        description="Make keys and tokens for simulated traffic, check headers and environments, run simulated users.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -35,14 +36,31 @@ def run(options: argparse.Namespace) -> int:
     os.environ.setdefault("LOCUST_WAIT_FOR_WORKERS_REPORT_AFTER_RAMP_UP", "0")
     os.environ.setdefault("LOCUST_ONLY_SUMMARY", "true")  # the journeys are shown instead
     install(target)
+    if options.file.startswith("-") or (not options.file.endswith(".py") and not os.path.exists(options.file)):
+        complain(f"{options.file!r} is no file; say which Locust file: synthetic-traffic run rides.py --target staging")
+        return 2
     sys.argv = ["synthetic-traffic run", "-f", options.file, *options.locust]
     return 0
 
 
 def start() -> None:
-    """Run Locust, which ends the process with its exit code."""
-    locust: Any = import_module("locust.main")
-    locust.main()
+    """Run Locust, which ends the process with its exit code. If it finds something wrong at once, the code is 2."""
+    from synthetic_locust._plugin import has_begun
+
+    try:
+        locust: Any = import_module("locust.main")
+        locust.main()
+    except SystemExit as ended:
+        if ended.code == 1 and not has_begun():  # 1 is for a journey that is not healthy
+            raise SystemExit(2) from None
+        raise
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except Exception:
+        if has_begun():
+            raise
+        traceback.print_exc()
+        raise SystemExit(2) from None
 
 
 def _located(target: Any) -> Any:

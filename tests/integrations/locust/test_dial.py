@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from synthetic._cli.main import main
 from synthetic_locust._dial import Setting, parse, read, write
 from synthetic_locust._hold import next_step
+from synthetic_locust._shape import Dial
 
 NOW = 1_800_000_000.0
 VALUES = st.integers() | st.floats() | st.text() | st.booleans() | st.none()
@@ -50,7 +51,8 @@ def test_the_rate_has_a_default_and_stop_needs_nothing_else() -> None:
         ('{"users": true, "until": 1800000060}', "no number of users"),
         ('{"users": "4", "until": 1800000060}', "no number of users"),
         ('{"users": 4, "rate": 0, "until": 1800000060}', "rate"),
-        ('{"stop": "yes"}', "no number of users"),
+        ('{"stop": "yes"}', "neither true nor false"),
+        ('{"users": 3, "until": 1800000060, "stop": "true"}', "neither true nor false"),
     ],
 )
 def test_a_document_that_says_nothing_valid_is_unreadable(document: str, problem: str) -> None:
@@ -171,3 +173,62 @@ def test_the_controller_never_asks_for_more_than_the_most(users: int, most: int,
     assert 0 <= step.users <= most
     if value is None or value >= 0.4:
         assert step.users <= users // 2
+
+
+def test_the_controller_leaves_a_stop_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dial = tmp_path / "rides.dial"
+    write(dial, {"stop": True})
+    assert main(["dial", str(dial), "--hold", "up", "--below", "1", "--most", "9", "--prometheus", "http://x"]) == 0
+    assert read(str(dial), NOW).is_stop
+    assert "it says stop, which stays" in capsys.readouterr().out
+
+
+def test_a_stop_between_a_look_and_a_write_is_not_lost(tmp_path: Path) -> None:
+    dial = tmp_path / "rides.dial"
+    write(dial, {"users": 4, "until": NOW})
+    stops = [threading.Thread(target=write, args=(dial, {"stop": True})) for _ in range(4)]
+    begun = threading.Barrier(5)
+
+    def turn() -> None:
+        begun.wait()
+        for _ in range(200):
+            write(dial, {"users": 5, "until": NOW}, unless_stop=True)
+
+    turns = [threading.Thread(target=turn) for _ in range(4)]
+    for thread in turns:
+        thread.start()
+    begun.wait()
+    for thread in stops:
+        thread.start()
+    for thread in (*turns, *stops):
+        thread.join()
+    assert read(str(dial), NOW).is_stop
+
+
+@pytest.mark.parametrize(
+    ("before", "written", "warns"),
+    [(None, -60, False), (None, 60, True), (-1, -60, True), (-1, -2, False), (-1, 3, False)],
+)
+def test_clocks_that_differ_are_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, before: float | None, written: float, warns: bool
+) -> None:
+    """What was there when the run began may be old."""
+    dial = tmp_path / "rides.dial"
+    follower = Dial(str(dial), None, lambda _: None)
+    now = time.time()
+    for ago in (before, written):
+        if ago is not None:
+            write(dial, {"users": 1, "until": now + 600, "written": now + ago})
+            follower._setting = follower._read()
+    assert ("off this one, and the lease with it" in caplog.text) == warns
+
+
+def test_wrong_places_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path, problem in (
+        (tmp_path, "is a folder"),
+        (tmp_path / "nowhere" / "x.dial", "does not exist; make it first"),
+    ):
+        assert main(["dial", str(path), "stop"]) == 2
+        assert problem in capsys.readouterr().err
+    assert main(["dial", str(tmp_path / "x.dial"), "5", "--for", "1m", "--hold", "up"]) == 2
+    assert "leave out '5'" in capsys.readouterr().err

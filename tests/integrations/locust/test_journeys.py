@@ -12,7 +12,8 @@ from gevent import GreenletExit
 from locust.exception import InterruptTaskSet, RescheduleTask, StopTest, StopUser
 from opentelemetry import trace
 
-from synthetic.errors import UndeclaredWork
+from synthetic.errors import UndeclaredWork, UnverifiedMarker
+from synthetic.integration import Reason
 from synthetic_locust import journey, step
 from synthetic_locust._journeys import Cause, name_of_request, note, observe_here, traceparent
 from synthetic_locust._tally import Ended
@@ -231,7 +232,34 @@ def test_actors_in_other_greenlets_have_journeys_of_their_own(seen: Seen) -> Non
 
 def test_a_long_cause_is_cut_to_its_first_line(seen: Seen) -> None:
     with ends_the_task(), journey("ride"):
-        raise ValueError("x" * 200 + "\nsecond line")
+        raise ValueError("x" * 300 + "\nsecond line")
     cause = seen.ended[-1].cause
     assert cause is not None
-    assert (len(cause), cause[:14], cause[-1]) == (80, "ValueError: xx", "…")
+    assert (len(cause), cause[:14], cause[-1]) == (240, "ValueError: xx", "…")
+
+
+def test_a_failed_step_counts_also_if_its_error_is_caught(seen: Seen) -> None:
+    with ends_the_task(), journey("ride"):
+        with suppress(Exception), step("book"):
+            note(Cause("HTTP 500"))
+        with step("look"):
+            pass
+    assert seen.last() == ("ride", "failed", "book", "HTTP 500")
+
+
+def test_a_journey_of_an_actor_that_a_guardrail_has_stopped_does_not_count(seen: Seen) -> None:
+    with pytest.raises(UnverifiedMarker), journey("ride"), step("book"):
+        raise UnverifiedMarker(Reason.OUTLIVED)
+    assert seen.ended == []
+
+
+def test_a_journey_needs_a_name_and_decorates_tasks() -> None:
+    with pytest.raises(TypeError, match=r'@journey\("ride"\)'):
+
+        @journey  # type: ignore[arg-type]
+        def ride() -> None: ...
+
+    with pytest.raises(TypeError, match="Rider is a class"):
+
+        @journey("ride")
+        class Rider: ...

@@ -211,6 +211,35 @@ def test_only_what_is_under_way_arrives_once_the_middleware_is_lost(own_service:
     assert 1 <= own_service.sink()["unmarked"] <= 6
 
 
+@pytest.mark.parametrize("user", ["WithLocust", "WithGevent", "WithRequests"])
+def test_every_hop_of_every_client_is_looked_at(user: str, own_service: Service, own_runs: Runs) -> None:
+    """The last answer comes from a service that knows markers. The preflight does not ask the one before."""
+    own_runs.configure("users = 4\nrate = 50\n")
+    run = own_runs.start("charges.py", user)
+    own_service.wait_for(40)
+    own_service.behave(charges=False)
+    assert run.exit_code() == 3
+    assert "was answered by a service that does not know markers" in run.log()
+    assert 1 <= own_service.sink()["unmarked"] <= 4
+
+
+@pytest.mark.parametrize("user", ["Spinning", "SpinningForEver"])
+def test_an_actor_that_never_waits_ends_too(user: str, own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 2\nrate = 50\n")
+    run = own_runs.start("charges.py", user)
+    own_service.wait_for(40)
+    own_service.behave(charges=False)
+    assert run.exit_code() == 3
+    assert 1 <= own_service.sink()["unmarked"] <= 2
+
+
+def test_a_call_of_nobody_is_refused_also_if_a_listener_configures(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 2\nrate = 50\nenvironment = 'staging'\n")
+    run = own_runs.start("configures.py")
+    run.wait_for("at the start: nobody has declared whether this call is simulated")
+    assert own_service.sink()["unmarked"] == 0
+
+
 def test_a_halted_run_stops(own_service: Service, own_runs: Runs) -> None:
     own_runs.configure("run = 'rush-hour'\n" + QUICK)
     run = own_runs.start("rides.py")
@@ -288,7 +317,8 @@ def test_a_worker_of_another_target_gets_no_actor(own_service: Service, own_runs
     own_service.wait_for(20)
     other = own_runs.start("plain.py", "--worker", "--master-port", own_runs.port, target="other")
     master.wait_for("it gets no actors")
-    other.exit_code()
+    assert other.exit_code() == 2
+    assert "no actor acts here: the master drives" in other.log()
     assert own_service.sink()["runs"] == ["staging"]
 
 
@@ -325,8 +355,27 @@ def test_a_dial_that_says_stop_ends_a_master_that_still_waits_for_workers(own_se
     own_runs.configure("users = 4\ndial = 'rides.dial'\n")
     own_runs.stop()
     master, _ = own_runs.distributed("rides.py", 0)
-    master.exit_code()
+    assert master.exit_code() == 1  # its journeys have not begun
     assert "the dial says stop" in master.log()
+
+
+@pytest.mark.parametrize("file", ["missing.py", "broken.py", "nobody.py"])
+def test_what_cannot_begin_is_wrong_use(file: str, own_service: Service, own_runs: Runs) -> None:
+    """The exit code 1 is for a journey that is not healthy."""
+    (own_runs.folder / "broken.py").write_text("import no_such_module")
+    (own_runs.folder / "nobody.py").write_text("import locust")
+    own_runs.configure("users = 2\n")
+    assert own_runs.start(str(own_runs.folder / file)).exit_code() == 2
+
+
+def test_a_service_that_does_not_answer_is_named_with_what_to_do(own_service: Service, own_runs: Runs) -> None:
+    own_service.end()
+    own_runs.configure("users = 2\n")
+    run = own_runs.start("plain.py")
+    assert run.exit_code() == 3
+    assert "no answer" in run.log()
+    assert "Start the service, or correct the host" in run.log()
+    assert "preflight = false" not in run.log()
 
 
 def test_the_ceiling_holds_for_options_too(own_service: Service, own_runs: Runs) -> None:

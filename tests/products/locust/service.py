@@ -30,11 +30,23 @@ actors: set[str] = set()
 tokens: set[str] = set()
 runs: set[str] = set()
 traces: set[str] = set()
-behaviour: dict[str, Any] = {"guarded": True, "finish": 200, "sheds": False, "redirect": None, "dial": {}}
+behaviour: dict[str, Any] = {
+    "guarded": True,
+    "finish": 200,
+    "sheds": False,
+    "redirect": None,
+    "charges": True,
+    "dial": {},
+}
+"""``charges`` is whether the service behind that path has the middleware, as all others have if ``guarded`` is true."""
+
+
+def _is_guarded(path: str) -> bool:
+    return bool(behaviour["guarded"] and (behaviour["charges"] or path != "/charges"))
 
 
 def _count(request: Request) -> None:
-    marker = synthetic.current() if behaviour["guarded"] else None
+    marker = synthetic.current() if _is_guarded(request.url.path) else None
     sink["marked" if marker else "unmarked"] += 1
     sink["last"] = time.time()
     if marker is None:
@@ -89,6 +101,11 @@ async def _finish(request: Request) -> Any:
     return JSONResponse({})
 
 
+async def _charge(request: Request) -> Any:
+    _count(request)
+    return RedirectResponse("/quote", 303)
+
+
 async def _slow(request: Request) -> Any:
     _count(request)
     await asyncio.sleep(float(request.query_params["seconds"]))
@@ -113,6 +130,7 @@ application = Starlette(
         Route("/rides/{ride}", _look),
         Route("/rides/{ride}/finish", _finish, methods=["POST"]),
         Route("/drivers/{driver}/next", _offer, methods=["POST"]),
+        Route("/charges", _charge, methods=["POST"]),
         Route("/slow", _slow),
         Route("/dial", _dial),
         Route("/sink", _sink, methods=["GET", "POST"]),
@@ -123,7 +141,8 @@ guarded = SyntheticTrafficMiddleware(application)
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
     """Have the middleware, or not: a deployment that forgot it."""
-    inner = guarded if behaviour["guarded"] and scope.get("path") not in ("/sink", "/dial") else application
+    path = scope.get("path", "")
+    inner = guarded if _is_guarded(path) and path not in ("/sink", "/dial") else application
     await inner(scope, receive, send)
 
 
