@@ -29,12 +29,15 @@ __all__ = ["Drive"]
 
 
 class Drive:
-    """A run of simulated actors against ``target``, in one Locust process. ``actors`` waits for ``begin``."""
+    """A run of simulated actors against ``target``, in one Locust process. ``actors`` waits for ``begin``.
 
-    def __init__(self, target: Target, actors: Actors) -> None:
+    The settings of the run stay in force until ``settings`` is closed, or is there no more.
+    """
+
+    def __init__(self, target: Target, actors: Actors, settings: ExitStack) -> None:
         self._target = target
         self._actors = actors
-        self._settings = ExitStack()
+        self._settings = settings
 
     def begin(self, environment: Any) -> None:
         """Take over a Locust process whose runner exists, before its first user acts. Raises ConfigurationError."""

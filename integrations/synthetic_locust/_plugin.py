@@ -59,7 +59,7 @@ def _begin(environment: Any, **_: Any) -> None:
     global _has_begun
     try:
         target = _target or Target(run=as_name(str(environment.locustfile or "locust").removesuffix(".py")))
-        Drive(target, _actors).begin(environment)
+        Drive(target, _actors, _settings).begin(environment)
         _has_begun = True
     except SyntheticTrafficError as error:
         print(f"synthetic-traffic: {error}", file=sys.stderr)

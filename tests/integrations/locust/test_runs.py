@@ -233,6 +233,13 @@ def test_an_actor_that_never_waits_ends_too(user: str, own_service: Service, own
     assert 1 <= own_service.sink()["unmarked"] <= 2
 
 
+def test_the_environment_of_the_target_holds_whatever_the_variable_says(own_service: Service, own_runs: Runs) -> None:
+    own_runs.configure("users = 4\nrate = 50\nenvironment = 'staging'\n")
+    run = own_runs.start("plain.py", "-t", "3s", SYNTHETIC_ENVIRONMENT="elsewhere")
+    assert run.exit_code() == 0, run.log()
+    assert own_service.sink()["marked"] > 0
+
+
 def test_a_call_of_nobody_is_refused_also_if_a_listener_configures(own_service: Service, own_runs: Runs) -> None:
     own_runs.configure("users = 2\nrate = 50\nenvironment = 'staging'\n")
     run = own_runs.start("configures.py")
