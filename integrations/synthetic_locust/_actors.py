@@ -37,7 +37,7 @@ class Actors:
         self._taken: defaultdict[str, set[int]] = defaultdict(set)
         """The numbers of the actors that act, by the name of their class. A number that is free again is given to the
         next one, so that a run has no more actors than act at a time."""
-        self._acting: dict[gevent.Greenlet, Simulated] = {}
+        self._acting: dict[Any, Simulated] = {}
         self._is_closed = False
         self._start = Patch(User, "start", self._starting)
 
