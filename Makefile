@@ -11,15 +11,21 @@ packages := synthetic $(filter-out %_shared,$(notdir $(wildcard integrations/syn
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo demo-staging demo-load test check bench soak docs clean
 
 help:  ## List these commands
 	@echo "Usage: make COMMAND [ARGS=\"...\"] [PYTHON=python3.12]"
 	@echo
-	@sed -n 's/^\([a-z]*\):.*## /\1  /p' Makefile | while read -r name text; do printf '  %-7s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1  /p' Makefile | while read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
 
 demo: .venv/.installed-demo  ## Run a small company with real and simulated riders; ARGS="--help" lists the options
 	@$(python) docs/examples/rides $(ARGS)
+
+demo-staging: .venv/.installed-demo  ## Deploy a broken release while simulated riders are there, and see it noticed
+	@$(python) docs/examples/drive/staging.py $(ARGS)
+
+demo-load: .venv/.installed-demo  ## Turn up a load test beside real riders, without shedding and with it; writes load.svg
+	@$(python) docs/examples/drive/load.py $(ARGS)
 
 test: .venv/.installed-test  ## Run the tests but the long ones; ARGS="-m long --long" runs those, ARGS="-k policy" some
 	@$(python) -m pytest -n auto --dist worksteal -m "not long" $(ARGS)
@@ -41,6 +47,9 @@ check: .venv/.installed-check  ## Check style, format, imports and types
 
 bench: .venv/.installed-bench  ## Run the benchmarks
 	@$(python) -m tests.benchmarks $(ARGS)
+
+soak: .venv/.installed-test  ## Keep a run with workers going for hours while things break; ARGS="--help" lists the options
+	@$(python) -m tests.soak $(ARGS)
 
 docs: .venv/.installed-docs  ## Build the documentation into site/
 	@$(python) -m zensical build --strict --clean $(ARGS)

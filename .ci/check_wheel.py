@@ -27,9 +27,10 @@ def problems(wheel: Path, project: Path) -> list[str]:
         names = [name for name, where in points["synthetic.integrations"].items() if where.startswith(module)]
         names = names or [product.replace("_", "-")]
         found += [f"{name}: no extra of this name" for name in names if name not in extras]
-        for pattern in (f"tests/integrations/**/test_{product}.py", f"docs/integrations/{product}.md"):
-            if not any(project.glob(pattern)):
-                found.append(f"{pattern}: missing")
+        tests = (f"tests/integrations/{product}/test_*.py", f"tests/integrations/**/test_{product}.py")
+        for patterns in (tests, (f"docs/integrations/{product}.md",)):
+            if not any(True for pattern in patterns for _ in project.glob(pattern)):
+                found.append(f"{' or '.join(patterns)}: missing")
     if not products:
         found.append("integrations/synthetic_*: there are none")
     return found

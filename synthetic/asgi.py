@@ -63,7 +63,7 @@ class SyntheticTrafficMiddleware:
         on_missing: OnMissing | None = None,
     ) -> None:
         self.app = app
-        self._entrance = Entrance(edge=edge, on_unverified=on_unverified, on_missing=on_missing)
+        self._entrance = Entrance(edge=edge, on_unverified=on_unverified, on_missing=on_missing, is_on_loop=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -91,6 +91,8 @@ class SyntheticTrafficMiddleware:
                     _reset_verdict(alone)
                 except ValueError:
                     pass  # finalised in another context: there is nothing to restore here
+        if decision is not AS_REAL:
+            decision = await self._entrance.turn(decision)
         if isinstance(decision, Refused):
             return await _answer(refusal_of(decision.reason), scope, receive, send)
         return await self._admitted(decision, scope, receive, send)
@@ -172,6 +174,7 @@ class _SimulatedResponse:
                 if answer is not None:
                     return await self.answer(answer)
             self.has_started = True
+            self._verdict.give_place_back()
             message = {**message, "headers": _simulated_headers(message.get("headers") or ())}
         await self._send(message)
 
@@ -179,6 +182,7 @@ class _SimulatedResponse:
         """Send this problem as the response, unless one was sent."""
         if not self.is_answered:
             self.has_started = self.is_answered = True
+            self._verdict.give_place_back()
             await _answer(problem, self._scope, self._receive, self._send)
 
 

@@ -5,6 +5,7 @@ SyntheticTrafficError
 ├── UnverifiedMarker       the work is neither real nor simulated: its marker cannot be verified, or it has outlived
 │                          the simulated work that started it
 ├── MessageRefused         a message or task was not admitted and must not be handled
+├── UndeclaredWork         nobody has declared whether work is simulated, in a process that only simulates
 └── EffectRefused          a guard refused an effect of simulated work
     └── ExternalCallRefused    simulated work called a host that does not take part
 """
@@ -24,6 +25,7 @@ __all__ = [
     "ExternalCallRefused",
     "MessageRefused",
     "SyntheticTrafficError",
+    "UndeclaredWork",
     "UnverifiedMarker",
 ]
 
@@ -59,6 +61,19 @@ class UnverifiedMarker(SyntheticTrafficError):
 
     def __reduce__(self) -> tuple[type[UnverifiedMarker], tuple[Reason]]:
         return type(self), (self.reason,)
+
+
+class UndeclaredWork(SyntheticTrafficError):
+    """A call or message was not sent, because nobody has declared whether it is simulated or real.
+
+    It is raised only with the setting ``undeclared="refuse"``, which is for a process that only simulates.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_UNDECLARED)
+
+    def __reduce__(self) -> tuple[type[UndeclaredWork], tuple[()]]:
+        return type(self), ()
 
 
 class MessageRefused(SyntheticTrafficError):
@@ -123,6 +138,11 @@ _OUTLIVED = (
     "as synthetic.carry(function). If it serves everybody, start it outside of simulated work, or name its module in "
     "the setting workers; if it takes jobs from a queue, declare that with synthetic.carry_queue. If its work is real, "
     "put that into a block with synthetic.real()."
+)
+
+_UNDECLARED = (
+    "nobody has declared whether this call is simulated, so it was not sent (undeclared='refuse'). Make it in a block "
+    "with synthetic.simulated(...), or with synthetic.real() if it is to be executed as real."
 )
 
 

@@ -21,13 +21,15 @@ fails.
 **The way in: messages.** ``verdict_on`` returns the verdict on a message, given its headers, and raises
 ``synthetic.MessageRefused`` if the message is not admitted; ``verdict_on_values`` takes the values of its ``baggage``
 headers. ``under`` calls a function under the verdict, and ``await_under`` a coroutine function. ``AdmittedMessage``
-puts the verdict in force for a ``with`` block.
+puts the verdict in force for a ``with`` block. With ``takes_place=True``, a service that sheds refuses a simulated
+message for later while it handles others.
 
 **The way in: requests.** An ``Entrance`` decides on requests, and returns ``Admitted`` (``AS_REAL``, if the request
 carries no marker) or ``Refused``. ``refusal_of`` gives the response (a ``Problem``) for a refused request,
 ``problem_of`` the one for a refused effect. In a simulated response, ``SIMULATED_CACHE_CONTROL`` replaces every header
 that ``is_cache_header``, and the header ``ACKNOWLEDGEMENT`` says ``SIMULATED``, unless the application has set it.
-``OnMissing`` and ``OnUnverified`` are the settings of an entrance.
+``OnMissing`` and ``OnUnverified`` are the settings of an entrance. A server on an event loop awaits ``Entrance.turn``
+for every decision but ``AS_REAL``, and calls ``give_place_back`` of the verdict as the response starts.
 
 **Headers.** ``baggage_in`` reads the header ``BAGGAGE`` from a ``Carrier``: a mapping or pairs. ``is_baggage``
 recognizes its name. ``has_marker`` tells whether headers have a
@@ -57,6 +59,10 @@ variables and log entries.
 where a ``RefusedMessage`` goes (a ``Policy``: ``OnRefused``, ``Park`` or ``"raise"``). ``Offsets`` say how far each
 partition (a ``Place``) is done; a client event has the offset ``NOWHERE``. ``verbatim`` and ``is_verbatim`` are for
 dead letters, which keep the headers that they came with.
+
+**Settings.** ``instrumented`` returns the products that are instrumented, and ``internal_hosts`` the hosts that take
+part. ``table_in_file`` returns a table of ``synthetic.toml`` that only one command needs, and ``duration`` reads a time
+such as ``10m``.
 """
 
 from synthetic._admission.decision import AS_REAL, Admitted, Refused
@@ -87,7 +93,9 @@ from synthetic._admission.problem import (
     refusal_of,
 )
 from synthetic._config.configuration import OnMissing, OnUnverified
-from synthetic._egress.departure import Within, beside_message, depart, directly, dispatch, takes_part
+from synthetic._config.readers import duration
+from synthetic._config.sources import table_in_file
+from synthetic._egress.departure import Within, beside_message, depart, directly, dispatch, internal_hosts, takes_part
 from synthetic._egress.failure import go_on_after
 from synthetic._egress.headers import outgoing, outgoing_pairs
 from synthetic._egress.injected import forget_injected, is_injected
@@ -95,7 +103,7 @@ from synthetic._egress.recorded import without_tokens
 from synthetic._guards.targets import DefaultGuard
 from synthetic._instrument.imports import LatePatches
 from synthetic._instrument.injections import noting_injections
-from synthetic._instrument.instrument import Integration
+from synthetic._instrument.instrument import Integration, instrumented
 from synthetic._instrument.patches import IsOn, Patch, Patches, always_on
 from synthetic._model.reason import Reason
 from synthetic._model.verdict import REAL, Real, Received, Simulated, Unverified, Verdict
@@ -162,10 +170,13 @@ __all__ = [
     "depart",
     "directly",
     "dispatch",
+    "duration",
     "enter",
     "forget_injected",
     "go_on_after",
     "has_marker",
+    "instrumented",
+    "internal_hosts",
     "is_baggage",
     "is_cache_header",
     "is_injected",
@@ -180,6 +191,7 @@ __all__ = [
     "outgoing_pairs",
     "problem_of",
     "refusal_of",
+    "table_in_file",
     "takes_part",
     "under",
     "unmarked",

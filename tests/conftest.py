@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ import synthetic
 from synthetic._config import advice
 from tests.support import brokers
 from tests.support.keys import shared_key
+
+CHROMIUM = "/usr/bin/chromium"
 
 # Eventlet warns of itself unless it is told so; Sentry, among others, imports it wherever it is installed.
 os.environ["EVENTLET_TESTS"] = "1"
@@ -121,6 +124,25 @@ def rabbitmq_port() -> Iterator[int]:
         pytest.skip("RabbitMQ is not installed: apt-get install rabbitmq-server")
     with brokers.rabbitmq() as port:
         yield port
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The executable of a browser. Playwright's own is no package."""
+    if not Path(CHROMIUM).exists():
+        if os.environ.get("TESTS_NEED_CHROMIUM"):
+            pytest.fail("Chromium is not installed, and these tests have to run: apt-get install chromium")
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    return CHROMIUM
+
+
+@pytest.fixture(scope="session")
+def with_prometheus() -> None:
+    """Prometheus and promtool are there."""
+    if not brokers.has_prometheus():
+        if os.environ.get("TESTS_NEED_PROMETHEUS"):
+            pytest.fail("Prometheus is not installed, and these tests have to run: apt-get install prometheus")
+        pytest.skip("Prometheus is not installed: apt-get install prometheus")
 
 
 @pytest.fixture(scope="session")

@@ -101,6 +101,9 @@ SETTINGS = [
         value("attribute"),
         ("synthetic.type", "a.b", "c", "user_agent.synthetic.type"),
     ),
+    Setting("undeclared", "refuse", "refuse", '"refuse"', value("undeclared"), ("refuse", "refuse", "refuse", "real")),
+    Setting("shed", "auto", "auto", '"auto"', value("shed"), ("auto", "auto", "auto", None)),
+    Setting("shed_limit", 2, "3", "4", value("shed_limit"), (2, 3, 4, 1)),
     Setting("metrics_run", True, "yes", "true", value("metrics_run"), (True, True, True, False)),
 ]  # fmt: skip
 
@@ -142,7 +145,7 @@ def test_arguments_win_over_variables_and_variables_over_the_file(
 
 
 def test_every_setting_is_tested_above() -> None:
-    assert {setting.name for setting in SETTINGS} | {"ready", "shed", "clock"} == set(Configuration.__annotations__)
+    assert {setting.name for setting in SETTINGS} | {"ready", "clock"} == set(Configuration.__annotations__)
 
 
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +226,10 @@ WRONG: list[tuple[str, Any, str | None, str]] = [
     ("issuer", "größe", "größe", "a value that works: 'synthetic-traffic'"),
     ("attribute", "", ".a", "a value that works: 'synthetic.type'"),
     ("ready", 1, None, "is not callable"),
-    ("shed", True, None, "is not callable"),
+    ("shed", True, None, "True is not 'auto'; pass a function in code"),
+    ("shed", "on", "on", "'on' is not 'auto'"),
+    ("shed_limit", 0, None, "a value that works: 1"),
+    ("undeclared", "ask", None, "is not one of: real, refuse"),
     ("clock", 1.5, None, "is not callable"),
 ]
 
@@ -276,7 +282,7 @@ def test_an_unknown_setting_in_the_file_is_an_error_with_a_suggestion() -> None:
         synthetic.configure()
 
 
-@pytest.mark.parametrize("name", ["ready", "shed", "clock"])
+@pytest.mark.parametrize("name", ["ready", "clock"])
 def test_settings_that_only_an_argument_can_give_are_errors_in_the_file(name: str) -> None:
     write(f"{name} = 1\n")
     with pytest.raises(

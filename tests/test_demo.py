@@ -17,13 +17,14 @@ from typing import Any
 import pytest
 
 from tests.docs.pages import blocks_of
+from tests.support import demos
+from tests.support.demos import EXAMPLES, PAGE, children_of, finished, is_running, needs_proc
 from tests.support.servers import wait_until
 
 for needed in ("aiosmtpd", "cryptography", "rich", "uvicorn", "waitress"):
     pytest.importorskip(needed, reason=f"the demo needs {needed}")
 
-RIDES = Path(__file__).parents[1] / "docs" / "examples" / "rides"
-PAGE = RIDES.parents[1] / "demo.md"
+RIDES = EXAMPLES / "rides"
 PLACES = ("stored in the books", "charged by payments", "counted by analytics", "mailed", "looked up by the map vendor")
 ATTACKS = (
     "forged signature",
@@ -34,30 +35,10 @@ ATTACKS = (
     "key spelled with %73",
     "call to an undeclared host",
 )
-needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the services in /proc (Linux)")
 
 
 def start(tmp_path: Path, *arguments: str, program: Path = RIDES, **variables: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONIOENCODING": "utf-8", "COLUMNS": "100", **variables}
-    return subprocess.Popen(
-        [sys.executable, str(program), *arguments],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        # A test run in the background ignores the signal, and its children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
-    )
-
-
-def finished(demo: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """Return the exit code, the output and the errors. A demo that hangs fails the test."""
-    try:
-        printed, errors = demo.communicate(timeout=300)
-    finally:
-        demo.kill()
-    return demo.returncode, printed, errors
+    return demos.start(program, tmp_path, *arguments, **variables)
 
 
 def numbers(printed: str) -> dict[str, list[int]]:
@@ -237,23 +218,7 @@ def wait_for_rides(demo: subprocess.Popen[str]) -> None:
 
 def services_of(demo: subprocess.Popen[str]) -> dict[str, int]:
     """Return script name -> process id for every process that the demo started."""
-    found: dict[str, int] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            command = (folder / "cmdline").read_text().split("\0")
-        except OSError:  # it has just ended
-            continue
-        if parent == demo.pid:
-            found[Path(command[1]).name] = int(folder.name)
-    return found
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    return {Path(command.split()[1]).name: pid for pid, command in children_of(demo.pid)}
 
 
 @pytest.fixture

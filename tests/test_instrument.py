@@ -213,6 +213,32 @@ def test_a_product_uninstrumented_before_its_import_stays_unpatched() -> None:
     assert run_script(LAZY_AND_UNDONE).splitlines() == ["False", "True"]
 
 
+@pytest.mark.parametrize("name", sorted(point.name for point in entry_points(group=PRODUCTS)))
+def test_a_product_that_its_integration_is_the_first_to_import_is_instrumented(name: str) -> None:
+    """For example for its error: ``from synthetic_requests import ExternalRequestRefused``."""
+    product = {point.name: point.value for point in entry_points(group=PRODUCTS)}[name]
+    pytest.importorskip(product.partition(".")[0])
+    package = {point.name: point.module for point in entry_points(group=GROUP)}[name]
+    assert run_script(FIRST, package, product, name) == "True\n"
+
+
+FIRST = """
+import importlib, logging, os, sys
+os.environ["EVENTLET_TESTS"] = "1"
+logging.raiseExceptions = True
+package, product, name = sys.argv[1:]
+import synthetic
+from synthetic._instrument import instrument
+failed = []
+instrument._log.exception = lambda *args: failed.append(args)
+synthetic.instrument()
+importlib.import_module(package)
+importlib.import_module(product)
+assert not failed, failed
+print(name in instrument.INSTRUMENTED and name not in instrument._awaited)
+"""
+
+
 def test_a_failing_integration_does_not_break_the_import_of_its_product() -> None:
     assert run_script(LAZY_AND_BROKEN).splitlines() == ["True False"]
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import synthetic
+import synthetic_locust.testing  # noqa: F401 - before Locust itself: it keeps that from patching the process
 from synthetic._config.settings import SETTINGS
 
 NAMES = [
@@ -38,6 +39,7 @@ PUBLIC = [
     "synthetic",
     "synthetic.asgi",
     "synthetic.errors",
+    "synthetic.ids",
     "synthetic.integration",
     "synthetic.ledger",
     "synthetic.telemetry",

@@ -95,7 +95,7 @@ def covered(
         if not is_on():
             return await callback(message)
         try:
-            verdict = verdict_on(message.headers)
+            verdict = verdict_on(message.headers, takes_place=not message.processed)
         except MessageRefused as error:
             if message.processed:
                 raise  # it cannot be rejected any more: aio-pika logs the error

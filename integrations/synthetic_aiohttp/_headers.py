@@ -11,7 +11,14 @@ from typing import Any
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from synthetic.integration import ACKNOWLEDGEMENT, BAGGAGE, SIMULATED, SIMULATED_CACHE_CONTROL, is_cache_header
+from synthetic.integration import (
+    ACKNOWLEDGEMENT,
+    BAGGAGE,
+    SIMULATED,
+    SIMULATED_CACHE_CONTROL,
+    Received,
+    is_cache_header,
+)
 
 __all__ = ["baggage_of", "keep_out_of_caches", "remember", "replace_baggage"]
 
@@ -49,12 +56,16 @@ def remember(request: web.BaseRequest, name: str, value: object) -> None:
     inner._state[name] = value
 
 
-def keep_out_of_caches(request: web.BaseRequest) -> None:
-    """Let no shared cache keep the response to a simulated request, whatever the application says; acknowledge it."""
+def keep_out_of_caches(request: web.BaseRequest, verdict: Received) -> None:
+    """Let no shared cache keep the response to a simulated request, whatever the application says; acknowledge it.
+
+    With the start of its response, a request takes no room any more that others wait for.
+    """
     writer: Any = request.writer
     write = writer.write_headers
 
     async def write_headers(status_line: str, headers: CIMultiDict[str]) -> None:
+        verdict.give_place_back()
         kept = CIMultiDict(pair for pair in headers.items() if not is_cache_header(pair[0]))
         kept["Cache-Control"] = SIMULATED_CACHE_CONTROL
         kept.setdefault(ACKNOWLEDGEMENT, SIMULATED)

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from synthetic import Marker
 from synthetic.integration import (
+    AS_REAL,
     REAL,
     Entrance,
     OnMissing,
@@ -53,19 +54,21 @@ def middleware(
     For a setting that is not given here the configuration's is used; see ``synthetic.configure``. Raises
     ConfigurationError for a wrong setting.
     """
-    entrance = Entrance(edge=edge, on_unverified=on_unverified, on_missing=on_missing)
+    entrance = Entrance(edge=edge, on_unverified=on_unverified, on_missing=on_missing, is_on_loop=True)
     entrance.open()
 
     @web.middleware
     async def synthetic_traffic(request: web.Request, handler: Handler) -> web.StreamResponse:
         decision = entrance.decide(baggage_of(request))
+        if decision is not AS_REAL:
+            decision = await entrance.turn(decision)
         if isinstance(decision, Refused):
             return _answer(refusal_of(decision.reason))
         verdict = decision.verdict
         if decision.onward is not None:
             replace_baggage(request, decision.onward)
-        if verdict is not REAL:
-            keep_out_of_caches(request)
+        if isinstance(verdict, Received):
+            keep_out_of_caches(request, verdict)
         remember(request, _MARKER, verdict.marker)
         return await _handled(verdict, request, handler)
 

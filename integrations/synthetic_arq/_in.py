@@ -27,7 +27,7 @@ class _Handling:
         if self._entered is not None:
             return
         try:
-            verdict = verdict_on_values(headers)
+            verdict = verdict_on_values(headers, takes_place=True)
             if says_simulated and verdict is REAL:
                 raise MessageRefused(Reason.MISSING)  # its serializer has lost the marker
         except MessageRefused as error:

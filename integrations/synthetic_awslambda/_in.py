@@ -85,7 +85,8 @@ def admit(
     that is not declared.
     """
     known = declared(envelopes, "sns", "eventbridge", "headers")
-    entrance = Entrance(edge=edge, on_unverified=on_unverified, on_missing=on_missing)
+    # Each process handles one invocation at a time.
+    entrance = Entrance(edge=edge, on_unverified=on_unverified, on_missing=on_missing, has_places=False)
     entrance.open()
 
     def decorate(handler: Handler) -> Handler:

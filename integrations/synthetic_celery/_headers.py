@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from synthetic.integration import BAGGAGE, Within, baggage_in, has_marker, outgoing
 
-__all__ = ["departing", "markers_in", "markers_of", "markers_received"]
+__all__ = ["departing", "has_eta", "markers_in", "markers_of", "markers_received"]
 
 _BELOW: Final = "headers"
 
@@ -31,6 +31,17 @@ def markers_of(request: Any) -> Sequence[str]:
     if not request or (request.get(BAGGAGE) is None and not request.get(_BELOW)):
         return ()
     return markers_in(request)
+
+
+def has_eta(message: Any) -> bool:
+    """Whether a worker keeps the task of this message until a certain time: one with a countdown, or a retry."""
+    content: Any = message.headers
+    if "eta" not in content:  # protocol 1 has it in the body
+        try:
+            content = message.payload
+        except Exception:
+            return False  # the worker will say that it cannot read the message
+    return isinstance(content, Mapping) and content.get("eta") is not None  # pyright: ignore[reportUnknownMemberType]
 
 
 def markers_in(headers: Mapping[str, Any] | None) -> list[str]:

@@ -14,8 +14,8 @@ from typing import Any, Final
 from celery.app.task import Context  # type: ignore[import-untyped]
 
 from synthetic.errors import MessageRefused
-from synthetic.integration import REAL, AdmittedMessage, IsOn, enter, under, verdict_on_values
-from synthetic_celery._headers import markers_of, markers_received
+from synthetic.integration import AdmittedMessage, IsOn, Received, enter, under, verdict_on_values
+from synthetic_celery._headers import has_eta, markers_of, markers_received
 from synthetic_celery._refusal import hold, not_run, refused_in
 
 __all__ = ["CALLBACKS", "Tracer", "cover_request", "making", "of_its_task", "receiving", "starting_unset"]
@@ -32,13 +32,21 @@ def receiving(original: Any, is_on: IsOn) -> Any:
         def receive(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> Any:
             if is_on():
                 try:
-                    message.synthetic_verdict = verdict = verdict_on_values(markers_received(message))
+                    markers = markers_received(message)
+                    verdict = verdict_on_values(markers, takes_place=bool(markers) and not has_eta(message))
                 except MessageRefused as error:
                     if error.is_later:
                         return hold(consumer, message)
                     raise refused_in(app, task, message, body, error) from None
-                if verdict is not REAL:  # signals, and the application's own class of requests
-                    return under(verdict, handle, message, body, ack, reject, callbacks)
+                message.synthetic_verdict = verdict
+                if isinstance(verdict, Received):  # signals, and the application's own class of requests
+                    # The place is the task's, and not that of its receipt.
+                    message.synthetic_place, verdict.place = verdict.place, None
+                    try:
+                        return under(verdict, handle, message, body, ack, reject, callbacks)
+                    except BaseException:
+                        _give_place_back(message)
+                        raise
             return handle(message, body, ack, reject, callbacks)
 
         return receive
@@ -51,16 +59,42 @@ def of_its_task(original: Any, is_on: IsOn) -> Any:
 
     It runs in the main process. The error callbacks and signals that it calls belong to the task.
     """
+    is_end = original.__name__ in CALLBACKS
 
     @wraps(original)
     def method(request: Any, *args: Any, **kwargs: Any) -> Any:
         verdict = getattr(request.message, "synthetic_verdict", None)
         if verdict is None or not is_on():
             return original(request, *args, **kwargs)
-        with AdmittedMessage(verdict):
-            return original(request, *args, **kwargs)
+        try:
+            with AdmittedMessage(verdict):
+                return original(request, *args, **kwargs)
+        finally:
+            if is_end and not (kwargs.get("soft") or (args and args[0] is True)):  # a soft time limit is no end
+                _give_place_back(request.message)
 
     return method
+
+
+def giving_place_back(original: Any) -> Any:
+    """Wrap ``Request.on_success``, which Celery calls in the main process when a task has ended; also a failed one."""
+
+    @wraps(original)
+    def on_success(request: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(request, *args, **kwargs)
+        finally:
+            _give_place_back(request.message)
+
+    return on_success
+
+
+def _give_place_back(message: Any) -> None:
+    """Let another simulated task run. Celery may keep the message for long, as the last one that it has received."""
+    place: Any = getattr(message, "synthetic_place", None)
+    if place is not None:
+        message.synthetic_place = None
+        place.give_back()
 
 
 CALLBACKS: Final = ("on_failure", "on_timeout", "_announce_cancelled", "_announce_revoked")
@@ -91,6 +125,7 @@ def cover_request(made: Any, is_on: IsOn) -> None:
     for name in (*CALLBACKS, *_OTHERS):
         if any(name in vars(kind) for kind in own):
             setattr(made, name, of_its_task(getattr(made, name), is_on))
+    made.on_success = giving_place_back(made.on_success)
 
 
 class Tracer:
@@ -125,8 +160,10 @@ class Tracer:
 
 
 def _run(trace: Callable[..., Any], task: Any, uuid: str, args: Any, kwargs: Any, request: Any = None) -> Any:
+    markers = markers_of(request)
     try:
-        verdict = verdict_on_values(markers_of(request))
+        # A task that had to wait for its time took no place meanwhile. Any other has the one that it was received with.
+        verdict = verdict_on_values(markers, takes_place=bool(markers) and request.get("eta") is not None)
     except MessageRefused as error:
         return not_run(task, Context(request or {}, args=args, kwargs=kwargs, called_directly=False), error)
     return under(verdict, trace, uuid, args, kwargs, request)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from synthetic.integration import Within, dispatch
+from synthetic.integration import Within, current_verdict, directly, dispatch
 
 __all__ = ["baggage_of", "environment", "outgoing"]
 
@@ -31,8 +31,11 @@ def environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
 def outgoing(env: Any) -> tuple[Any, Within]:
     """Return ``env`` or a changed copy for a subprocess of the current work, and how to make the call.
 
-    None stands for this process's environment, as it does for ``subprocess``.
+    None stands for this process's environment, as it does for ``subprocess``. Whatever the setting ``undeclared`` says,
+    work on which nothing was decided starts subprocesses: that sends nothing.
     """
+    if current_verdict() is None:
+        return env, directly
     present = baggage_of(os.environ if env is None else env)
     header, within = dispatch(present)
     if header == present:

@@ -10,7 +10,19 @@ from django.conf import settings as django_settings  # type: ignore[import-untyp
 from django.http import HttpResponse  # type: ignore[import-untyped,unused-ignore]
 
 from synthetic.errors import ConfigurationError
-from synthetic.integration import Entrance, Problem, Real, Received, Refused, await_under, problem_of, refusal_of, under
+from synthetic.integration import (
+    AS_REAL,
+    Admitted,
+    Entrance,
+    Problem,
+    Real,
+    Received,
+    Refused,
+    await_under,
+    problem_of,
+    refusal_of,
+    under,
+)
 from synthetic_django._headers import replace_baggage
 from synthetic_django._response import cover
 
@@ -33,9 +45,9 @@ class SyntheticTrafficMiddleware:
 
     def __init__(self, get_response: Any) -> None:
         self.get_response = get_response
-        self._entrance = Entrance(**_settings())
-        self._entrance.open()
         self._is_async: bool = iscoroutinefunction(get_response)
+        self._entrance = Entrance(**_settings(), is_on_loop=self._is_async)
+        self._entrance.open()
         if self._is_async:
             markcoroutinefunction(cast("Any", self))
 
@@ -43,7 +55,7 @@ class SyntheticTrafficMiddleware:
         """Handle one request: return its response, or in ASGI a coroutine that does."""
         if self._is_async:
             return self._handled(request)
-        verdict = self._admitted(request)
+        verdict = self._verdict_on(request, self._decision_on(request))
         if not isinstance(verdict, (Real, Received)):
             return verdict
         verdict.begin()
@@ -55,7 +67,10 @@ class SyntheticTrafficMiddleware:
         return cover(response, verdict)
 
     async def _handled(self, request: Any) -> Any:
-        verdict = self._admitted(request)
+        decision = self._decision_on(request)
+        if decision is not AS_REAL:
+            decision = await self._entrance.turn(decision)
+        verdict = self._verdict_on(request, decision)
         if not isinstance(verdict, (Real, Received)):
             return verdict
         verdict.begin()
@@ -64,6 +79,8 @@ class SyntheticTrafficMiddleware:
         except BaseException:
             verdict.end()
             raise
+        if verdict.place is not None:
+            verdict.give_place_back()  # the response starts
         return cover(response, verdict)
 
     def process_exception(self, request: Any, exception: Exception) -> Any:
@@ -71,10 +88,12 @@ class SyntheticTrafficMiddleware:
         answer = problem_of(exception)
         return None if answer is None else _response(answer, request)
 
-    def _admitted(self, request: Any) -> Any:
-        """The verdict on a request; or the response to one that was not admitted."""
+    def _decision_on(self, request: Any) -> Admitted | Refused:
         header: str | None = request.META.get("HTTP_BAGGAGE")
-        decision = self._entrance.decide(() if header is None else (header,))
+        return self._entrance.decide(() if header is None else (header,))
+
+    def _verdict_on(self, request: Any, decision: Admitted | Refused) -> Any:
+        """The verdict on a request; or the response to one that was not admitted."""
         if isinstance(decision, Refused):
             return _response(refusal_of(decision.reason), request)
         if decision.onward is not None:

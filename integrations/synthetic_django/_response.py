@@ -32,6 +32,8 @@ def cover(response: Any, verdict: Real | Received) -> Any:
     steps: _AsyncSteps | None = None
     end: Callable[[], object] = verdict.end
     if verdict is not REAL:
+        if not response.streaming:
+            verdict.give_place_back()  # nothing is left to do, and nobody need close the response
         response = _own(response)
         end = weakref.finalize(response, verdict.end)
         for name in [name for name, _ in response.items() if is_cache_header(name)]:

@@ -8,10 +8,10 @@ from typing import Any
 import dramatiq
 from dramatiq.middleware import MiddlewareError
 
-from synthetic.errors import UnverifiedMarker
+from synthetic.errors import UndeclaredWork, UnverifiedMarker
 from synthetic.integration import AdmittedMessage, enter, verdict_on
 from synthetic_dramatiq._headers import mark, unmark
-from synthetic_dramatiq._refusal import UnverifiedMessage, refusal_of, refuse
+from synthetic_dramatiq._refusal import UndeclaredMessage, UnverifiedMessage, refusal_of, refuse
 
 __all__ = ["SyntheticTrafficMiddleware"]
 
@@ -27,11 +27,13 @@ class SyntheticTrafficMiddleware(dramatiq.Middleware):
         self._local = threading.local()
 
     def before_enqueue(self, broker: dramatiq.Broker, message: Any, delay: int | None) -> None:
-        """Add the marker of the present work. Raises UnverifiedMarker."""
+        """Add the marker of the present work. Raises UnverifiedMarker or UndeclaredWork."""
         try:
             mark(message)
         except UnverifiedMarker as error:
             raise UnverifiedMessage(error.reason) from None
+        except UndeclaredWork:
+            raise UndeclaredMessage from None
         except Exception as error:  # dramatiq logs an error that is not its own, and sends the message all the same
             raise MiddlewareError(f"{type(error).__name__}: {error}") from error
 
@@ -43,7 +45,7 @@ class SyntheticTrafficMiddleware(dramatiq.Middleware):
         """Put the verdict on the message in force. Raises MessageSkipped."""
         self._end()
         try:
-            admitted = AdmittedMessage(verdict_on(message.options))
+            admitted = AdmittedMessage(verdict_on(message.options, takes_place=True))
         except Exception as error:
             raise refuse(broker, message, refusal_of(error)) from None
         admitted.__enter__()

@@ -23,7 +23,7 @@ def processing(original: Any, is_on: IsOn) -> Any:
         if not is_on():
             return original(thread, message)
         try:
-            verdict = verdict_on(message.options)
+            verdict = verdict_on(message.options, takes_place=True)
         except Exception as error:  # raised here, it would end the worker's thread
             note_refused(message, refusal_of(error))
             return original(thread, message)

@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from dramatiq.middleware import MiddlewareError, SkipMessage
 
-from synthetic.errors import MessageRefused, UnverifiedMarker
+from synthetic.errors import MessageRefused, UndeclaredWork, UnverifiedMarker
 from synthetic.integration import Reason, enter, leave
 
 __all__ = [
     "LATER_AFTER",
     "MessageSkipped",
+    "UndeclaredMessage",
     "UnverifiedMessage",
     "note_refused",
     "refusal_of",
@@ -39,6 +40,10 @@ class MessageSkipped(MessageRefused, SkipMessage):
 
 class UnverifiedMessage(UnverifiedMarker, MiddlewareError):
     """Work with a marker that does not verify cannot enqueue a message. From middleware, dramatiq takes this error."""
+
+
+class UndeclaredMessage(UndeclaredWork, MiddlewareError):
+    """Nobody has declared whether a message is simulated, so it is not enqueued. Dramatiq takes it from middleware."""
 
 
 def refusal_of(error: Exception) -> MessageRefused:

@@ -96,8 +96,9 @@ def sync_stream(behavior: Callable[..., Any], verdict: Real | Received, onward: 
         own.run(enter, verdict, marks_span=True)
         try:
             responses = own.run(behavior, request, context_of(context, verdict, onward), *sending)
-        except Exception as error:
-            answer = answer_to(error, verdict)
+        except BaseException as error:
+            verdict.give_place_back()
+            answer = answer_to(error, verdict) if isinstance(error, Exception) else None
             if answer is None:
                 raise
             ended(context, answer)

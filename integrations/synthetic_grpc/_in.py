@@ -56,10 +56,13 @@ class ServerInterceptor(grpc.ServerInterceptor):
         verdict, onward = decision
         # What the inner interceptors do is part of this call's work, too.
         entered = enter(verdict)
+        handler = None
         try:
             handler = continuation(with_onward(handler_call_details, onward))
         finally:
             leave(entered)
+            if handler is None:
+                verdict.give_place_back()
         return None if handler is None else admitted_handler(handler, verdict, onward)
 
 

@@ -44,7 +44,7 @@ class AioServerInterceptor(grpc.aio.ServerInterceptor):
         on_unverified: OnUnverified | None = None,
         on_missing: OnMissing | None = None,
     ) -> None:
-        self._entrance = Entrance(edge=edge, on_unverified=on_unverified, on_missing=on_missing)
+        self._entrance = Entrance(edge=edge, on_unverified=on_unverified, on_missing=on_missing, is_on_loop=True)
         self._entrance.open()
         self.is_on: IsOn | None = None
 
@@ -56,14 +56,18 @@ class AioServerInterceptor(grpc.aio.ServerInterceptor):
         if decision is AS_REAL:
             handler = await await_under(REAL, continuation, handler_call_details)
             return None if handler is None else as_real(handler, _real)
+        decision = await self._entrance.turn(decision)
         if isinstance(decision, Refused):
             return _refusing(answer_to_reason(decision.reason))
         verdict, onward = decision
         entered = enter(verdict)
+        handler = None
         try:
             handler = await continuation(with_onward(handler_call_details, onward))
         finally:
             leave(entered)
+            if handler is None:
+                verdict.give_place_back()
         return None if handler is None else _admitted(handler, verdict, onward)
 
 
@@ -119,6 +123,8 @@ def _async_generator(behavior: Callable[..., Any], verdict: Real | Received, onw
         responses = behavior(request, context_of(context, verdict, onward))
         try:
             async for response in responses:
+                if verdict is not REAL:
+                    verdict.give_place_back()
                 yield response
         except GeneratorExit:
             await _closed(responses, verdict)

@@ -14,7 +14,7 @@ from nats.js import JetStreamContext
 from synthetic.errors import MessageRefused
 from synthetic.integration import IsOn, await_under, verdict_on
 from synthetic_nats._headers import RESERVED
-from synthetic_nats._refusal import answer, reject
+from synthetic_nats._refusal import answer, is_from_stream, reject
 
 __all__ = ["covered", "subscribing"]
 
@@ -42,7 +42,7 @@ def covered(callback: Callable[[Msg], Awaitable[None]], is_on: IsOn) -> Callable
         if not is_on() or msg.subject[:1] == RESERVED:
             return await callback(msg)
         try:
-            verdict = verdict_on(msg.headers)
+            verdict = verdict_on(msg.headers, takes_place=is_endpoint or is_from_stream(msg))
         except MessageRefused as error:
             await (answer(msg, error) if is_endpoint else reject(msg, error))
             raise

@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 
 from synthetic.errors import MessageRefused
 
-__all__ = ["PAUSE", "answer", "reject"]
+__all__ = ["PAUSE", "answer", "is_from_stream", "reject"]
 
 PAUSE: Final = 1.0
 """Seconds after which JetStream sends a message again that may be admitted later."""
@@ -21,9 +21,14 @@ _ACKNOWLEDGED: Final = "$JS.ACK."
 _STATUS: Final = {True: "429", False: "403"}
 
 
+def is_from_stream(msg: Msg) -> bool:
+    """Whether JetStream waits for an acknowledgement, and sends the message again without one."""
+    return msg.reply.startswith(_ACKNOWLEDGED)
+
+
 async def reject(msg: Msg, error: MessageRefused) -> None:
     """Tell JetStream not to send a refused message again, or to send it again after the pause."""
-    if not msg.reply.startswith(_ACKNOWLEDGED):
+    if not is_from_stream(msg):
         return  # core NATS sends nothing again, and a caller could take an empty answer for a good one
     if error.is_later:
         await msg.nak(delay=PAUSE)

@@ -62,7 +62,7 @@ def covered(callback: Callable[..., R], auto_ack: bool, is_on: IsOn) -> Callable
         if not is_on():
             return callback(channel, method, properties, body)
         try:
-            verdict = verdict_on(properties.headers)
+            verdict = verdict_on(properties.headers, takes_place=not auto_ack)
         except MessageRefused as error:
             if not auto_ack:
                 reject(channel, method.delivery_tag, error)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from synthetic import ledger
 from synthetic._admission.readiness import not_now
+from synthetic._admission.shedding import PATIENCE, SHARED, go_to_the_back, take_place, waits_elsewhere
 from synthetic._config.configuration import Configuration
 from synthetic._config.instrumented import INSTRUMENTED
 from synthetic._model.marker import Marker
@@ -18,8 +20,9 @@ from synthetic._wire.baggage import NOTHING, Found, entry_of, find, first_token,
 from synthetic._wire.claims import Claims
 from synthetic._wire.token import ENTRY_LIMIT, names_us, verify
 from synthetic._work.claimed import claims_in
+from synthetic._work.state import current_verdict
 
-__all__ = ["AS_REAL", "Admitted", "Decision", "Refused", "Terms", "decide"]
+__all__ = ["AS_REAL", "Admitted", "Decision", "Refused", "Terms", "decide", "take_turn"]
 
 _log = logging.getLogger("synthetic")
 
@@ -60,6 +63,8 @@ class Terms(NamedTuple):
     strips: bool
     must_be_marked: bool
     retention: float
+    has_places: bool
+    is_on_loop: bool
 
 
 def decide(headers: Sequence[str], terms: Terms, config: Configuration) -> Decision:
@@ -104,31 +109,76 @@ def _authentic(token: str, config: Configuration) -> Claims | None:
 def _on_marked(
     token: str, claims: Claims, onward: Sequence[str] | None, terms: Terms, config: Configuration
 ) -> Decision:
+    refusal = _refusal(claims, terms, config)
+    if refusal is not None:
+        return _refuse(refusal, claims.marker, config)
+    verdict = claims.verdict(token)
+    if config.shed == "auto" and terms.has_places and _is_under_way(token):
+        verdict.place = SHARED
+    elif config.shed == "auto" and terms.has_places:
+        patience = PATIENCE if terms.is_on_loop or waits_elsewhere() else inf
+        verdict.place = take_place(config.shed_limit, patience=patience)
+        if verdict.place is None:
+            return _refuse(Reason.SHED, claims.marker, config)
+        if terms.is_on_loop:
+            return Admitted(verdict, onward)  # it has to take its turn first
+    ledger.record_admission(claims.marker, config.service)
+    return _new_tuple(Admitted, (verdict, onward))
+
+
+def _refusal(claims: Claims, terms: Terms, config: Configuration) -> Reason | None:
+    """Return why work with these claims, which are authentic, is not admitted here and now."""
+    now = _time(config)
+    if now is None:
+        return Reason.NOT_READY
+    if claims.accepted_under is not config or not claims.issued_at <= now < claims.expires_at:
+        retention = terms.retention if now >= claims.expires_at else 0
+        refusal = claims.refusal(config.issuer, config.environment, now, retention)
+        if refusal is not None:
+            return refusal
+    claims.accepted_under = config
+    if (config.halt or config.halt_file) and config.is_halted(claims.marker.run):
+        return Reason.HALTED
+    if not INSTRUMENTED and config.uninstrumented == "refuse":
+        return Reason.NOT_INSTRUMENTED
+    return not_now(config) if config.ready or config.shed else None
+
+
+def _is_under_way(token: str) -> bool:
+    """Whether this is a part of work that has a place already: of a request that passes two of our middlewares.
+
+    The token alone does not tell. OpenTelemetry's middleware around ours has put it into the context, and other
+    requests of the same actor have the same.
+    """
+    present = current_verdict()
+    return isinstance(present, Received) and present.place is not None and present.token() == token
+
+
+async def take_turn(admitted: Admitted, config: Configuration) -> Decision:
+    """Let the event loop do everything else first. Return ``admitted`` if it had time, and Refused if it is busy."""
+    marker = cast("Marker", admitted.verdict.marker)
     try:
-        now = config.clock()
+        had_time = await go_to_the_back()
+    except BaseException:
+        admitted.verdict.give_place_back()
+        raise
+    if had_time:
+        ledger.record_admission(marker, config.service)
+        return admitted
+    admitted.verdict.give_place_back()
+    return _refuse(Reason.SHED, marker, config)
+
+
+def _time(config: Configuration) -> float | None:
+    try:
+        return config.clock()
     except Exception as error:  # the application's own function, as in readiness
         _refusals.log(
             logging.ERROR,
             "clock",
             f"{config.clock!r} failed, so simulated work is refused until it works again: {error!r}",
         )
-        return _refuse(Reason.NOT_READY, claims.marker, config)
-    refusal = None
-    if claims.accepted_under is not config or not claims.issued_at <= now < claims.expires_at:
-        retention = terms.retention if now >= claims.expires_at else 0
-        refusal = claims.refusal(config.issuer, config.environment, now, retention)
-    if refusal is None:
-        claims.accepted_under = config
-        if (config.halt or config.halt_file) and config.is_halted(claims.marker.run):
-            refusal = Reason.HALTED
-        elif not INSTRUMENTED and config.uninstrumented == "refuse":
-            refusal = Reason.NOT_INSTRUMENTED
-        elif config.ready or config.shed:
-            refusal = not_now(config)
-    if refusal is not None:
-        return _refuse(refusal, claims.marker, config)
-    ledger.record_admission(claims.marker, config.service)
-    return _new_tuple(Admitted, (claims.verdict(token), onward))
+        return None
 
 
 # Admitted(...) takes 300 ns longer: a named tuple is made by a function in Python.

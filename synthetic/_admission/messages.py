@@ -31,22 +31,27 @@ _set_verdict = VERDICT.set
 _reset_verdict = VERDICT.reset
 _get_blocks = BLOCKS.get
 
-_CONSUMER: Final = Entrance(edge=False, on_unverified="refuse")
+_CONSUMER: Final = Entrance(edge=False, on_unverified="refuse", has_places=False)
+_SHEDDING_CONSUMER: Final = Entrance(edge=False, on_unverified="refuse")
 
 
-def verdict_on(headers: Carrier) -> Real | Received:
-    """Return the verdict on a message with these headers. Raises MessageRefused if it is not admitted."""
-    return verdict_on_values(baggage_in(headers) if headers else ())
+def verdict_on(headers: Carrier, *, takes_place: bool = False) -> Real | Received:
+    """Return the verdict on a message with these headers. Raises MessageRefused if it is not admitted.
+
+    ``takes_place`` is for a message that is handled next, and that the broker would deliver again later without holding
+    up any other. With the setting ``shed="auto"``, it is refused for later if ``shed_limit`` others are being handled.
+    """
+    return verdict_on_values(baggage_in(headers) if headers else (), takes_place=takes_place)
 
 
-def verdict_on_values(values: Sequence[str]) -> Real | Received:
+def verdict_on_values(values: Sequence[str], *, takes_place: bool = False) -> Real | Received:
     """Return the verdict on a message whose ``baggage`` headers have these values.
 
-    Raises MessageRefused if it is not admitted.
+    ``takes_place`` is that of ``verdict_on``. Raises MessageRefused if the message is not admitted.
     """
     if not values and _CONSUMER.open_under is in_force.config:
         return REAL  # nearly every message
-    decision = _CONSUMER.decide(values)
+    decision = (_SHEDDING_CONSUMER if takes_place else _CONSUMER).decide(values)
     if isinstance(decision, Refused):
         raise MessageRefused(decision.reason)
     return decision.verdict
@@ -70,7 +75,10 @@ class AdmittedMessage:
         if self._is_entered:
             raise RuntimeError("this message is already being handled: admit it again for each handling")
         self._is_entered = True
-        push(self, for_work(self.verdict), marks_span=True)
+        work = for_work(self.verdict)
+        if isinstance(work, Received) and isinstance(self.verdict, Received):
+            work.place, self.verdict.place = self.verdict.place, None
+        push(self, work, marks_span=True)
         return self.verdict.marker
 
     def __exit__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Final, NamedTuple, cast
 
 from synthetic._model.reason import Reason, detail_of
@@ -47,6 +48,7 @@ class Problem(NamedTuple):
     body: bytes
 
 
+@cache  # a service that sheds answers thousands with the same document
 def refusal_of(reason: Reason) -> Problem:
     """Return the response to a request that was not admitted: 429 if it may be admitted later, else 403."""
     detail = detail_of(reason)

@@ -18,7 +18,7 @@ def not_now(config: Configuration) -> Reason | None:
     """Return why simulated work must come again later; None if the service takes it now."""
     if config.ready is not None and not _asked(config.ready, default=False):
         return Reason.NOT_READY
-    if config.shed is not None and _asked(config.shed, default=True):
+    if callable(config.shed) and _asked(config.shed, default=True):
         return Reason.SHED
     return None
 

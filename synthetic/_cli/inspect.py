@@ -46,7 +46,8 @@ def inspect(options: argparse.Namespace) -> int:
     for value in dict.fromkeys((*found.values, *found.odd)):
         _describe(value)
     with unlogged():  # the refusal is printed
-        decision = Entrance(edge=not options.not_edge, on_unverified="refuse", on_missing="real").decide(headers)
+        entrance = Entrance(edge=not options.not_edge, on_unverified="refuse", on_missing="real", has_places=False)
+        decision = entrance.decide(headers)
     if not isinstance(decision, Refused):
         say("verdict    good: simulated")
         return 0

@@ -1,4 +1,4 @@
-"""The command ``synthetic-traffic``: make keys and tokens, inspect a header, check an environment."""
+"""The command ``synthetic-traffic``: make keys and tokens, inspect a header, check an environment, run actors."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from synthetic._cli.dial import dial
 from synthetic._cli.doctor import doctor
 from synthetic._cli.inspect import inspect
 from synthetic._cli.keygen import keygen
 from synthetic._cli.mint import mint, print_refused_header
 from synthetic._cli.printed import Parser, complain, logged
+from synthetic._cli.run import run, start
 from synthetic._config.sources import file_in_use, for_a_shell
 from synthetic._model.marker import KINDS
 from synthetic.errors import SyntheticTrafficError
@@ -28,9 +30,12 @@ examples:
   synthetic-traffic mint --keys private.jwks --run rush-hour | curl -H @- http://localhost:8000/
   synthetic-traffic inspect --keys public.jwks "baggage: synthetic-traffic=eyJ..."
   synthetic-traffic doctor --app shop.main:app
+  synthetic-traffic run rides.py --target staging
+  synthetic-traffic dial rides.dial 40 --for 20m
 
 Settings that you do not pass come from SYNTHETIC_* variables and synthetic.toml, as in a service.
-Exit codes: 0 success, 1 the header does not verify or there is something to fix, 2 wrong arguments or configuration.
+Exit codes: 0 success, 1 the header does not verify, there is something to fix or a journey is not healthy, 2 wrong
+arguments or configuration, 3 a guardrail has stopped the run.
 """
 
 
@@ -39,12 +44,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser()
     try:
-        options = parser.parse_args(given)
+        options, others = parser.parse_known_args(given)
+        if others and options.run_command is not run:
+            parser.error(f"unrecognized arguments: {' '.join(others)}")
+        options.locust = others
     except SystemExit as ended:
         if ended.code and given[:1] == ["mint"]:
             print_refused_header()
         raise
     code = _run(parser, options)
+    if options.run_command is run and not code:
+        start()  # outside of the handling of errors: those of the file are shown whole
     if code and options.run_command is mint:
         print_refused_header(options.issuer)
     return code
@@ -81,17 +91,19 @@ def _name_the_file(options: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="synthetic-traffic",
-        description="Make keys and tokens for simulated traffic, and check headers and environments.",
+        description="Make keys and tokens for simulated traffic, check headers and environments, run simulated users.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('synthetic-traffic')}")
     parser.set_defaults(run_command=None)
-    commands = parser.add_subparsers(title="commands", metavar="keygen | mint | inspect | doctor")
+    commands = parser.add_subparsers(title="commands", metavar="keygen | mint | inspect | doctor | run | dial")
     _add_keygen(commands)
     _add_mint(commands)
     _add_inspect(commands)
     _add_doctor(commands)
+    _add_run(commands)
+    _add_dial(commands)
     return parser
 
 
@@ -163,6 +175,39 @@ def _add_doctor(commands: Any) -> None:
     )
     command.add_argument("--json", action="store_true", help="print the findings as a JSON list")
     _add_settings(command)
+
+
+def _add_run(commands: Any) -> None:
+    command = _command(
+        commands,
+        "run",
+        run,
+        "Run the users of a Locust file as simulated actors, until it is stopped. Every option of Locust works, "
+        "for example -u 20 -t 5m --master --worker --html report.html. It runs without Locust's web page; --headful "
+        "shows that.",
+        "synthetic-traffic run rides.py --target staging",
+    )
+    command.add_argument("file", metavar="FILE", help="the Locust file")
+    command.add_argument("--target", metavar="NAME", help="the table [drive.NAME] of the configuration file")
+
+
+def _add_dial(commands: Any) -> None:
+    command = _command(
+        commands,
+        "dial",
+        dial,
+        "Turn the dial of a run: say how many actors act, and for how long; end the run; or show what the dial says. "
+        "With --hold, turn it again and again so that a measurement of real traffic stays below a limit.",
+        "synthetic-traffic dial rides.dial 40 --for 20m",
+    )
+    command.add_argument("file", metavar="FILE", help="the dial's file; show also takes a URL")
+    command.add_argument("to", nargs="?", metavar="USERS | stop | show", help="what to set it to")
+    command.add_argument("--for", dest="lease", metavar="TIME", help="for how long, as in 20m; at most 24h")
+    command.add_argument("--rate", type=float, metavar="N", help="how many actors start each second (default: 10)")
+    command.add_argument("--hold", metavar="PROMQL", help="the query whose answer is to stay below the limit")
+    command.add_argument("--below", type=float, metavar="X", help="the limit")
+    command.add_argument("--prometheus", metavar="URL", help="the Prometheus server that answers the query")
+    command.add_argument("--most", type=int, metavar="USERS", help="the most users that it may set")
 
 
 def _command(commands: Any, name: str, run: Any, text: str, example: str) -> argparse.ArgumentParser:

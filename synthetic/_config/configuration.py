@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from synthetic._config.policy import Policy
     from synthetic._config.watched import WatchedFile
 
-__all__ = ["ALL_RUNS", "Configuration", "OnMissing", "OnUnverified", "Uninstrumented", "check_stripping"]
+__all__ = ["ALL_RUNS", "Configuration", "OnMissing", "OnUnverified", "Undeclared", "Uninstrumented", "check_stripping"]
 
 OnUnverified = Literal["refuse", "strip"]
 OnMissing = Literal["real", "refuse"]
 Uninstrumented = Literal["refuse", "admit"]
+Undeclared = Literal["real", "refuse"]
 
 ALL_RUNS: Final = "all"
 """The name that halts every run."""
@@ -41,12 +42,14 @@ class Configuration(NamedTuple):
     on_unverified: OnUnverified
     on_missing: OnMissing
     uninstrumented: Uninstrumented
+    undeclared: Undeclared
     lifetime: float
     retention: float
     workers: tuple[str, ...]
     remembered_tokens: int
     ready: Callable[[], bool] | None
-    shed: Callable[[], bool] | None
+    shed: Callable[[], bool] | Literal["auto"] | None
+    shed_limit: int
     clock: Callable[[], float]
 
     def is_halted(self, run: str) -> bool:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["DEFAULT_HOSTS", "HostRule"]
+__all__ = ["DEFAULT_HOSTS", "SINGLE_LABELS", "HostRule"]
+
+SINGLE_LABELS = "<local>"
+"""The entry that stands for every name of a single label."""
 
 DEFAULT_HOSTS = (
+    SINGLE_LABELS,
     "localhost",
     "127.0.0.0/8",
     "::1",
@@ -17,7 +21,7 @@ DEFAULT_HOSTS = (
     ".local",
     ".localhost",
 )
-"""The hosts that take part if ``internal_hosts`` is not set, besides names of a single label."""
+"""The hosts that take part if ``internal_hosts`` is not set."""
 
 # WHATWG URL, "ends in a number": such a name is an IPv4 address in some spelling (0x7f.1, 2130706433), not a label.
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.ASCII)
@@ -32,20 +36,22 @@ _REMEMBERED = 4096
 class HostRule:
     """Decides whether a host takes part. ``hosts`` is the setting ``internal_hosts``; None means the default.
 
-    A name matches itself, ``.example.com`` matches all names below it, ``10.0.0.0/8`` matches the addresses in it, and
-    ``*`` matches every host. What is not a host name or an address (``evil%2f.internal``) matches nothing. Raises
-    ValueError for an entry that can match nothing.
+    A name matches itself, ``.example.com`` matches all names below it, ``10.0.0.0/8`` matches the addresses in it,
+    ``<local>`` matches every name of a single label, and ``*`` matches every host. What is not a host name or an
+    address (``evil%2f.internal``) matches nothing. Raises ValueError for an entry that can match nothing.
     """
 
     def __init__(self, hosts: Iterable[str] | None = None) -> None:
-        self._single_labels = hosts is None
+        self._single_labels = False
         self._names: set[str] = set()
         self._suffixes: list[str] = []
         self._networks: list[object] = []
         self.is_everything: bool = False
         """Whether every host takes part."""
         self._known: dict[str, bool] = {}
-        for host in DEFAULT_HOSTS if hosts is None else hosts:
+        self.entries: tuple[str, ...] = DEFAULT_HOSTS if hosts is None else tuple(hosts)
+        """The hosts as they were given."""
+        for host in self.entries:
             self._add(host)
 
     def __contains__(self, host: str) -> bool:
@@ -60,6 +66,8 @@ class HostRule:
         host = _normal(entry.strip())
         if entry == "*":
             self.is_everything = True
+        elif entry == SINGLE_LABELS:
+            self._single_labels = True
         elif network := _network(host):
             self._networks.append(network)
         elif _PATTERN.fullmatch(host) is None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
-__all__ = ["Raw", "choice", "count", "flag", "function", "modules", "names", "optional", "seconds", "text"]
+__all__ = ["Raw", "choice", "count", "duration", "flag", "function", "modules", "names", "optional", "seconds", "text"]
 
 T = TypeVar("T")
 
@@ -96,20 +96,24 @@ def modules(raw: Raw) -> tuple[str, ...]:
     return listed
 
 
+def duration(value: object, shortest: float, longest: float) -> float:
+    """Return the seconds of a duration: a number, or text with a unit as in ``10m`` (s, m, h, d).
+
+    Raises ValueError for anything else, and for a duration that is not between ``shortest`` and ``longest`` seconds.
+    """
+    number = value
+    if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
+        number = float(match[1]) * _UNITS[match[2] or "s"]
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        raise ValueError(f"{value!r} is not a duration; values that work: 600, '10m', '7d'")
+    if not shortest <= number <= longest:
+        raise ValueError(f"{value!r} is not between {shortest:g} and {longest:g} seconds")
+    return float(number)
+
+
 def seconds(shortest: float, longest: float) -> Callable[[Raw], float]:
-    """Return a reader of a duration: a number of seconds, or text with a unit as in ``10m`` (s, m, h, d)."""
-
-    def read(raw: Raw) -> float:
-        value = raw.value
-        if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
-            value = float(match[1]) * _UNITS[match[2] or "s"]
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ValueError(f"{raw.value!r} is not a duration; values that work: 600, '10m', '7d'")
-        if not shortest <= value <= longest:
-            raise ValueError(f"{raw.value!r} is not between {shortest:g} and {longest:g} seconds")
-        return float(value)
-
-    return read
+    """Return a reader of a duration of ``shortest`` to ``longest`` seconds."""
+    return lambda raw: duration(raw.value, shortest, longest)
 
 
 def count(least: int, most: int) -> Callable[[Raw], int]:

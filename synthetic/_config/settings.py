@@ -8,10 +8,10 @@ variables, the names in the TOML file, the options of ``opentelemetry-instrument
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple, TypedDict, get_args
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypedDict, get_args
 
 from synthetic._config.advice import warn_about_environment
-from synthetic._config.configuration import Configuration, OnMissing, OnUnverified, Uninstrumented
+from synthetic._config.configuration import Configuration, OnMissing, OnUnverified, Undeclared, Uninstrumented
 from synthetic._config.halts import halt_file, halted
 from synthetic._config.hosts import HostRule
 from synthetic._config.key_source import KeySource, load_keys
@@ -64,6 +64,12 @@ def _baggage_key(raw: Raw) -> str:
     if isinstance(raw.value, Path) or str(raw.value).endswith((".jwks", ".json")):
         raise ValueError(f"{str(raw.value)!r} is a file name, but key is the baggage key. Did you mean keys?")
     return text(BAGGAGE_KEY, "synthetic-traffic")(raw)
+
+
+def _shed(raw: Raw) -> Any:
+    if raw.value is None or raw.value == "auto" or callable(raw.value):
+        return raw.value
+    raise ValueError(f"{raw.value!r} is not 'auto'; pass a function in code, as in configure(shed=function)")
 
 
 _optional_function: Final = optional(function)
@@ -146,6 +152,15 @@ class Settings(TypedDict, total=False):
             "service that calls, sends and starts nothing",
         ),
     ]
+    undeclared: Annotated[
+        Undeclared | None,
+        Setting(
+            choice("real", "refuse"),
+            "real",
+            "what to do with calls and messages of work that is neither simulated nor declared real: `real` sends "
+            "them, `refuse` is for a process that only simulates",
+        ),
+    ]
     halt: Annotated[Iterable[str] | str | None, Setting(halted, (), "the names of runs to refuse, or `all`")]
     halt_file: Annotated[
         str | Path | None,
@@ -219,11 +234,20 @@ class Settings(TypedDict, total=False):
         ),
     ]
     shed: Annotated[
-        Callable[[], bool] | None,
+        Callable[[], bool] | Literal["auto"] | None,
         Setting(
-            _optional_function,
+            _shed,
             None,
-            "a function; while it returns true, simulated requests are answered with 429",
+            "`auto`, so that simulated work never takes the room of real users; or a function: while it returns true, "
+            "simulated requests are answered with 429",
+        ),
+    ]
+    shed_limit: Annotated[
+        int | str | None,
+        Setting(
+            count(1, 100_000),
+            1,
+            "with `shed` set to `auto`: how many simulated requests and messages each process handles at a time",
         ),
     ]
     clock: Annotated[

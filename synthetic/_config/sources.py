@@ -7,18 +7,30 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from synthetic._config.readers import Raw
 from synthetic.errors import ConfigurationError
 
-__all__ = ["FILE_VARIABLE", "PREFIX", "Sources", "file_in_use", "for_a_shell", "strange_variables", "unknown"]
+__all__ = [
+    "FILE_VARIABLE",
+    "PREFIX",
+    "Sources",
+    "file_in_use",
+    "for_a_shell",
+    "strange_variables",
+    "table_in_file",
+    "unknown",
+]
 
 _log = logging.getLogger("synthetic")
 
 PREFIX: Final = "SYNTHETIC_"
 FILE_VARIABLE: Final = "SYNTHETIC_CONFIG"
 _FILE_NAME: Final = "synthetic.toml"
+
+_TABLES: Final = ("drive",)
+"""Tables that only one command needs."""
 
 
 class Sources:
@@ -52,7 +64,16 @@ def file_in_use() -> Path | None:
     return Path(_FILE_NAME) if os.path.lexists(_FILE_NAME) else None
 
 
-def _read_file(known: tuple[str, ...]) -> tuple[Path, dict[str, Any]]:
+def table_in_file(name: str) -> dict[str, Any]:
+    """Return a table that only one command needs; an empty one if the file has none. Raises ConfigurationError."""
+    _, tables = _read_file(None)
+    table = tables.get(name, {})
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{name} in the configuration file is not a table; write [{name}.staging]")
+    return cast("dict[str, Any]", table)
+
+
+def _read_file(known: tuple[str, ...] | None) -> tuple[Path, dict[str, Any]]:
     path = file_in_use()
     if path is None:
         return Path(_FILE_NAME), {}
@@ -65,7 +86,7 @@ def _read_file(known: tuple[str, ...]) -> tuple[Path, dict[str, Any]]:
         where = f"the variable {FILE_VARIABLE}" if named else "the working directory"
         raise ConfigurationError(f"the configuration file (from {where}): {error}", source=str(path)) from error
     for name in table:
-        if name not in known:
+        if known is not None and name not in known and name not in _TABLES:
             raise ConfigurationError(f"{path}: {unknown(name, known)}", setting=name, source=str(path))
     return path, table
 

@@ -25,9 +25,20 @@ from synthetic._model.verdict import REAL, Simulated, Verdict
 from synthetic._wire.baggage import NOTHING, TOO_LONG, Found, entry_of, find, merge
 from synthetic._work.mirror import MIRROR, marked, unmarked
 from synthetic._work.state import VERDICT, current_verdict, marker_of
-from synthetic.errors import ExternalCallRefused, UnverifiedMarker
+from synthetic.errors import ExternalCallRefused, UndeclaredWork, UnverifiedMarker
 
-__all__ = ["EXTERNAL_CALL", "Departure", "Within", "beside_message", "depart", "directly", "dispatch", "takes_part"]
+__all__ = [
+    "EXTERNAL_CALL",
+    "Departure",
+    "Within",
+    "beside_message",
+    "check_undeclared",
+    "depart",
+    "directly",
+    "dispatch",
+    "internal_hosts",
+    "takes_part",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -106,13 +117,15 @@ def depart(url: str, header: str | None, *, refused: type[ExternalCallRefused] =
     and anything else raises ``refused``. If the policy says nothing, a call that sends telemetry is made too. Real
     work sends no marker, even if the header or the context holds a stale one. If nothing was decided, a marker in the
     header belongs to the caller: it is sent to hosts that take part. Raises UnverifiedMarker for work whose marker
-    does not verify.
+    does not verify, and UndeclaredWork where the setting ``undeclared`` refuses a call on which nothing was decided.
     """
-    if header is None and (_get_verdict() or REAL) is REAL and not context.get_current():
+    if header is None and (_get_verdict() or _undecided()) is REAL and not context.get_current():
         return _BARE  # nearly every call
     config = active()
     found = NOTHING if header is None else _found_in(header, config)
     verdict = current_verdict()
+    if verdict is None and found.is_empty:
+        check_undeclared(config)
     if verdict is REAL or (marker_of(verdict) is None and found.is_empty):
         return _real(header, found, config)
     host = urlsplit(url).hostname or ""
@@ -127,19 +140,32 @@ def dispatch(header: str | None) -> Departure:
     """Decide which ``baggage`` header a message may carry, given the ``header`` that it has. Every broker takes part.
 
     Simulated work sends its marker, and real work sends none. If nothing was decided, the header stays unchanged.
-    Raises UnverifiedMarker for work whose marker does not verify.
+    Raises the errors of ``depart``.
     """
-    if header is None and (_get_verdict() or REAL) is REAL and not context.get_current():
+    if header is None and (_get_verdict() or _undecided()) is REAL and not context.get_current():
         return _BARE
+    config = active()
     verdict = current_verdict()
     if verdict is None:
+        if _undecided() is None and (header is None or _found_in(header, config).is_empty):
+            check_undeclared(config)
         return Departure(header)
     marker_of(verdict)
-    config = active()
     found = NOTHING if header is None else _found_in(header, config)
     if isinstance(verdict, Simulated):
         return _simulated(header, found, verdict, config)
     return _real(header, found, config)
+
+
+def _undecided() -> Verdict | None:
+    """Return what counts if nothing was decided: real, unless such calls are refused."""
+    return REAL if active().undeclared == "real" else None
+
+
+def check_undeclared(config: Configuration) -> None:
+    """Raise UndeclaredWork if calls on which nothing was decided are refused. Telemetry is sent all the same."""
+    if config.undeclared == "refuse" and not sends_telemetry():
+        raise UndeclaredWork
 
 
 def _found_in(header: str, config: Configuration) -> Found:
@@ -147,6 +173,11 @@ def _found_in(header: str, config: Configuration) -> Found:
     if found is TOO_LONG:
         raise UnverifiedMarker(Reason.TOO_LONG)
     return found
+
+
+def internal_hosts() -> tuple[str, ...]:
+    """Return the hosts that take part, as the setting ``internal_hosts`` gives them, or its default."""
+    return active().internal_hosts.entries
 
 
 def takes_part(host: str) -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from traceback import format_tb
 from typing import Final, TypeVar
 
+from synthetic._config.in_force import active
+from synthetic._egress.telemetry import sends_telemetry
 from synthetic._model.throttled import ThrottledLog
 from synthetic._model.verdict import Real
 from synthetic._work.state import current_verdict
@@ -36,11 +38,12 @@ _FAULTS: Final = (
 def go_on_after(error: Exception, as_it_is: T) -> T:
     """Return ``as_it_is``, the unchanged call or message, if it may be sent after ``error``; otherwise raise ``error``.
 
-    Call it where you catch an error in marker handling. Real work, and work for which nothing was decided, goes on, and
-    the error is logged. A refusal (a SyntheticTrafficError) is always raised.
+    Call it where you catch an error in marker handling. Real work goes on, and the error is logged. So does work for
+    which nothing was decided, unless the setting ``undeclared`` refuses that. A refusal (a SyntheticTrafficError) is
+    always raised.
     """
     goes_on = isinstance(error, _FAULTS) and not isinstance(error, SyntheticTrafficError)
-    if not goes_on or not isinstance(current_verdict(), (Real, type(None))):
+    if not goes_on or not _is_sent_anyway():
         try:
             raise error
         finally:
@@ -52,3 +55,8 @@ def go_on_after(error: Exception, as_it_is: T) -> T:
         f"real call sent unchanged: marker handling failed with {kind}:\n{where}",
     )
     return as_it_is
+
+
+def _is_sent_anyway() -> bool:
+    verdict = current_verdict()
+    return isinstance(verdict, Real) or (verdict is None and (active().undeclared == "real" or sends_telemetry()))

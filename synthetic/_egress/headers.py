@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from synthetic._config.in_force import active
-from synthetic._egress.departure import Within, dispatch
+from synthetic._egress.departure import Within, check_undeclared, dispatch
 from synthetic._egress.injected import forget_injected, is_injected
 from synthetic._model.verdict import Simulated
 from synthetic._wire.baggage import entry_of
@@ -23,9 +23,12 @@ def headers() -> dict[str, str]:
     """Return the headers that carry the current marker, ``{"baggage": ...}``; ``{}`` for real work.
 
     Use them with any client that no integration covers, and send them only to services that take part. Raises
-    UnverifiedMarker if the work carries a marker that does not verify.
+    UnverifiedMarker if the work carries a marker that does not verify, and UndeclaredWork where the setting
+    ``undeclared`` refuses calls on which nothing was decided.
     """
     verdict = current_verdict()
+    if verdict is None:
+        check_undeclared(active())
     if marker_of(verdict) is None:
         return {}
     return {BAGGAGE: entry_of(active().key, cast("Simulated", verdict).token())}

@@ -15,6 +15,7 @@ _SENDERS: Final = (
     "ddtrace.internal.",
     "ld_eventsource.",
     "ldclient.",
+    "openfeature.contrib.provider.",
     "opentelemetry.exporter.",
     "sentry_sdk.transport.",
     "statsd.",

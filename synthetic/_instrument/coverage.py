@@ -57,9 +57,14 @@ COVERED: Final[Mapping[str, Coverage]] = {
     "litestar": Coverage(
         "litestar", "synthetic.asgi.SyntheticTrafficMiddleware around the application", "2.25.0", "synthetic.asgi"
     ),
+    "locust": Coverage(
+        "locust", _instrumented("locust") + "; runs: synthetic-traffic run FILE --target NAME", "2.47.0"
+    ),
     "mixpanel": Coverage("mixpanel", _instrumented("mixpanel"), "5.4.1"),
     "nats": Coverage("nats-py", _instrumented("nats"), "2.16.0"),
+    "openfeature": Coverage("openfeature-sdk", _instrumented("openfeature"), "0.10.0"),
     "pika": Coverage("pika", _instrumented("pika"), "1.4.4"),
+    "playwright": Coverage("playwright", _instrumented("playwright"), "1.65.2"),
     "posthog": Coverage("posthog", _instrumented("posthog"), "7.91.1"),
     "quart": Coverage(
         "quart", "synthetic.asgi.SyntheticTrafficMiddleware around the application", "0.23.1", "synthetic.asgi"

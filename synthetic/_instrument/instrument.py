@@ -15,7 +15,7 @@ from synthetic._instrument.injections import noting_injections
 from synthetic._instrument.loops import LOOPS
 from synthetic.errors import ConfigurationError
 
-__all__ = ["GROUP", "PRODUCTS", "Integration", "instrument", "is_absent", "uninstrument"]
+__all__ = ["GROUP", "PRODUCTS", "Integration", "instrument", "instrumented", "is_absent", "uninstrument"]
 
 _log = logging.getLogger("synthetic")
 
@@ -88,6 +88,11 @@ def uninstrument(*names: str) -> tuple[str, ...]:
     if not INSTRUMENTED:
         for patch in _ALWAYS:
             patch.take_off()
+    return tuple(sorted(INSTRUMENTED))
+
+
+def instrumented() -> tuple[str, ...]:
+    """Return the names of the products that are instrumented, sorted."""
     return tuple(sorted(INSTRUMENTED))
 
 
@@ -179,8 +184,12 @@ def _await(point: EntryPoint, product: str) -> None:
     """Instrument a product when it is imported."""
     import wrapt
 
+    package = point.module.partition(".")[0]
+
     def imported(module: ModuleType) -> None:
-        if point.name in _awaited:
+        # The integration's own package may be what imports the product. Then that is the one to wait for.
+        is_ready = module.__name__ == package or not _is_being_imported(package)
+        if point.name in _awaited and is_ready and product in sys.modules:
             _awaited.discard(point.name)
             INSTRUMENTED.discard(point.name)
             _instrument_found(point, product)
@@ -188,7 +197,13 @@ def _await(point: EntryPoint, product: str) -> None:
     if point.name not in _awaited:
         _awaited.add(point.name)
         INSTRUMENTED.add(point.name)
+        wrapt.register_post_import_hook(imported, package)
         wrapt.register_post_import_hook(imported, product)
+
+
+def _is_being_imported(module: str) -> bool:
+    spec = getattr(sys.modules.get(module), "__spec__", None)
+    return bool(getattr(spec, "_initializing", False))
 
 
 def is_absent(error: Exception, product: str | None) -> bool:

@@ -6,7 +6,7 @@ Verdicts are pickled into jobs for other processes. The path of this module is p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Final, TypeAlias
+from typing import ClassVar, Final, Protocol, TypeAlias
 
 from synthetic._model.marker import Marker
 from synthetic._model.reason import Reason
@@ -18,18 +18,30 @@ Baggage: TypeAlias = "list[tuple[str, str, Mapping[str, object]]]"
 """Keeps the OpenTelemetry context that holds one token and nothing else, with the baggage key and the token."""
 
 
+class Place(Protocol):
+    """Room that simulated work takes, in a service that sheds."""
+
+    def give_back(self) -> None:
+        """Let others have it."""
+        ...
+
+
 class Real:
     """The verdict on work that carries no marker."""
 
     __slots__ = ()
     is_simulated: ClassVar[bool] = False
     marker: Final[None] = None
+    place: Final[None] = None
 
     def begin(self) -> None:
         """Do nothing: real work needs no end."""
 
     def end(self) -> None:
         """Do nothing."""
+
+    def give_place_back(self) -> None:
+        """Do nothing: real work has no place to give back."""
 
     def __reduce__(self) -> str:
         return "REAL"  # in another process, too, there is only one
@@ -45,7 +57,7 @@ class Simulated:
     it: a thread, a task, a timer, a copied context (docs/protocol.md, "Inside and onward").
     """
 
-    __slots__ = ("_parts", "baggage", "is_simulated", "marker", "refused")
+    __slots__ = ("_parts", "baggage", "is_simulated", "marker", "place", "refused")
 
     def __init__(self, marker: Marker, baggage: Baggage | None = None) -> None:
         self.marker: Final = marker
@@ -55,6 +67,8 @@ class Simulated:
         """Verdicts with one token share it."""
         self.refused: str | None = None
         """The last effect of this work that was refused. A framework may answer it with a server error."""
+        self.place: Place | None = None
+        """The room that the work takes in a service that sheds; None if it takes none, or needs it no more."""
         self._parts: list[None] = []
 
     def begin(self) -> None:
@@ -67,6 +81,18 @@ class Simulated:
         self._parts.pop()
         if not self._parts:
             self.is_simulated = False
+            self.give_place_back()
+
+    def spend(self) -> None:
+        """Spend the verdict now, whatever of the work still goes on: all that it would do is refused."""
+        self.is_simulated = False
+        self.give_place_back()
+
+    def give_place_back(self) -> None:
+        """Take no room any more: the work has ended, or its response has started."""
+        if self.place is not None:
+            self.place.give_back()
+            self.place = None
 
     def for_work(self) -> Simulated:
         """Return a verdict with the same marker and token for another piece of work."""
@@ -95,6 +121,7 @@ class Received(Simulated):
         self.is_simulated: bool = True
         self.baggage: Baggage = [] if baggage is None else baggage
         self.refused: str | None = None
+        self.place: Place | None = None
         self._parts: list[None] = []
         self._token = token
 

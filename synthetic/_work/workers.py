@@ -73,6 +73,7 @@ _TELEMETRY: Final = (
     "ddtrace",
     "ld_eventsource",
     "ldclient",
+    "openfeature.provider._registry",
     "opentelemetry",
     *(f"sentry_sdk._{kind}batcher" for kind in ("", "log_", "metrics_", "span_")),
     "sentry_sdk.monitor",
@@ -81,8 +82,8 @@ _TELEMETRY: Final = (
     "sentry_sdk.worker",
     "statsd",
 )
-"""Packages whose threads send the telemetry of everybody, or fetch feature flags for them. Of Sentry, only modules that
-do that: a thread of the application may capture an event, which has its verdict."""
+"""Packages whose threads send the telemetry of everybody, or fetch feature flags for them. Of Sentry and OpenFeature,
+only modules that do that: a thread of the application may capture an event or evaluate a flag, with its verdict."""
 
 _TAKE_JOBS: Final = {
     "concurrent.futures._base.Executor",

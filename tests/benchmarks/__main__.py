@@ -10,10 +10,11 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
+from pathlib import Path
 from typing import TypeAlias
 
 from synthetic._config.instrumented import INSTRUMENTED
-from tests.benchmarks import asgi, clients, guards, hops, imports, throughput, verdict, wsgi
+from tests.benchmarks import asgi, clients, guards, hops, imports, marking, shedding, svg, throughput, verdict, wsgi
 from tests.benchmarks.measure import FULL, QUICK, Effort
 from tests.benchmarks.table import Row, markdown, missed, plain
 
@@ -29,7 +30,9 @@ CORE: Benchmarks = {
     "guard": guards.called,
     "requests": clients.called,
     "throughput": throughput.served,
+    "shedding": shedding.served,
     "import": imports.imported,
+    "marking": marking.marked,
 }
 HOPS: Benchmarks = {
     module.name: importlib.import_module(f"{hops.__name__}.{module.name}").rows
@@ -69,6 +72,8 @@ def main() -> int:
         if of_group:
             print(f"\n{(markdown if options.markdown else plain)(of_group)}")
     rows = [row for some in found.values() for row in some]
+    if options.svg:
+        options.svg.write_text(svg.bars(rows), encoding="utf-8")
     misses = [row for row in rows if row.is_missed]
     if options.markdown and misses:
         print(f"\n{missed(misses)}")
@@ -93,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--quick", action="store_true", help="a tenth of the repeats: seconds, and rougher numbers")
     parser.add_argument("--markdown", action="store_true", help="print the table as it stands in docs/performance.md")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the rows of times as bars, on a log scale")
     return parser
 
 

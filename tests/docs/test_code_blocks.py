@@ -8,11 +8,13 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.docs.pages import PROJECT, Block, blocks_in, blocks_of, pages
 from tests.docs.run_page import fits
@@ -20,8 +22,15 @@ from tests.support.installed import finding, installing
 from tests.support.versions import is_before
 
 SHELLS = ("console", "sh", "shell")
-ILLUSTRATIONS = {"text", "http"}
-"""Network traffic and drawings, which cannot be executed."""
+ILLUSTRATIONS = {"text", "http", "javascript"}
+"""Network traffic, drawings and programs for other tools, which cannot be executed."""
+
+PARSED: dict[str, Callable[[str], object]] = {
+    "ini": ConfigParser(strict=False, interpolation=None, delimiters="=").read_string,
+    "json": json.loads,
+    "yaml": lambda text: list(yaml.safe_load_all(text)),
+}
+"""Files for other programs, which are only read."""
 
 RUN = re.compile(r"(?:[A-Z_]+=\S* )*(?:synthetic-traffic|opentelemetry-instrument|pytest|python) .*", re.DOTALL)
 
@@ -32,9 +41,11 @@ SITE = "site"
 
 NOT_RUN = {
     r'pip install "\.\[eddsa\]"( \w+)*': "would change the environment of the tests",
-    r'make demo( ARGS=".*")?': "makes a virtual environment; it is a step of .ci/run",
+    r'make demo(-staging|-load)?( ARGS=".*")?': "makes a virtual environment; it is a step of .ci/run",
     r"make test": "would run this test again",
     r"synthetic-traffic mint .* \| curl -H @- http://localhost:8000/": "nothing listens there",
+    r"printf .* \| curl -H @- .*": "nothing listens there",
+    r"k6 run .*": "k6 is no package",
 }
 """The only commands that are not run, and why."""
 
@@ -46,6 +57,9 @@ NEWER = {
     ("docs/integrations/httpx2.md", "client = TestClient(app)"): ("starlette", "1.2"),  # before, a client of httpx
 }
 """Page and text of each block that needs more than the oldest supported version. Older versions skip the block."""
+
+NEEDED = {"docs/integrations/playwright.md": "chromium"}
+"""The fixture that a page needs. Where that skips a test, it skips the page."""
 
 PAGES = [page for page in pages() if blocks_of(page)]
 
@@ -61,6 +75,8 @@ def _name(page: Path) -> str:
 def test_code_blocks_run_in_order_and_print_what_the_page_shows(
     page: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
+    if needed := NEEDED.get(_name(page)):
+        request.getfixturevalue(needed)
     steps = tmp_path / "steps.json"
     run = [block for block in blocks_of(page) if _lacking(block) is None]
     steps.write_text(json.dumps([step for block in run for step in _steps(block)]), encoding="utf-8")
@@ -97,8 +113,8 @@ def _steps(block: Block) -> Iterator[dict[str, Any]]:
         yield {"do": "write", "name": block.file, "text": block.text}
     elif block.language == "python":
         yield {"do": "execute", "page": str(block.page), "line": block.line, "text": block.text}
-    elif block.language == "json":
-        json.loads(block.text)
+    elif block.language in PARSED:
+        PARSED[block.language](block.text)
     else:
         assert block.language in ILLUSTRATIONS, f"{block.place}: what to do with {block.language!r} is not known here"
 

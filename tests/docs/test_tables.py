@@ -91,7 +91,7 @@ def test_the_guards_page_says_what_a_guard_does(row: list[str], keys: dict[str, 
     assert row[1:] == [_called({"instead": lambda: "calls instead"}), _called({"returns": "given"}), _called({})]
 
 
-@pytest.mark.parametrize("command", ["keygen", "mint", "inspect", "doctor"])
+@pytest.mark.parametrize("command", ["keygen", "mint", "inspect", "doctor", "run", "dial"])
 def test_the_page_of_the_command_line_has_every_option(command: str) -> None:
     shell_command = [str(Path(sys.executable).with_name("synthetic-traffic")), command, "--help"]
     text = subprocess.run(shell_command, capture_output=True, text=True, check=True).stdout

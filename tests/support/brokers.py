@@ -1,6 +1,6 @@
 """Real brokers and stores on free ports, each for the length of a ``with`` block: Valkey, NATS, RabbitMQ, Kafka, AWS,
-Postgres. Nothing needs root or a container; RabbitMQ is Debian's, and whether it is there is asked first. They end with
-this process, even where that is killed.
+Postgres, Prometheus. Nothing needs root or a container. RabbitMQ and Prometheus are Debian's: whether they are there is
+asked first. They end with this process, even where that is killed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -201,6 +202,44 @@ def kafka_process() -> Iterator[str]:
             yield process.stdout.readline().strip()
         finally:
             process.stdin.close()
+
+
+def has_prometheus() -> bool:
+    return shutil.which("prometheus") is not None and shutil.which("promtool") is not None
+
+
+@contextmanager
+def prometheus(configuration: str) -> Iterator[str]:
+    """Prometheus, which scrapes as the text of its configuration file says; gives its URL."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "prometheus.yml")
+        file.write_text(configuration, encoding="utf-8")
+        options = [
+            f"--config.file={file}",
+            f"--storage.tsdb.path={folder}/data",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ]
+        with _running(["prometheus", *options, "--log.level=error"], port):
+            # The port is open before the server can answer a query.
+            url = f"http://127.0.0.1:{port}"
+            wait_until(lambda: _is_ready(f"{url}/-/ready"))
+            yield url
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=PATIENCE).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def running(command: list[str], port: int, variables: dict[str, str]) -> Iterator[None]:
+    """Run a program of a test that serves on ``port``, until the block ends."""
+    with _running(command, port, variables):
+        yield
 
 
 @contextmanager

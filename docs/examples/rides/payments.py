@@ -43,7 +43,7 @@ def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
 def main() -> None:
     books.execute("PRAGMA journal_mode = WAL")
     books.execute("PRAGMA synchronous = NORMAL")
-    books.execute("CREATE TABLE charges (ride TEXT, cents INTEGER)")
+    books.execute("CREATE TABLE IF NOT EXISTS charges (ride TEXT, cents INTEGER)")
     serving.serve_wsgi(SyntheticTrafficMiddleware(app))
 
 

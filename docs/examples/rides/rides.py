@@ -144,7 +144,7 @@ synthetic_starlette.install(app)
 def main() -> None:
     books.execute("PRAGMA journal_mode = WAL")
     books.execute("PRAGMA synchronous = NORMAL")
-    books.execute("CREATE TABLE rides (ride TEXT, rider TEXT, driver TEXT, cents INTEGER)")
+    books.execute("CREATE TABLE IF NOT EXISTS rides (ride TEXT, rider TEXT, driver TEXT, cents INTEGER)")
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_keep_alive=75))
     listener = serving.listen()
     serving.announce(listener.getsockname()[1])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -20,16 +21,28 @@ class ServiceFailed(Exception):
 
 
 class Service:
-    """One process. It runs in ``folder``, which takes what it writes, and its errors in ``NAME.log``."""
+    """One process. It runs in ``folder``, which takes what it writes, and its errors in ``NAME.log``.
 
-    def __init__(self, name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+    It listens on ``listener``, which stays open when it ends, or on a socket of its own.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        listener: socket.socket | None = None,
+    ) -> None:
         self.name = name
+        handed_over = {} if listener is None else {"LISTENER": str(listener.fileno())}
         self._log = folder / f"{name}.log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, *command],
                 cwd=folder,
-                env={**os.environ, **environment},
+                env={**os.environ, **environment, **handed_over},
+                pass_fds=() if listener is None else (listener.fileno(),),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -53,6 +66,14 @@ class Service:
         """Raise ServiceFailed where the process has ended."""
         if self._process.poll() is not None:
             raise ServiceFailed(f"{self.name} died{self._last_words()}")
+
+    def ended(self) -> int | None:
+        """The exit code; None while it runs."""
+        return self._process.poll()
+
+    def lines(self) -> Iterator[bytes]:
+        """What it prints after its port, line by line, until it ends."""
+        return iter(self._process.stdout)
 
     def leave(self) -> None:
         """Tell the process to end: its standard input closes."""
@@ -112,7 +133,9 @@ class Company:
         for service in self._services:
             service.check()
 
-    def _start(self, name: str, script: str, *arguments: str, **environment: str) -> Service:
-        service = Service(name, [str(HERE / script), *arguments], self._folder, environment)
+    def _start(
+        self, name: str, script: str, *arguments: str, listener: socket.socket | None = None, **environment: str
+    ) -> Service:
+        service = Service(name, [str(HERE / script), *arguments], self._folder, environment, listener)
         self._services.append(service)
         return service

@@ -17,8 +17,12 @@ LOOPBACK = "127.0.0.1"
 
 
 def listen() -> socket.socket:
-    """A listening socket on a port that the system chooses, so that nothing can take it in between."""
-    return socket.create_server((LOOPBACK, 0), backlog=512)
+    """A listening socket on a port that the system chooses, so that nothing can take it in between.
+
+    A demo that restarts a service keeps its socket, and hands it over by the number in LISTENER.
+    """
+    kept = os.environ.get("LISTENER")
+    return socket.create_server((LOOPBACK, 0), backlog=512) if kept is None else socket.socket(fileno=int(kept))
 
 
 def announce(port: int) -> None:
@@ -36,7 +40,7 @@ def when_the_demo_ends(stop: Callable[[], object]) -> None:
 
 
 def serve_wsgi(app: Any) -> None:
-    server = waitress.create_server(app, host=LOOPBACK, port=0, threads=8)
+    server = waitress.create_server(app, sockets=[listen()], threads=8)
     announce(server.effective_port)
     when_the_demo_ends(lambda: os._exit(0))  # waitress cannot be stopped from another thread; all is written already
     server.run()

@@ -66,7 +66,8 @@ def _published(work: Block) -> Cases:
 def _consumed(baggage: str | None) -> Cases:
     headers = {} if baggage is None else {"baggage": baggage}
     properties = SimpleNamespace(message_id=None, correlation_id=None)
-    message: Any = SimpleNamespace(headers=headers, exchange="", routing_key="rides", properties=properties)
+    facts = {"headers": headers, "exchange": "", "routing_key": "rides", "properties": properties}
+    message: Any = SimpleNamespace(**facts, processed=False)  # not acknowledged yet
     queue: Any = SimpleNamespace(channel=_Channel())
 
     async def handle(message: Any) -> None:

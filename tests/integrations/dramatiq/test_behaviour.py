@@ -42,11 +42,11 @@ def test_a_message_whose_admission_fails_is_not_handled_and_is_tried_again(
 ) -> None:
     failures: list[str] = []
 
-    def failing_once(values: Any) -> Any:
+    def failing_once(values: Any, **options: Any) -> Any:
         if not failures:
             failures.append("once")
             raise RuntimeError("broken")
-        return verdict_on(values)
+        return verdict_on(values, **options)
 
     for module in ("_in", "_explicit"):
         monkeypatch.setattr(f"synthetic_dramatiq.{module}.verdict_on", failing_once)

@@ -29,6 +29,11 @@ def often() -> None:
     synthetic.configure(ready=lambda: NOTES.take(f"readiness {QUEUE}") in (None, "ready"))
 
 
+def soon() -> None:
+    """Look again soon at a task that may be admitted later."""
+    _refusal.LATER_AFTER = 0.1
+
+
 DO = {
     "ours": lambda: synthetic.instrument("celery"),
     "opentelemetry": contrib,
@@ -36,6 +41,7 @@ DO = {
     "signals": lambda: note_signals(NOTES),
     "stuck": stuck,
     "often": often,
+    "soon": soon,
 }
 
 before, _, after = os.environ.get("STEPS", "app ours").partition("app")
