@@ -17,7 +17,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeGuard, cast
 
-__all__ = ["CLOCKS", "LONGEST_LEASE", "Setting", "is_url", "parse", "read", "write"]
+__all__ = ["CLOCKS", "LONGEST_LEASE", "Setting", "is_url", "parse", "read", "says_stop", "write"]
 
 LONGEST_LEASE: Final = 24 * 3600
 """Seconds. A document with a longer lease counts as unreadable: somebody has made a mistake."""
@@ -110,7 +110,7 @@ def write(path: Path, document: dict[str, Any], *, unless_stop: bool = False) ->
     With ``unless_stop``, a dial that says stop is left as it is. Return whether the document was written.
     """
     with _alone_in(path.parent):
-        if unless_stop and _says_stop(path):
+        if unless_stop and says_stop(path):
             return False
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
@@ -127,7 +127,8 @@ def write(path: Path, document: dict[str, Any], *, unless_stop: bool = False) ->
     return True
 
 
-def _says_stop(path: Path) -> bool:
+def says_stop(path: Path) -> bool:
+    """Whether the dial at ``path`` says stop. One that is missing or unreadable does not."""
     try:
         return parse(path.read_text(encoding="utf-8"), 0.0).is_stop
     except (OSError, ValueError):

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from synthetic_locust._dial import read, write
+from synthetic_locust._dial import says_stop, write
 from synthetic_locust._guardrails import answer_to
 
 __all__ = ["Step", "hold", "next_step"]
@@ -50,7 +50,7 @@ def hold(file: Path, promql: str, below: float, prometheus: str, most: int) -> i
     """
     users = 0
     try:
-        while not _says_stop(file):
+        while not says_stop(file):
             try:
                 value: float | None = answer_to(prometheus, promql)
                 problem = ""
@@ -72,10 +72,3 @@ def hold(file: Path, promql: str, below: float, prometheus: str, most: int) -> i
 def _setting(users: int) -> dict[str, Any]:
     now = time.time()
     return {"users": users, "until": round(now + _LEASE, 1), "written": round(now, 1)}
-
-
-def _says_stop(file: Path) -> bool:
-    try:
-        return read(str(file), time.time()).is_stop
-    except ValueError:
-        return False  # there is none yet, or it says nothing

@@ -81,7 +81,7 @@ class Leader:
             self._end(f"stopped by a guardrail: {why}", logging.ERROR, GUARDRAIL)
 
     def end(self, why: str) -> None:
-        """End the run. Its exit code is that of the health of its journeys."""
+        """End the run. The health of its journeys decides the exit code."""
         if not self._is_over:
             self._end(f"the run ends: {why}", logging.INFO, None)
 
